@@ -1,0 +1,56 @@
+"""The Celery application. PostgreSQL holds the truth about every job; the broker is a doorbell (DESIGN section 10)."""
+
+import os
+from typing import Any
+
+from celery import Celery, signals
+from celery.schedules import schedule
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
+
+QUEUES = ("checks", "ingest", "exports", "default")
+
+app = Celery("countersign")
+app.config_from_object(
+    {
+        "task_queues": [Queue(name) for name in QUEUES],
+        "task_default_queue": "default",
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_track_started": False,
+        "worker_prefetch_multiplier": 1,
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {
+            "visibility_timeout": 7200,
+            "unacked_restore_interval": 5,
+            "unacked_restore_throttle": 1,
+        },
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_schedule": {
+            "send-waiting-jobs": {"task": "governance.tasks.sweep", "schedule": schedule(5.0)},
+            "send-waiting-ingests": {"task": "registry.tasks.sweep", "schedule": schedule(5.0)},
+            "expire-permits": {"task": "governance.tasks.expire", "schedule": schedule(60.0)},
+        },
+        "timezone": "UTC",
+    }
+)
+
+
+@app.on_configure.connect  # type: ignore[untyped-decorator]
+def _broker(sender: Any, **_: Any) -> None:
+    from django.conf import settings
+
+    sender.conf.broker_url = settings.BROKER_URL
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _keep_our_logging(**_: Any) -> None:
+    """Django's LOGGING is the only logging configuration; Celery adds none of its own."""
+
+
+app.autodiscover_tasks(["audit", "registry", "governance"])

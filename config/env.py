@@ -1,0 +1,112 @@
+"""The one typed reading of the environment. Everything a process may be told from outside is a field here."""
+
+import sys
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class DatabaseRole(StrEnum):
+    """Which of the PostgreSQL roles this process signs in with. Least privilege is the default."""
+
+    APP = "app"
+    OWNER = "owner"
+    SEQUENCER = "sequencer"
+
+
+def _database_url(value: str) -> str:
+    if value and not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must look like postgresql://user:password@host:port/name (PostgreSQL is the only database)")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    return value.rstrip("/")
+
+
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Env(BaseSettings):
+    """Settings by environment variable, or by a file of that name below ``SECRETS_DIR``. docs/operators lists them."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    debug: bool = False
+    secret_key: str = Field(min_length=32)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    public_url: HttpUrl = ""
+    allowed_hosts: Annotated[list[str], NoDecode] = []
+    data_dir: Path = Path("var")
+    artifact_root: Path | None = None
+    keys_dir: Path | None = None
+
+    database_url: DatabaseUrl = ""
+    database_owner_url: DatabaseUrl = ""
+    database_sequencer_url: DatabaseUrl = ""
+    database_role: DatabaseRole = DatabaseRole.APP
+
+    broker_url: str = ""
+    tracking_url: HttpUrl = ""
+    tracking_secret: str = ""
+    tracking_database_url: str = ""
+
+    max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
+    check_time_limit: int = Field(default=900, gt=0, description="seconds of wall clock for one check")
+    sandbox_memory_mb: int = Field(default=2048, ge=256)
+    log_format: str = Field(default="console", pattern="^(console|json)$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_hosts(cls, values: dict[str, object]) -> dict[str, object]:
+        hosts = values.get("allowed_hosts")
+        if isinstance(hosts, str):
+            values["allowed_hosts"] = [host.strip() for host in hosts.split(",") if host.strip()]
+        return values
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Env":
+        self.data_dir = self.data_dir.resolve()
+        self.artifact_root = (self.artifact_root or self.data_dir / "artifacts").resolve()
+        self.keys_dir = (self.keys_dir or self.data_dir / "keys").resolve()
+        self.public_url = self.public_url or f"http://{self.host}:{self.port}"
+        if not self.role_url():
+            raise ValueError(f"{self.role_variable()} is not set, and DATABASE_ROLE={self.database_role.value} needs it")
+        return self
+
+    def role_variable(self) -> str:
+        """Name of the variable that holds the address for this process's role."""
+        return {
+            DatabaseRole.APP: "DATABASE_URL",
+            DatabaseRole.OWNER: "DATABASE_OWNER_URL",
+            DatabaseRole.SEQUENCER: "DATABASE_SEQUENCER_URL",
+        }[self.database_role]
+
+    def role_url(self) -> str:
+        """Database address for this process's role."""
+        return {
+            DatabaseRole.APP: self.database_url,
+            DatabaseRole.OWNER: self.database_owner_url,
+            DatabaseRole.SEQUENCER: self.database_sequencer_url,
+        }[self.database_role]
+
+
+@cache
+def load() -> Env:
+    """Read and validate the environment once. Ends the process with one line per bad value."""
+    try:
+        return Env()
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(str(part) for part in problem['loc']).upper() or 'environment'}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        sys.exit("Countersign cannot start, its environment is wrong:\n" + "\n".join(lines))
