@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 
 @pytest.fixture
-def artifact_root(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def artifact_root(settings: Settings, tmp_path: Path) -> Path:
     """Point ARTIFACT_ROOT to an empty directory of this test's own."""
     root = tmp_path / "artifacts"
     root.mkdir()
@@ -16,7 +16,7 @@ def artifact_root(settings: SettingsWrapper, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def keys_dir(settings: SettingsWrapper, tmp_path: Path) -> Path:
+def keys_dir(settings: Settings, tmp_path: Path) -> Path:
     """Point KEYS_DIR to an empty directory of this test's own."""
     directory = tmp_path / "keys"
     directory.mkdir(mode=0o700)
