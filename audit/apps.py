@@ -1,0 +1,26 @@
+"""The ledger as a Django app: after each migration the runtime roles get exactly the rights of ``audit.grants``."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import post_migrate
+
+
+class AuditConfig(AppConfig):
+    """Registers the ledger's own actions and re-applies the grants after ``migrate``."""
+
+    name = "audit"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Connect to the end of ``migrate``: this is configuration of the database, not a business reaction."""
+        post_migrate.connect(_grant, sender=self, dispatch_uid="audit.grants")
+
+
+def _grant(*, using: str, **kwargs: Any) -> None:
+    """Apply the grants. ``flush`` sends the same signal, without a plan: it changes no schema, so there is nothing to do."""
+    from audit.grants import apply_grants
+
+    if "plan" in kwargs:
+        apply_grants(connections[using])

@@ -1,0 +1,94 @@
+"""What each PostgreSQL role may do, derived from the models and re-applied after every migration.
+
+| role      | business tables | write-once tables | inbox          | entry, node, checkpoint | cursor         |
+|-----------|-----------------|-------------------|----------------|-------------------------|----------------|
+| app       | read and write  | SELECT, INSERT    | INSERT (canon) | SELECT                  | SELECT         |
+| sequencer | as app          | as app            | SELECT, DELETE | SELECT, INSERT          | read and write |
+| reader    | nothing         | nothing           | nothing        | SELECT                  | SELECT         |
+
+Nobody but the owner holds TRUNCATE, TRIGGER or REFERENCES, and the owner signs in for migrations only. The sequencer has
+the rights of the app because the followers run in its process.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Final
+
+from django.apps import apps
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+from config.runtime.roles import APP, READER, SEQUENCER
+
+logger = logging.getLogger(__name__)
+
+LEDGER: Final = "audit"
+READ_WRITE: Final = "SELECT, INSERT, UPDATE, DELETE"
+LEDGER_GRANTS: Final = (
+    ("INSERT (canon)", "audit_inbox", (APP, SEQUENCER)),
+    ("SELECT, DELETE", "audit_inbox", (SEQUENCER,)),
+    ("INSERT (index, canon, stream_n, stream_previous)", "audit_entry", (SEQUENCER,)),
+    ("INSERT", "audit_node", (SEQUENCER,)),
+    ("INSERT", "audit_checkpoint", (SEQUENCER,)),
+    ("INSERT, UPDATE", "audit_cursor", (SEQUENCER,)),
+    *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
+)
+
+
+class RolesMissing(RuntimeError):
+    """The database server has no such roles, so nothing keeps the web process from rewriting the ledger."""
+
+
+def missing_roles(connection: BaseDatabaseWrapper) -> list[str]:
+    """Return which of the runtime roles the server does not have."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolname FROM pg_roles")
+        present = {str(row[0]) for row in cursor.fetchall()}
+    return [role for role in (APP, SEQUENCER, READER) if role not in present]
+
+
+def apply_grants(connection: BaseDatabaseWrapper, *, strict: bool = False) -> None:
+    """Give the runtime roles exactly the rights of the table above, in one transaction.
+
+    Without the roles it logs a warning and does nothing, so that a database of somebody's own can be migrated;
+    ``strict`` raises ``RolesMissing`` instead. Must run as the owner of the tables.
+    """
+    if missing := missing_roles(connection):
+        problem = f"the server has no role {', '.join(missing)}: create them, or the ledger is protected by triggers only"
+        if strict:
+            raise RolesMissing(problem)
+        logger.warning("Rights not granted: %s", problem)
+        return
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        present = set(connection.introspection.table_names(cursor))
+        for statement in _statements(present):
+            cursor.execute(statement)
+
+
+def _statements(present: set[str]) -> Iterator[sql.Composed]:
+    """Revoke everything, then grant what is due. Tables of apps that are not migrated yet are left out."""
+    roles = _names((APP, SEQUENCER, READER))
+    for what in ("TABLES", "SEQUENCES"):
+        yield sql.SQL("REVOKE ALL ON ALL {} IN SCHEMA public FROM PUBLIC, {}").format(sql.SQL(what), roles)
+    # REVOKE on a table also takes back the rights on its columns.
+    yield sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(roles)
+    yield sql.SQL("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {}").format(_names((APP, SEQUENCER)))
+    for model in apps.get_models(include_auto_created=True):
+        table = model._meta.db_table
+        if model._meta.app_label == LEDGER or not model._meta.managed or table not in present:
+            continue
+        rights = "SELECT, INSERT" if getattr(model, "ledger_append_only", False) else READ_WRITE
+        yield _grant(rights, table, (APP, SEQUENCER))
+    if "django_migrations" in present:
+        yield _grant("SELECT", "django_migrations", (APP, SEQUENCER))
+    for rights, table, holders in LEDGER_GRANTS:
+        yield _grant(rights, table, holders)
+
+
+def _grant(rights: str, table: str, holders: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), sql.Identifier(table), _names(holders))  # type: ignore[arg-type]
+
+
+def _names(roles: tuple[str, ...]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(role) for role in roles)
