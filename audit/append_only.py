@@ -3,7 +3,7 @@
     class Decision(AppendOnly):
         class Meta(AppendOnly.Meta):
             abstract = False
-            triggers = append_only_triggers()
+            triggers = append_only_triggers("decision")
 
 Three locks, each enough alone: the runtime role holds INSERT and SELECT only (``audit.grants`` reads
 ``ledger_append_only``), a trigger refuses UPDATE and DELETE whoever asks, and the trigger is ENABLE ALWAYS, so that
@@ -36,12 +36,14 @@ class RefuseChange(pgtrigger.Trigger):
         return f"audit_refuse_change(); ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"
 
 
-def append_only_triggers() -> list[pgtrigger.Trigger]:
+def append_only_triggers(label: str = "") -> list[pgtrigger.Trigger]:
     """Return the triggers for ``Meta.triggers`` of a model whose rows are never changed or deleted.
+
+    ``label`` makes the trigger's name tell its table in an error message; names need not be unique between tables.
 
     The migration that creates the model must depend on ``("audit", "0001_initial")``, which makes their function.
     """
-    return [RefuseChange()]
+    return [RefuseChange(name=f"append_only_{label}" if label else RefuseChange.name)]
 
 
 class AppendOnly(models.Model):

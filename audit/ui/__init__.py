@@ -1,0 +1,1 @@
+"""Audit ui edge."""
