@@ -1,0 +1,83 @@
+"""Pages: whole for a browser, one partial of the same template for htmx, so that they cannot drift."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from config.problems import answer
+
+THEMES = frozenset({"light", "dark"})
+
+
+def render_page(
+    request: HttpRequest,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    partial: str = "",
+    status: int = HTTPStatus.OK,
+) -> HttpResponse:
+    """Render ``template``; for an htmx request (not a boosted one) only its ``partial``, if one is named."""
+    htmx = getattr(request, "htmx", False)
+    name = f"{template}#{partial}" if partial and htmx and not htmx.boosted else template
+    response = render(request, name, dict(context), status=status)
+    patch_vary_headers(response, ["HX-Request"])
+    return response
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context every page has: version, theme, public address. Counts and seals come by htmx or from the view."""
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "product_version": settings.VERSION,
+        "public_url": settings.PUBLIC_URL,
+        "theme": theme if theme in THEMES else "",
+    }
+
+
+def _wants_json(request: HttpRequest) -> bool:
+    return request.path.startswith(("/api/", "/ajax-api/"))
+
+
+def _error(request: HttpRequest, status: int, *, code: str, detail: str) -> HttpResponse:
+    if _wants_json(request):
+        return answer(request, status, code=code, detail=detail)
+    return render(request, f"errors/{status}.html", {"detail": detail}, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400."""
+    return _error(request, 400, code="bad_request", detail="The request could not be understood.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403, with the reason if the code gave one."""
+    return _error(request, 403, code="not_allowed", detail=str(exception) or "You may not do this.")
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404, also for what may not be seen."""
+    return _error(request, 404, code="not_found", detail="There is no such page, or you may not see it.")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500. The cause is in the log under the request id, never on the page."""
+    return _error(request, 500, code="server_error", detail="Something broke on our side. Nothing was half-written.")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that was open too long or came from elsewhere."""
+    detail = "This form was open too long, or came from another site. Go back, reload the page and send it again."
+    return _error(request, 403, code="csrf_failed", detail=detail)
+
+
+@require_safe
+def marks(request: HttpRequest) -> HttpResponse:
+    """What each mark and colour means."""
+    return render_page(request, "components/gallery.html", {})

@@ -1,0 +1,14 @@
+"""Governance as a Django app."""
+
+from django.apps import AppConfig
+
+
+class GovernanceConfig(AppConfig):
+    """Policies, requests, checks, signatures, waivers, permits."""
+
+    name = "governance"
+    verbose_name = "Governance"
+
+    def ready(self) -> None:
+        """Make the ledger actions of governance known."""
+        import governance.actions  # noqa: F401

@@ -1,0 +1,20 @@
+"""Data of governance: policies, requests and decisions, evidence, waivers, permits."""
+
+from governance.models.evidence import CheckRun, EvidenceSnapshot
+from governance.models.policies import Policy, PolicyVersion
+from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
+from governance.models.waivers import Waiver, WaiverSignature
+
+__all__ = [
+    "Challenge",
+    "CheckRun",
+    "Comment",
+    "Decision",
+    "EvidenceSnapshot",
+    "Permit",
+    "Policy",
+    "PolicyVersion",
+    "PromotionRequest",
+    "Waiver",
+    "WaiverSignature",
+]

@@ -1,0 +1,115 @@
+"""Evidence: check runs as leased jobs (DESIGN section 10), the files they wrote, and snapshots of both."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from audit.append_only import append_only_triggers
+from governance.querysets import CheckRunQuerySet
+from governance.states import CheckState
+
+
+class CheckRun(models.Model):
+    """One check of one request. The row is the job: lease, owner and attempt fence the only final write."""
+
+    class Verdict(models.TextChoices):
+        PASS = "pass", "Pass"
+        FAIL = "fail", "Fail"
+        INCONCLUSIVE = "inconclusive", "Inconclusive"
+        ERROR = "error", "Error"
+        NOT_APPLICABLE = "not_applicable", "Not applicable"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request = models.ForeignKey("governance.PromotionRequest", on_delete=models.PROTECT, related_name="checks")
+    round = models.PositiveSmallIntegerField(default=1)
+    position = models.PositiveSmallIntegerField(help_text="Order on the page.")
+    key = models.CharField(max_length=80, help_text="Catalogue key, for example fairness.groups.")
+    check_version = models.CharField(max_length=20, blank=True)
+    title = models.CharField(max_length=200)
+    category = models.CharField(max_length=40)
+    parameters = models.JSONField(default=dict)
+    requirement = models.JSONField(default=dict, help_text="The policy's figures for this check.")
+    dataset = models.ForeignKey(
+        "registry.DatasetVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    needs = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="dependants")
+    state = models.CharField(max_length=12, choices=CheckState.choices, default=CheckState.QUEUED)
+    verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
+    summary = models.TextField(blank=True, help_text="One sentence: the finding, or the cause of the error with its remedy.")
+    error_code = models.CharField(max_length=40, blank=True)
+    result = models.JSONField(null=True, blank=True, help_text="CheckResult as JSON: figures, tables, findings, limits.")
+    result_digest = models.CharField(max_length=64, blank=True)
+    result_blob = models.ForeignKey("registry.Blob", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    output_blob = models.ForeignKey(
+        "registry.Blob", null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="Predictions (Parquet), for the scoring job.",
+    )
+    sandbox = models.JSONField(default=dict, help_text="Layers that were on, limits, resource use.")
+    reused_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    attempt = models.PositiveSmallIntegerField(default=0)
+    owner = models.CharField(max_length=120, blank=True, help_text="Worker that holds the lease.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_total = models.PositiveIntegerField(default=0)
+    queued_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CheckRunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(fields=["request", "round", "position"], name="checkrun_position_once"),
+            models.CheckConstraint(
+                name="checkrun_verdict_iff_finished",
+                condition=Q(state="finished", finished_at__isnull=False) & ~Q(verdict="")
+                | ~Q(state="finished") & Q(verdict="", finished_at=None),
+            ),
+            models.CheckConstraint(
+                name="checkrun_leased_iff_running",
+                condition=Q(state="running", lease_until__isnull=False) & ~Q(owner="")
+                | ~Q(state="running") & Q(lease_until=None),
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "lease_until"], name="checkrun_waiting", condition=~Q(state="finished")),
+            models.Index(fields=["request", "round"], name="checkrun_by_request"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.state})"
+
+    def ledger_facts(self) -> dict[str, object]:
+        """What the ledger's after-digest covers."""
+        return {
+            "request": str(self.request_id),
+            "key": self.key,
+            "state": self.state,
+            "verdict": self.verdict,
+            "result_digest": self.result_digest,
+            "attempt": self.attempt,
+        }
+
+
+class EvidenceSnapshot(models.Model):
+    """What a signer signs on: the digests of every check result, the manifest, the card, lineage and data sets."""
+
+    ledger_append_only = True
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    request = models.ForeignKey("governance.PromotionRequest", on_delete=models.PROTECT, related_name="snapshots")
+    round = models.PositiveSmallIntegerField()
+    document = models.TextField(help_text="Canonical JSON (RFC 8785): the bytes that the digest covers.")
+    items = models.PositiveSmallIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        triggers = append_only_triggers()
+        constraints = [
+            models.CheckConstraint(name="snapshot_digest_is_sha256", condition=Q(digest__regex=r"^[0-9a-f]{64}$"))
+        ]
+
+    def __str__(self) -> str:
+        return self.digest

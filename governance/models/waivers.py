@@ -1,0 +1,58 @@
+"""Waivers: the one dated way past a check that did not pass. The permit names each."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from audit.append_only import append_only_triggers
+
+
+class Waiver(models.Model):
+    """A request, by a person with a reason, to let one check's failure stand until a date; granted by signatures."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    request = models.ForeignKey("governance.PromotionRequest", on_delete=models.PROTECT, related_name="waivers")
+    check_run = models.ForeignKey("governance.CheckRun", on_delete=models.PROTECT, related_name="waivers")
+    reason = models.TextField()
+    until = models.DateTimeField()
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(auto_now_add=True)
+    granted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["request", "check_run"], name="waiver_once_per_check"),
+            models.CheckConstraint(name="waiver_says_why", condition=~Q(reason="")),
+            models.CheckConstraint(name="waiver_ends_after_asking", condition=Q(until__gt=F("asked_at"))),
+        ]
+
+    def __str__(self) -> str:
+        return f"Waiver of {self.check_run} until {self.until:%Y-%m-%d}"
+
+    def ledger_facts(self) -> dict[str, object]:
+        """What the ledger's after-digest covers."""
+        return {
+            "request": str(self.request_id),
+            "check_run": str(self.check_run_id),
+            "granted": self.granted_at is not None,
+        }
+
+
+class WaiverSignature(models.Model):
+    """One approver's agreement to a waiver. Append-only, one per person."""
+
+    ledger_append_only = True
+
+    waiver = models.ForeignKey(Waiver, on_delete=models.PROTECT, related_name="signatures")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    signed_at = models.DateTimeField(auto_now_add=True)
+    entry_id = models.CharField(max_length=64)
+
+    class Meta:
+        triggers = append_only_triggers()
+        constraints = [models.UniqueConstraint(fields=["waiver", "person"], name="waiversignature_once_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.person} on {self.waiver_id}"

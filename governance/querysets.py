@@ -1,0 +1,50 @@
+"""Querysets that only narrow. No writes here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.db import models
+
+from governance.states import OPEN_REQUEST_STATES, CheckState, PermitState
+
+if TYPE_CHECKING:
+    from governance.models import CheckRun, Permit, PromotionRequest
+    from registry.models import User
+
+
+class PromotionRequestQuerySet(models.QuerySet["PromotionRequest"]):
+    """Promotion requests."""
+
+    def open(self) -> Self:
+        """Those not yet decided."""
+        return self.filter(state__in=OPEN_REQUEST_STATES)
+
+    def visible_to(self, user: User) -> Self:
+        """Those about models visible to the user."""
+        from registry.models import RegisteredModel
+        from registry.querysets import VIEW
+
+        if user.is_active and user.has_perm(VIEW):
+            return self
+        return self.filter(model__in=RegisteredModel.objects.visible_to(user).values("pk"))
+
+    def locked(self) -> Self:
+        """Lock the request rows, in primary-key order, after the model's row. Evaluate at once."""
+        return self.order_by("pk").select_for_update(of=("self",), no_key=True)
+
+
+class CheckRunQuerySet(models.QuerySet["CheckRun"]):
+    """Check runs."""
+
+    def unfinished(self) -> Self:
+        """Waiting or running."""
+        return self.exclude(state=CheckState.FINISHED)
+
+
+class PermitQuerySet(models.QuerySet["Permit"]):
+    """Permits."""
+
+    def active(self) -> Self:
+        """Those in force."""
+        return self.filter(state=PermitState.ACTIVE)

@@ -1,0 +1,37 @@
+"""The doors that a policy may guard. The registry states the facts; who guards is named in settings, not imported."""
+
+from functools import cache
+from typing import Protocol
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from audit.actors import Actor
+from registry.models import ModelVersion, RegisteredModel
+
+
+class Gatekeeper(Protocol):
+    """Asked inside the transaction, with the model's row locked, before each governed write. Raises a ``Refusal``."""
+
+    def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:
+        """May ``alias`` be set to ``version`` (``None``: removed)?"""
+
+    def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
+        """May the version enter ``stage`` (or leave a governed one)?"""
+
+    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
+        """May this tag be written or deleted? Tags that look like approvals may not."""
+
+    def check_change(self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor) -> None:
+        """May the model or version be changed so (``rename``, ``delete``, ``describe``)?"""
+
+
+@cache
+def gatekeeper() -> Gatekeeper:
+    """The configured gatekeeper. Without one nothing is written: the product fails closed."""
+    path = getattr(settings, "GATEKEEPER", "")
+    if not path:
+        raise ImproperlyConfigured("GATEKEEPER must name the class that guards governed aliases and stages.")
+    keeper: Gatekeeper = import_string(path)()
+    return keeper

@@ -1,0 +1,37 @@
+"""Data of the registry: accounts, catalogue, artifacts, lineage."""
+
+from registry.models.accounts import ApiToken, RoleGrant, User
+from registry.models.artifacts import Blob, Manifest, ManifestFile, Upload
+from registry.models.catalog import (
+    Alias,
+    IdempotencyKey,
+    ModelTag,
+    ModelVersion,
+    RegisteredModel,
+    RegisteredModelGroupObjectPermission,
+    RegisteredModelUserObjectPermission,
+    VersionTag,
+)
+from registry.models.lineage import Dataset, DatasetVersion, Edge, Node
+
+__all__ = [
+    "Alias",
+    "ApiToken",
+    "Blob",
+    "Dataset",
+    "DatasetVersion",
+    "Edge",
+    "IdempotencyKey",
+    "Manifest",
+    "ManifestFile",
+    "ModelTag",
+    "ModelVersion",
+    "Node",
+    "RegisteredModel",
+    "RegisteredModelGroupObjectPermission",
+    "RegisteredModelUserObjectPermission",
+    "RoleGrant",
+    "Upload",
+    "User",
+    "VersionTag",
+]

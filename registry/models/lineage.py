@@ -1,0 +1,141 @@
+"""Lineage: an append-only graph (W3C PROV: used, wasGeneratedBy, wasDerivedFrom) and the data set versions in it."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from audit.append_only import append_only_triggers
+from registry.querysets import DatasetVersionQuerySet
+
+
+class Dataset(models.Model):
+    """A named data set; what is checked and cited is always one of its versions."""
+
+    name = models.CharField(max_length=256, unique=True)
+    description = models.TextField(blank=True)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DatasetVersion(models.Model):
+    """Bytes of a data set as the server saw them: Parquet in the blob store, schema, row count and column roles."""
+
+    class Role(models.TextChoices):
+        TRAIN = "train", "Training"
+        TEST = "test", "Held out for testing"
+        OTHER = "other", "Other"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    role = models.CharField(max_length=8, choices=Role, default=Role.OTHER)
+    blob = models.ForeignKey("registry.Blob", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the bytes, computed by the server.")
+    format = models.CharField(max_length=12, default="parquet")
+    rows = models.BigIntegerField(default=0)
+    schema = models.JSONField(default=list, help_text='[{"name": …, "type": …}] in column order.')
+    columns = models.JSONField(
+        default=dict, help_text='Roles: {"label": name, "features": [...], "sensitive": [...], "positive": value}.'
+    )
+    source = models.CharField(max_length=2000, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    sealed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = DatasetVersionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["dataset", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "number"], name="datasetversion_number_once"),
+            models.CheckConstraint(
+                name="datasetversion_sealed_has_bytes",
+                condition=Q(sealed_at=None) | Q(blob__isnull=False, digest__regex=r"^[0-9a-f]{64}$"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.dataset.name} v{self.number}"
+
+    def ledger_facts(self) -> dict[str, object]:
+        """What the ledger's after-digest covers."""
+        return {
+            "dataset": self.dataset_id,
+            "number": self.number,
+            "digest": self.digest,
+            "rows": self.rows,
+            "columns": self.columns,
+            "sealed": self.sealed_at is not None,
+        }
+
+
+class Node(models.Model):
+    """A thing in the lineage graph, by kind and identity. Written once."""
+
+    ledger_append_only = True
+
+    class Kind(models.TextChoices):
+        DATASET = "dataset", "Data set"
+        CODE = "code", "Code"
+        ENVIRONMENT = "environment", "Environment"
+        RUN = "run", "Run"
+        VERSION = "version", "Model version"
+        DEPLOYMENT = "deployment", "Deployment"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=12, choices=Kind)
+    namespace = models.CharField(max_length=400, blank=True)
+    name = models.CharField(max_length=400)
+    version = models.CharField(max_length=200, blank=True)
+    digests = models.JSONField(default=dict, help_text='{"sha256": …, "mlflow_md5_32": …, "git_commit": …}.')
+    facts = models.JSONField(default=dict, help_text="What else is known, for people: seeds, dirty flag, package list.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        triggers = append_only_triggers()
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "namespace", "name", "version"], name="node_identity_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip()
+
+
+class Edge(models.Model):
+    """Data → product. A retraction is an edge too; nothing is deleted."""
+
+    ledger_append_only = True
+
+    class Relation(models.TextChoices):
+        USED = "used", "Used"
+        GENERATED = "generated", "Generated"
+        DERIVED = "derived_from", "Derived from"
+        DEPLOYED = "deployed_as", "Deployed as"
+        EVALUATED = "evaluated_on", "Evaluated on"
+        RETRACTS = "retracts", "Retracts"
+
+    src = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="out_edges")
+    dst = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="in_edges")
+    relation = models.CharField(max_length=16, choices=Relation)
+    run = models.CharField(max_length=64, blank=True)
+    context = models.CharField(max_length=40, blank=True, help_text="Role of the input: training, test, base model …")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        triggers = append_only_triggers()
+        constraints = [
+            models.UniqueConstraint(fields=["src", "dst", "relation", "context"], name="edge_once"),
+            models.CheckConstraint(name="edge_joins_two_nodes", condition=~Q(src=F("dst"))),
+        ]
+        indexes = [models.Index(fields=["dst", "src"], name="edge_upwards"), models.Index(fields=["src", "dst"], name="edge_downwards")]
+
+    def __str__(self) -> str:
+        return f"{self.src} {self.relation} {self.dst}"

@@ -1,0 +1,78 @@
+"""Querysets that only narrow: what may be seen, what is locked, what is live. No writes here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from django.contrib.auth.models import Permission
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+if TYPE_CHECKING:
+    from registry.models import DatasetVersion, ModelVersion, RegisteredModel, User
+
+VIEW = "registry.view_registeredmodel"
+
+
+def _granted_on_model(user: User, codename: str, outer: str) -> Q:
+    """Rows whose model carries ``codename`` for the user or one of their teams (guardian's direct-FK tables)."""
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+
+    permission = Permission.objects.filter(content_type__app_label="registry", codename=codename).values("pk")[:1]
+    by_team = ByTeam.objects.filter(
+        content_object=OuterRef(outer), permission=permission, group__in=user.groups.values("pk")
+    )
+    by_person = ByPerson.objects.filter(content_object=OuterRef(outer), permission=permission, user=user)
+    return Q(Exists(by_team)) | Q(Exists(by_person))
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    """Registered models."""
+
+    def alive(self) -> Self:
+        """Without the deleted."""
+        return self.filter(deleted_at=None)
+
+    def visible_to(self, user: User, permission: str = VIEW) -> Self:
+        """Those on which the user holds ``permission``, by a role on every model or on that one, or as owner."""
+        if not user.is_active:
+            return self.none()
+        if user.has_perm(permission):
+            return self
+        mine = Q(owner=user) if permission == VIEW else Q()
+        codename = permission.partition(".")[2]
+        granted = _granted_on_model(user, codename, "pk")
+        return self.filter(granted | mine if mine else granted)
+
+    def locked(self) -> Self:
+        """``SELECT … FOR NO KEY UPDATE`` in primary-key order. Evaluate at once."""
+        return self.order_by("pk").select_for_update(of=("self",), no_key=True)
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    """Model versions."""
+
+    def alive(self) -> Self:
+        """Without the deleted."""
+        return self.filter(deleted_at=None, model__deleted_at=None)
+
+    def visible_to(self, user: User, permission: str = VIEW) -> Self:
+        """Those of models visible to the user."""
+        from registry.models import RegisteredModel
+
+        if user.is_active and user.has_perm(permission):
+            return self
+        return self.filter(model__in=RegisteredModel.objects.visible_to(user, permission).values("pk"))
+
+    def locked(self) -> Self:
+        """``SELECT … FOR NO KEY UPDATE`` in primary-key order. Evaluate at once."""
+        return self.select_related("model").order_by("pk").select_for_update(of=("self",), no_key=True)
+
+
+class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
+    """Data set versions."""
+
+    def sealed(self) -> Self:
+        """Those whose bytes are fixed."""
+        return self.filter(sealed_at__isnull=False)
