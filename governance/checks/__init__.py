@@ -1,10 +1,10 @@
 """The check catalogue: pure statistics over count tables. See docs/reference/checks.md."""
 
-from governance.checks.catalogue import get, names, resolve
+from governance.checks.catalogue import get, manifest, names, resolve
 from governance.checks.contract import Check, CheckInputs, FigureSpec, Manifest, Params, Roles, run_check
 from governance.checks.results import CheckError, CheckResult, Figure, Table
 
 __all__ = [
     "Check", "CheckError", "CheckInputs", "CheckResult", "Figure", "FigureSpec", "Manifest", "Params", "Roles",
-    "Table", "get", "names", "resolve", "run_check",
+    "Table", "get", "manifest", "names", "resolve", "run_check",
 ]  # fmt: skip

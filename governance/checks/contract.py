@@ -1,0 +1,160 @@
+"""The plug-in contract of a check: ``plan → map(shard) → merge → finish`` (DESIGN §12).
+
+``map`` turns a shard of rows into a table of integer counts; ``merge`` adds such tables; ``finish`` turns the
+one merged table into a result. Because a state is a *sorted table of distinct keys with integer counts*, any
+partition of the rows merges to the same bits, and no float is ever summed in an order that depends on the split.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
+
+from governance.checks.results import Better, CheckError, CheckResult
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Need = Literal["data", "label", "sensitive", "predictions", "scores", "champion", "importance", "scan", "card"]
+Task = Literal["binary", "regression", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Which column of the data set plays which part. ``features`` empty means: those of the model's signature."""
+
+    label: str | None = None
+    sensitive: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    positive: str | int | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInputs:
+    """Everything a check may read. Tables have the same rows in the same order as ``data``.
+
+    ``predictions`` and ``champion`` are what the sandbox wrote: ``score`` (float64) and/or ``prediction``.
+    ``importance`` is the sandbox's report of mode ``importance``; ``scan`` is ``ScanReport.as_dict()``;
+    ``card`` maps the card's field names to their text, ``required_card`` lists those the policy wants.
+    """
+
+    data: pa.Table | None = None
+    roles: Roles = field(default_factory=Roles)
+    predictions: pa.Table | None = None
+    champion: pa.Table | None = None
+    training: pa.Table | None = None
+    importance: Mapping[str, Any] | None = None
+    scan: Mapping[str, Any] | None = None
+    card: Mapping[str, str] | None = None
+    required_card: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Base of every check's typed parameters."""
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Self:
+        """Typed parameters from a policy's ``params``. Raises ``CheckError`` naming the parameter."""
+        hints = get_type_hints(cls)
+        known = {f.name for f in fields(cls)}
+        for name in given:
+            if name not in known:
+                listed = ", ".join(sorted(known)) or "none"
+                raise CheckError("params.unknown", f"There is no parameter “{name}” here. Known: {listed}.")
+        made = {name: _typed(name, hints[name], value) for name, value in given.items()}
+        for f in fields(cls):
+            if f.name not in made and f.default is MISSING and f.default_factory is MISSING:
+                raise CheckError("params.missing", f"The parameter “{f.name}” is required.")
+        params = cls(**made)
+        params.check()
+        return params
+
+    def check(self) -> None:
+        """Raises ``CheckError`` when values do not fit together. The base accepts all."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every parameter with the value in force, defaults included: this is what a result records."""
+        return asdict(self)
+
+
+def _typed(name: str, hint: Any, value: Any) -> Any:
+    origin = get_origin(hint)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise CheckError("params.type", f"The parameter “{name}” must be a list.")
+        return tuple(_typed(name, get_args(hint)[0], item) for item in value)
+    if origin is Literal:
+        if value not in get_args(hint):
+            raise CheckError("params.value", f"The parameter “{name}” must be one of {', '.join(get_args(hint))}.")
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise CheckError("params.type", f"The parameter “{name}” must be {hint.__name__}, not {type(value).__name__}.")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class FigureSpec:
+    """A figure that a policy may set a limit on. ``per_group`` figures come once per group."""
+
+    key: str
+    label: str
+    better: Better
+    per_group: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a check says about itself; ``definition`` holds formula and source, in words."""
+
+    key: str
+    version: int
+    title: str
+    category: str
+    definition: str
+    task: Task
+    needs: tuple[Need, ...]
+    figures: tuple[FigureSpec, ...]
+    sandbox: bool = False
+
+    @property
+    def name(self) -> str:
+        """``key@version``, the name in the catalogue."""
+        return f"{self.key}@{self.version}"
+
+
+class Check(ABC):
+    """One check. All methods are pure: no database, no network, no clock, no unseeded randomness."""
+
+    manifest: ClassVar[Manifest]
+    params: ClassVar[type[Params]] = Params
+
+    @abstractmethod
+    def plan(self, inputs: CheckInputs, params: Any, *, shards: int = 1) -> tuple[CheckInputs, ...]:
+        """Validate the inputs and split their rows. Raises ``CheckError`` naming the column at fault."""
+
+    @abstractmethod
+    def map(self, shard: CheckInputs, params: Any) -> pa.Table:
+        """Counts of one shard: key columns and one int64 column ``count``."""
+
+    def merge(self, states: Iterable[pa.Table]) -> pa.Table:
+        """Add count tables. Guarantee: the same bits for any partition and any order."""
+        from governance.checks.counts import merged
+
+        return merged(states)
+
+    @abstractmethod
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: Any) -> CheckResult:
+        """The result from the merged counts; of ``inputs`` only what is not rows is read."""
+
+
+def run_check(check: Check, inputs: CheckInputs, params: Mapping[str, Any] | None = None, *, shards: int = 1) -> CheckResult:
+    """Run all four steps in this process. Raises ``CheckError``."""
+    typed = check.params.from_mapping(params or {})
+    parts = check.plan(inputs, typed, shards=shards)
+    state = check.merge(check.map(part, typed) for part in parts)
+    return check.finish(state, inputs, typed)

@@ -1,0 +1,105 @@
+"""What the sandbox is asked and what it answers. Frozen values; nothing here starts a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Mode = Literal["predict", "importance"]
+Code = Literal[
+    "ok", "raised", "memory", "cpu", "timeout", "killed", "forbidden", "output_invalid", "output_too_large",
+    "cannot_load", "refused_by_scan", "input_invalid",
+]  # fmt: skip
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run may use. ``memory_bytes`` is private writable memory (RLIMIT_DATA), libraries included."""
+
+    wall_seconds: float = 300.0
+    cpu_seconds: int = 240
+    memory_bytes: int = 2 * 1024**3
+    file_bytes: int = 256 * 1024**2
+    scratch_bytes: int = 512 * 1024**2
+    open_files: int = 256
+    threads: int = 64
+    stderr_bytes: int = 8 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxJob:
+    """Run the model in ``model_dir`` (it holds ``MLmodel``) over ``data`` (a Parquet or Arrow IPC file).
+
+    ``features``: columns given to the model, in order; empty means those of the model's signature.
+    ``label``, ``positive``, ``repeats``, ``seed`` and ``sensitive`` are read by mode ``importance`` (``positive``
+    by ``predict`` too: it picks the column of ``predict_proba``).
+    ``scan``: the artifact gate reads the staged files first and refuses; off only to test the sandbox itself.
+    """
+
+    mode: Mode
+    model_dir: Path
+    data: Path
+    features: tuple[str, ...] = ()
+    label: str | None = None
+    positive: str | int | bool | None = None
+    repeats: int = 10
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    scan: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Which protections were on: name → "on", or the reason why not. Reported by the child before the model."""
+
+    on: Mapping[str, str]
+
+    @property
+    def level(self) -> Literal["full", "reduced"]:
+        """``full`` when every layer was on."""
+        return "full" if self.on and all(state == "on" for state in self.on.values()) else "reduced"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOutcome:
+    """How the run ended. ``code`` is ``ok`` or a reason; ``message`` is a sentence for people.
+
+    With ``ok``: mode ``predict`` has ``predictions`` (validated: row count, types, finite) in input order, with
+    ``prediction`` and, when the model has one, ``score`` (probability of the positive class); mode
+    ``importance`` has ``report``.
+    """
+
+    code: Code
+    message: str
+    layers: Layers
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_bytes: int = 0
+    predictions: pa.Table | None = None
+    report: Mapping[str, Any] | None = None
+    detail: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """The model did what it was asked and its output was valid."""
+        return self.code == "ok"
+
+    def record(self) -> dict[str, Any]:
+        """What is stored about the run: plain JSON, without the output itself."""
+        return {
+            "code": self.code, "message": self.message, "layers": dict(self.layers.on), "level": self.layers.level,
+            "milliseconds": round(self.seconds * 1000), "cpu_milliseconds": round(self.cpu_seconds * 1000),
+            "peak_bytes": self.peak_bytes, "notes": list(self.notes),
+        }  # fmt: skip
+
+
+def limits_as_dict(limits: Limits) -> dict[str, Any]:
+    """Plain JSON, for the record and for the child."""
+    return asdict(limits)
