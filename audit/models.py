@@ -77,7 +77,7 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        triggers = append_only_triggers()
+        triggers = append_only_triggers("entry")
         constraints = [
             models.CheckConstraint(name="entry_index_not_negative", condition=models.Q(index__gte=0)),
             models.CheckConstraint(
@@ -136,10 +136,10 @@ class Entry(models.Model):
 
 
 class Node(models.Model):
-    """Hash of the complete subtree of 2**level leaves that starts at leaf index * 2**level. Level 8, 16, 24 …
+    """A complete subtree of 2**level leaves, the first of which is index * 2**level. Level 8, 16, 24 …
 
-    These are the C2SP tlog tiles turned on their side: a full tile at level L is 256 neighbours of level 8 * L here
-    (of ``Entry.leaf_hash`` for L = 0). Any subtree hash needs at most 256 of them.
+    ``children`` holds the 256 hashes eight levels below, one after the other: the full C2SP tile at level
+    ``level / 8 - 1`` with this index. It is also a second witness of each leaf hash, so that a changed entry can be named.
     """
 
     ledger_append_only: ClassVar[bool] = True
@@ -148,9 +148,10 @@ class Node(models.Model):
     level = models.SmallIntegerField()
     index = models.BigIntegerField()
     hash = models.BinaryField()
+    children = models.BinaryField()
 
     class Meta:
-        triggers = append_only_triggers()
+        triggers = append_only_triggers("node")
         constraints = [
             models.CheckConstraint(name="node_level_is_a_tile_level", condition=models.Q(level__in=[8, 16, 24, 32, 40, 48])),
         ]
@@ -170,7 +171,7 @@ class Checkpoint(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        triggers = append_only_triggers()
+        triggers = append_only_triggers("checkpoint")
         constraints = [models.CheckConstraint(name="checkpoint_size_positive", condition=models.Q(size__gt=0))]
 
     def __str__(self) -> str:
