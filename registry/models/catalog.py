@@ -26,6 +26,14 @@ class RegisteredModel(models.Model):
     tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ONE, help_text="Unassessed models count as tier 1.")
     tier_inputs = models.JSONField(default=dict, blank=True)
     card = models.JSONField(default=dict, blank=True, help_text="Structured card fields, by key.")
+    evaluation_dataset = models.ForeignKey(
+        "registry.Dataset",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="evaluates",
+        help_text="The held-out data set that policies mean by role, when they name none.",
+    )
     next_version = models.PositiveIntegerField(default=1, editable=False, help_text="Numbers are never used twice.")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
@@ -62,6 +70,7 @@ class RegisteredModel(models.Model):
             "tier": self.tier,
             "use_case": self.use_case,
             "card": self.card,
+            "evaluation_dataset": self.evaluation_dataset_id,
             "deleted": self.deleted_at is not None,
         }
 
