@@ -1,0 +1,112 @@
+"""The two signing keys of an installation: made once, read by the processes that sign, never overwritten."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from django.conf import settings
+
+LEDGER: Final = "ledger.ed25519"
+PERMIT: Final = "permit.p256"
+
+
+class KeyProblem(RuntimeError):
+    """A key file is missing or is not what it should be. The message names the file and the remedy."""
+
+
+def ensure_keys(directory: Path) -> list[str]:
+    """Make what is missing of both key pairs; return the names of the pairs that were made.
+
+    Private files are 0600 in a directory that is 0700. An existing private key is never replaced: losing it would
+    orphan every checkpoint or permit it signed. Raises ``KeyProblem`` for a public half without its private one.
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = []
+    for name in (LEDGER, PERMIT):
+        private, public = directory / f"{name}.pem", directory / f"{name}.pub.pem"
+        if not private.exists():
+            if public.exists():
+                raise KeyProblem(f"{public} is there but {private.name} is gone: restore it, or move both away")
+            _write_private(private, _generate(name))
+            made.append(name)
+        if not public.exists():
+            key = load_pem_private_key(private.read_bytes(), None)
+            public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    return made
+
+
+def ledger_key() -> Ed25519PrivateKey:
+    """Return the key that signs checkpoints. Raises ``KeyProblem``."""
+    key = load_pem_private_key(_read(f"{LEDGER}.pem"), None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyProblem(f"{settings.KEYS_DIR / LEDGER}.pem is no Ed25519 key")
+    return key
+
+
+def ledger_public_key() -> Ed25519PublicKey:
+    """Return the public half of the checkpoint key. Raises ``KeyProblem``."""
+    key = load_pem_public_key(_read(f"{LEDGER}.pub.pem"))
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyProblem(f"{settings.KEYS_DIR / LEDGER}.pub.pem is no Ed25519 key")
+    return key
+
+
+def permit_key() -> ec.EllipticCurvePrivateKey:
+    """Return the key that signs permits. Raises ``KeyProblem``."""
+    key = load_pem_private_key(_read(f"{PERMIT}.pem"), None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KeyProblem(f"{settings.KEYS_DIR / PERMIT}.pem is no ECDSA P-256 key")
+    return key
+
+
+def public_pem(key: Ed25519PublicKey | ec.EllipticCurvePublicKey) -> bytes:
+    """Return a public key as PEM."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def fingerprint(key: Ed25519PublicKey | ec.EllipticCurvePublicKey) -> str:
+    """Return the SHA-256 of the key's DER SubjectPublicKeyInfo, in hex: what people compare and permits name."""
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def origin(key: Ed25519PublicKey) -> str:
+    """Return the name of the log: bound to its key, so that it is unique and survives a change of address."""
+    return f"countersign/{fingerprint(key)[:16]}"
+
+
+def _generate(name: str) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
+    return Ed25519PrivateKey.generate() if name == LEDGER else ec.generate_private_key(ec.SECP256R1())
+
+
+def _write_private(path: Path, key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> None:
+    """Write whole or not at all, and never over another process's key."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass  # another process was faster: its key is the key
+    finally:
+        draft.unlink()
+
+
+def _read(name: str) -> bytes:
+    path = Path(settings.KEYS_DIR) / name
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise KeyProblem(f"cannot read {path}: {error.strerror}; `manage.py ensure_keys` makes the keys") from error

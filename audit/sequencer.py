@@ -1,0 +1,204 @@
+"""The one process that gives changes their place: inbox to entry, tree, signed checkpoint, all in one transaction.
+
+Order: what is committed when a batch begins is taken, lowest inbox id first. A transaction that saw another's commit
+wrote its row later and so has a higher id: cause comes before effect. A transaction that commits late only comes later;
+nothing is skipped, because rows are taken by being there and not by being newer than the last one.
+"""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection, transaction
+
+from audit import keys, notes, tree
+from audit.guard import Guard, Head, Refused
+from audit.merkle import EMPTY_ROOT, Frontier, Subtree, leaf_hash
+from audit.models import leaf_text
+
+logger = logging.getLogger(__name__)
+
+LOCK: Final = 0x636F756E74  # "count"; advisory lock of the one sequencer of a database
+BATCH: Final = 2000
+
+__all__ = ["BATCH", "LOCK", "Busy", "Guard", "Refused", "Sequencer", "run_once"]
+
+
+class Busy(RuntimeError):
+    """Another sequencer is at work on this database."""
+
+
+class _Row(NamedTuple):
+    """An entry about to be inserted."""
+
+    index: int
+    canon: str
+    n: int
+    previous: int | None
+    hash: bytes
+
+
+@dataclass(slots=True)
+class Sequencer:
+    """Integrates batches. Keep one per process: it remembers the edge of the tree between batches."""
+
+    key: Ed25519PrivateKey
+    guard: Guard
+    batch: int = BATCH
+    origin: str = field(init=False)
+    _edge: Frontier = field(init=False, default_factory=Frontier)
+
+    def __post_init__(self) -> None:
+        self.origin = keys.origin(self.key.public_key())
+
+    def check(self) -> Head:
+        """Return the head of the stored log. Raises ``Refused`` if it may not be continued, ``Busy`` if it is not ours."""
+        with transaction.atomic():
+            _take_lock()
+            return self._continue_from()
+
+    def run_once(self) -> int:
+        """Integrate at most one batch and return how many entries it had.
+
+        Raises ``Refused`` before anything is signed that contradicts an earlier checkpoint, and ``Busy``. If the process
+        dies at any point, the whole batch is either in the log or still in the inbox.
+        """
+        with transaction.atomic():
+            _take_lock()
+            waiting = _take(self.batch)
+            if not waiting:
+                return 0
+            self._continue_from()
+            edge = self._edge.copy()
+            rows = _placed(edge.size, waiting)
+            _insert_entries(rows)
+            for row in rows:
+                for subtree, digest in edge.append(row.hash):
+                    if subtree.level % tree.TILE_HEIGHT == 0:
+                        _insert_node(subtree, digest)
+            head = Head(edge.size, edge.root())
+            self._sign(head)
+        # Only now is it true. If we die here, the guard is a batch behind, which it accepts.
+        self._edge = edge
+        self.guard.write(head)
+        return len(rows)
+
+    def _continue_from(self) -> Head:
+        """Return the stored head after making sure that entries, tree, checkpoint and guard file agree on it."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT size, root FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
+            last = cursor.fetchone()
+            cursor.execute("SELECT coalesce(max(index) + 1, 0) FROM audit_entry")
+            (entries,) = cursor.fetchone()
+        head = Head(int(last[0]), bytes(last[1])) if last else Head(0, EMPTY_ROOT)
+        if entries != head.size:
+            raise Refused(f"there are {entries} entries but the last checkpoint is of {head.size}: run `manage.py audit_verify`")
+        if self._edge.size != head.size or self._edge.root() != head.root:
+            edge = Frontier.load(head.size, tree.stored)
+            if edge.root() != head.root:
+                raise Refused(f"the stored tree does not give the root of checkpoint {head.size}: run `manage.py audit_verify`")
+            self._edge = edge
+        self.guard.check(head, tree.stored)
+        return head
+
+    def _sign(self, head: Head) -> None:
+        text = str(notes.CheckpointText(self.origin, head.size, head.root))
+        note = notes.sign(text, self.origin, self.key)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO audit_checkpoint (size, root, note, at) VALUES (%s, %s, %s, %s)",
+                [head.size, head.root, note, datetime.now(UTC)],
+            )
+
+
+def run_once(*, key: Ed25519PrivateKey | None = None, guard: Guard | None = None) -> int:
+    """Integrate everything that is committed now and return how many entries that was. Raises as ``Sequencer`` does."""
+    sequencer = Sequencer(key or keys.ledger_key(), guard or Guard.default())
+    total = 0
+    while done := sequencer.run_once():
+        total += done
+    return total
+
+
+def _take_lock() -> None:
+    """Be the only sequencer until this transaction ends. The same lock, held by the session, keeps standbys waiting."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK])
+        (mine,) = cursor.fetchone()
+    if not mine:
+        raise Busy("another sequencer is at work on this database")
+
+
+def _take(limit: int) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM audit_inbox WHERE id IN (SELECT id FROM audit_inbox ORDER BY id LIMIT %s) RETURNING id, canon",
+            [limit],
+        )
+        return [str(canon) for _, canon in sorted(cursor.fetchall())]
+
+
+def _placed(first: int, bodies: Sequence[str]) -> list[_Row]:
+    """Give each body its index and its place in the stream of its object."""
+    objects = []
+    for body in bodies:
+        about = json.loads(body)["object"]
+        objects.append((str(about["type"]), str(about["id"])))
+    heads = _stream_heads(sorted(set(objects)))
+    rows = []
+    for index, (body, about) in enumerate(zip(bodies, objects, strict=True), start=first):
+        n, previous = heads.get(about, (0, None))
+        rows.append(_Row(index, body, n + 1, previous, leaf_hash(leaf_text(body, n + 1, previous).encode())))
+        heads[about] = (n + 1, index)
+    return rows
+
+
+def _stream_heads(objects: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
+    """Return n and index of the last entry about each object, from the index entry_by_object."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT about.type, about.id, last.stream_n, last.index
+            FROM unnest(%s::text[], %s::text[]) AS about (type, id)
+            CROSS JOIN LATERAL (
+                SELECT stream_n, index FROM audit_entry
+                WHERE object_type = about.type AND object_id = about.id ORDER BY index DESC LIMIT 1
+            ) AS last
+            """,
+            [[kind for kind, _ in objects], [key for _, key in objects]],
+        )
+        return {(kind, key): (int(n), int(index)) for kind, key, n, index in cursor.fetchall()}
+
+
+def _insert_entries(rows: Sequence[_Row]) -> None:
+    """Insert, and compare the leaf hashes that PostgreSQL computes with ours."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO audit_entry (index, canon, stream_n, stream_previous)
+            SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) RETURNING index, leaf_hash
+            """,
+            [
+                [row.index for row in rows],
+                [row.canon for row in rows],
+                [row.n for row in rows],
+                [row.previous for row in rows],
+            ],
+        )
+        theirs = {int(index): bytes(digest) for index, digest in cursor.fetchall()}
+    for row in rows:
+        if theirs[row.index] != row.hash:
+            raise Refused(f"PostgreSQL computes another leaf hash for entry {row.index} than we do")
+
+
+def _insert_node(node: Subtree, digest: bytes) -> None:
+    children = b"".join(tree.tile_below(node))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO audit_node (level, index, hash, children) VALUES (%s, %s, %s, %s)",
+            [node.level, node.index, digest, children],
+        )
