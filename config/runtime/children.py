@@ -41,7 +41,8 @@ def spawn(
         group=None if account is None else account.gid,
         extra_groups=None if account is None else [],
         # After Popen has changed the user: a change of credentials clears the setting.
-        preexec_fn=_tie_to_parent(orphan_signal),
+        # It is unsafe beside threads, of which the supervisor has none.
+        preexec_fn=_tie_to_parent(orphan_signal),  # noqa: PLW1509
     )
 
 

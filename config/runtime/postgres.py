@@ -36,9 +36,7 @@ class Cluster:
     ``durable=False`` gives up surviving a crash of the machine for speed, for clusters of tests.
     """
 
-    def __init__(
-        self, directory: Path, secrets: SecretFiles, *, port: int | None = None, durable: bool = True
-    ) -> None:
+    def __init__(self, directory: Path, secrets: SecretFiles, *, port: int | None = None, durable: bool = True) -> None:
         self.account: Account | None = database_account()
         self.programs = postgres_directory(self.account)
         self.directory = _within_reach(directory.resolve(), self.account)
@@ -96,7 +94,9 @@ class Cluster:
                 pass_fds=[reading],
                 env=self.environment(),
                 cwd="/",
-                **({} if self.account is None else {"user": self.account.uid, "group": self.account.gid}),
+                user=None if self.account is None else self.account.uid,
+                group=None if self.account is None else self.account.gid,
+                extra_groups=None if self.account is None else [],
             )
         finally:
             os.close(reading)
@@ -157,20 +157,23 @@ class Cluster:
             cwd=Path("/"),
         )
 
+    def answers(self) -> bool:
+        """Say whether the server accepts a connection and has finished recovery."""
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def wait_until_ready(self) -> None:
-        """Return when the server answers a query; raises ``RuntimeProblem`` when it ends or takes too long."""
+        """Return when the server answers; raises ``RuntimeProblem`` when it ends or takes too long."""
         give_up = time.monotonic() + READY_AFTER_SECONDS
-        while True:
+        while not self.answers():
             if self.process is not None and (code := self.process.poll()) is not None:
                 raise RuntimeProblem(f"PostgreSQL ended with code {code} while starting.")
-            try:
-                self.connect().close()
-            except psycopg.OperationalError as error:
-                if time.monotonic() > give_up:
-                    raise RuntimeProblem(f"PostgreSQL is not ready: {error}") from error
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
+            if time.monotonic() > give_up:
+                raise RuntimeProblem(f"PostgreSQL was not ready in {READY_AFTER_SECONDS:.0f} seconds.")
+            time.sleep(_POLL_SECONDS)
 
     def stop(self, timeout: float = 60.0) -> None:
         """End the server started by :meth:`start`, immediately when a fast shutdown takes longer than ``timeout``."""
@@ -229,6 +232,11 @@ class Cluster:
             roles.create(server, passwords)
         with self.connect(roles.DATABASE) as database:
             roles.arrange_schemas(database)
+
+
+def cluster_directory(directory: Path) -> Path:
+    """Return where the cluster that was asked for in ``directory`` really lies."""
+    return _within_reach(directory.resolve(), database_account())
 
 
 def _within_reach(directory: Path, account: Account | None) -> Path:

@@ -1,0 +1,120 @@
+"""Every long-running process of Countersign as data: what it runs, what it may know, how it ends.
+
+The supervisor starts these next to the embedded database and broker; ``compose.yaml`` starts the same commands in
+containers (tests/runtime/test_compose.py compares them). A process gets the variables named here and no others.
+"""
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+# Django's settings that every process reads (config/env.py). Optional ones are passed on when they are set.
+COMMON: Final = frozenset(
+    {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
+    | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
+)
+_TRACKING: Final = frozenset({"TRACKING_URL", "TRACKING_SECRET"})
+
+
+class Probe(Enum):
+    """How one sees that a process does its work, from outside it."""
+
+    HTTP = auto()  # answers its health address
+    CONSUMES = auto()  # holds its control subscription at the broker, which Celery opens after the task queues
+    SESSION = auto()  # is signed in to the database
+    ANNOUNCES = auto()  # has printed what it prints when its loop begins
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process. ``python`` at the head of the command means the interpreter that runs the supervisor."""
+
+    name: str
+    command: tuple[str, ...]
+    variables: frozenset[str]
+    probe: Probe
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    says: str = ""  # for Probe.ANNOUNCES
+    health: str = ""  # path for Probe.HTTP
+    stop: signal.Signals = signal.SIGTERM
+    orphan: signal.Signals = signal.SIGTERM
+    patience: float = 20.0  # seconds between the stop signal and the end by force
+
+
+SERVICES: Final = (
+    Service(
+        name="tracking",
+        command=("python", "-m", "gunicorn", "--config", "python:config.runtime.gunicorn_tracking"),
+        variables=COMMON
+        | {"HOST", "PORT", "TRACKING_DATABASE_URL", "TRACKING_SECRET", "TRACKING_THREADS", "DATABASE_URL"},
+        fixed={
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        },
+        probe=Probe.HTTP,
+        health="/health",
+        orphan=signal.SIGQUIT,
+    ),
+    Service(
+        name="web",
+        command=("python", "-m", "gunicorn", "--config", "python:config.runtime.gunicorn_web"),
+        variables=COMMON | _TRACKING | {"HOST", "PORT", "DATABASE_URL", "BROKER_URL", "WEB_WORKERS", "WEB_THREADS"},
+        probe=Probe.HTTP,
+        health="/health/ready",
+        orphan=signal.SIGQUIT,
+    ),
+    Service(
+        name="worker",
+        command=(
+            *("python", "-m", "celery", "--app", "config.celery", "worker", "--pool", "prefork", "--concurrency", "2"),
+            *("--queues", "checks,ingest,exports,default", "--without-gossip", "--without-mingle"),
+            *("--loglevel", "INFO"),
+        ),
+        variables=COMMON | _TRACKING | {"DATABASE_URL", "BROKER_URL"},
+        probe=Probe.CONSUMES,
+        # Warm shutdown: finish the running checks, take no new ones. SIGQUIT ends the pool's processes at once.
+        orphan=signal.SIGQUIT,
+        patience=60.0,
+    ),
+    Service(
+        name="scheduler",
+        command=("python", "-m", "celery", "--app", "config.celery", "beat", "--pidfile", "", "--loglevel", "INFO"),
+        variables=COMMON | {"DATABASE_URL", "BROKER_URL"},
+        probe=Probe.ANNOUNCES,
+        says="beat: Starting",
+    ),
+    Service(
+        name="sequencer",
+        command=("python", "manage.py", "sequence"),
+        variables=COMMON | {"DATABASE_SEQUENCER_URL", "BROKER_URL", "TRACKING_URL", "TRACKING_SECRET"},
+        fixed={"DATABASE_ROLE": "sequencer"},
+        probe=Probe.SESSION,
+    ),
+)
+
+# Run to their end, in this order, before the services start. compose.yaml: the one-shot service "migrate".
+PREPARE: Final = (
+    ("python", "manage.py", "ensure_keys"),
+    ("python", "manage.py", "setup_database"),
+    ("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"),
+)
+PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL"}
+PREPARE_FIXED: Final = {"DATABASE_ROLE": "owner", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+# The worker first, so that what it finishes can still be stored, and the sequencer last: it logs what all did.
+STOP_ORDER: Final = ("worker", "scheduler", "web", "tracking", "sequencer", "broker", "database")
+
+# Of the surroundings, every process gets these, when they are set.
+SURROUNDINGS: Final = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def environment(
+    variables: frozenset[str], fixed: Mapping[str, str], values: Mapping[str, str], surroundings: Mapping[str, str]
+) -> dict[str, str]:
+    """Return exactly the environment of one process: what it is named for in this table, as far as it is set."""
+    inherited = {name: surroundings[name] for name in SURROUNDINGS if name in surroundings}
+    known = {name: values[name] for name in sorted(variables) if name in values}
+    return {**inherited, "PYTHONUNBUFFERED": "1", "TZ": "UTC", **known, **fixed}
