@@ -271,7 +271,7 @@ def _curve(
             path.append(f"H{next_x + NODE_WIDTH}")
             next_x += NODE_WIDTH
         x, y = next_x, next_y
-    return PlacedEdge("".join(path), tip if back else f"M{x} {y - 4}L{x + 6} {y}L{x} {y + 4}Z", hit)
+    return PlacedEdge("".join(path), tip if back else f"M{x - 6} {y - 4}L{x} {y}L{x - 6} {y + 4}Z", hit)
 
 
 def _belongs(*ends: Node) -> bool:
