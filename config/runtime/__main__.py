@@ -29,21 +29,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", help="start everything and keep it running until Ctrl-C")
-    demo = commands.add_parser("demo", help="the same, then register, check and promote two real models")
-    demo.add_argument("arguments", nargs=argparse.REMAINDER, help="for the demonstration: --signed, --once")
+    commands.add_parser("demo", help="the same, then take two real models through a promotion: --signed, --once")
     commands.add_parser("down", help="stop the instance that runs on DATA_DIR")
     commands.add_parser("status", help="say what runs on DATA_DIR")
     reset = commands.add_parser("reset", help="delete all state in DATA_DIR; asks first")
     reset.add_argument("--yes", action="store_true", help="do not ask (also: YES=1)")
     commands.add_parser("prepare", help="keys, migrations and static files, for the environment as it is")
-    given = parser.parse_args(arguments)
+    given, for_demo = parser.parse_known_args(arguments)
+    if for_demo and given.command != "demo":
+        parser.error(f"unrecognized arguments: {' '.join(for_demo)}")
     try:
         options = Options.read(os.environ)
         match given.command:
             case "up":
                 return Installation(options, os.environ).run()
             case "demo":
-                return Installation(options, os.environ).run(demo=given.arguments)
+                return Installation(options, os.environ).run(demo=for_demo)
             case "down":
                 return down(StateDirectory(options.data_dir))
             case "status":

@@ -99,6 +99,7 @@ class Installation:
             finally:
                 supervisor.shut_down(STOP_ORDER)
                 journal.say("everything has stopped")
+                journal.close()
             return code
 
     def _start(self, supervisor: Supervisor) -> dict[str, str]:
@@ -153,7 +154,7 @@ class Installation:
             return cluster.spawn(output)
 
         # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
-        return Unit("database", launch, cluster.answers, stop=STOP_SIGNAL, patience=60.0)
+        return Unit("database", launch, cluster.answers, stop=STOP_SIGNAL, patience=30.0)
 
     def _broker(self, broker: Broker) -> Unit:
         env = environment(frozenset(), {}, {}, self._surroundings)
@@ -165,8 +166,8 @@ class Installation:
             started = time.monotonic()
             code = supervisor.run_to_end("migrate", partial(_python, command, env))
             if code != 0:
-                told = "\n".join(supervisor.journal.recent("migrate", 15))
-                raise RuntimeProblem(f"`{' '.join(command)}` failed with code {code}.\n{told}")
+                told = supervisor.journal.last_words("migrate")
+                raise RuntimeProblem(f"`{' '.join(command)}` failed with code {code}: {told}")
             supervisor.journal.say(f"{command[2]}: done in {time.monotonic() - started:.1f} s")
 
     def _unit(

@@ -47,10 +47,15 @@ class Journal:
         self._streams[name] = stream
         self._selector.register(pipe, selectors.EVENT_READ, stream)
 
-    def recent(self, name: str, lines: int = 200) -> list[str]:
-        """Return the last lines of the current run of ``name``."""
+    def recent(self, name: str) -> list[str]:
+        """Return the last 200 lines of the current run of ``name``."""
         known = self._streams.get(name)
-        return [] if known is None else list(known.seen)[-lines:]
+        return [] if known is None else list(known.seen)
+
+    def last_words(self, name: str) -> str:
+        """Return the last line that ``name`` printed, and where the others are."""
+        line = next((line.strip() for line in reversed(self.recent(name)) if line.strip()), "it printed nothing")
+        return f"{line} (all of it: {self.directory / name}.log)"
 
     def read(self, seconds: float) -> None:
         """Wait at most ``seconds`` for output, and write what has come."""
@@ -62,6 +67,13 @@ class Journal:
         stream = self._streams.get(name)
         while stream is not None and not stream.pipe.closed and self._take(stream):
             pass
+
+    def close(self) -> None:
+        """Write what is left and close every file."""
+        for name, stream in self._streams.items():
+            self.catch_up(name)
+            self._drop(stream)
+        self._selector.close()
 
     def _take(self, stream: _Stream) -> bool:
         """Move one chunk; say whether there was one."""

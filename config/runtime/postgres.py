@@ -26,6 +26,7 @@ from config.runtime.secretfiles import SecretFiles
 
 STOP_SIGNAL = signal.SIGINT  # "fast": roll back what is open, write a checkpoint, end
 READY_AFTER_SECONDS = 60.0
+_PIDFILE = "postmaster.pid"
 _POLL_SECONDS = 0.05
 _THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
@@ -111,6 +112,7 @@ class Cluster:
             "unix_socket_directories": "",
             "password_encryption": "scram-sha-256",
             "max_connections": "200",
+            "log_checkpoints": "off",
             "log_line_prefix": "[%p] %q%u@%d ",
             **({} if self._durable else _THROW_AWAY),
         }
@@ -158,7 +160,12 @@ class Cluster:
         )
 
     def answers(self) -> bool:
-        """Say whether the server accepts a connection and has finished recovery."""
+        """Say whether the server has finished recovery and accepts a connection."""
+        # The eighth line of postmaster.pid is the status that pg_ctl waits for (src/include/utils/pidfile.h); trying
+        # to connect before it says so only fills the log.
+        lines = self._pidfile()
+        if len(lines) < 8 or lines[7].strip() != "ready":
+            return False
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -194,16 +201,21 @@ class Cluster:
 
         Raises ``RuntimeProblem`` naming its pid when a server over this directory is still running.
         """
-        pidfile = self.directory / "postmaster.pid"
-        try:
-            pid = int(pidfile.read_text().split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
-            return  # never started, stopped in order, or cut off while writing: the server itself decides the last
+        lines = self._pidfile()
+        if not lines or not lines[0].isdigit():
+            return  # never started, stopped in order, or cut off while writing: the server itself judges the last
+        pid = int(lines[0])
         if _runs_over(pid, self.directory):
             raise RuntimeProblem(
                 f"A PostgreSQL server (pid {pid}) still runs over {self.directory}. Stop it with: kill -INT {pid}"
             )
-        pidfile.unlink(missing_ok=True)
+        (self.directory / _PIDFILE).unlink(missing_ok=True)
+
+    def _pidfile(self) -> list[str]:
+        try:
+            return (self.directory / _PIDFILE).read_text().split("\n")
+        except FileNotFoundError:
+            return []
 
     def connect(self, database: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
         """Connect as the superuser; only the set-up of roles and databases needs this."""

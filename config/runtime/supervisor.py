@@ -69,9 +69,10 @@ class Supervisor:
         while not unit.is_ready():
             if unit.process is None or unit.process.poll() is not None:
                 self.journal.catch_up(unit.name)
-                told = "\n".join(self.journal.recent(unit.name, 15))
                 code = None if unit.process is None else unit.process.returncode
-                raise RuntimeProblem(f"{unit.name} ended with code {code} before it was ready.\n{told}".rstrip())
+                raise RuntimeProblem(
+                    f"{unit.name} ended with code {code} before it was ready: {self.journal.last_words(unit.name)}"
+                )
             if time.monotonic() > give_up:
                 raise RuntimeProblem(f"{unit.name} was not ready in {_READY_SECONDS:.0f} seconds.")
             self.pause()
@@ -91,7 +92,7 @@ class Supervisor:
             while process.poll() is None:
                 self.pause()
                 if tending:
-                    self._tend()
+                    self.tend()
         except Interrupted:
             self._end(process, (signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
             _end_group(process.pid)
@@ -103,7 +104,7 @@ class Supervisor:
         """Look after the units until somebody asks us to stop."""
         try:
             while True:
-                self._tend()
+                self.tend()
                 self.pause()
         except Interrupted:
             return
@@ -146,7 +147,7 @@ class Supervisor:
         self.journal.say(f"{unit.name} is ready")
         self._tell()
 
-    def _tend(self) -> None:
+    def tend(self) -> None:
         """Start again what has ended, after a pause that doubles with every failure in a row."""
         now = time.monotonic()
         for unit in self.units.values():

@@ -42,6 +42,7 @@ class Broker:
             'save ""',
             "maxmemory-policy noeviction",
             "daemonize no",
+            "loglevel warning",
         ]
         path = self.directory / "valkey.conf"
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
