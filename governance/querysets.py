@@ -9,8 +9,20 @@ from django.db import models
 from governance.states import OPEN_REQUEST_STATES, CheckState, PermitState
 
 if TYPE_CHECKING:
-    from governance.models import CheckRun, Permit, PromotionRequest
+    from governance.models import CheckRun, Permit, PolicyVersion, PromotionRequest
     from registry.models import User
+
+
+class PolicyVersionQuerySet(models.QuerySet["PolicyVersion"]):
+    """Versions of policies."""
+
+    def current(self) -> Self:
+        """Those in force: each the current version of its policy."""
+        return self.filter(policy__current=models.F("pk")).select_related("policy")
+
+    def governing(self, *, tier: int, target: str) -> Self:
+        """Those in force that speak about a model of ``tier`` moving to ``target``: none or one."""
+        return self.current().filter(tiers__contains=[tier], targets__contains=[target])
 
 
 class PromotionRequestQuerySet(models.QuerySet["PromotionRequest"]):

@@ -1,6 +1,6 @@
 """Data of governance: policies, requests and decisions, evidence, waivers, permits."""
 
-from governance.models.evidence import CheckRun, EvidenceSnapshot
+from governance.models.evidence import CheckRun, EvidenceSnapshot, WorkerHeartbeat
 from governance.models.policies import Policy, PolicyVersion
 from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
 from governance.models.waivers import Waiver, WaiverSignature
@@ -17,4 +17,5 @@ __all__ = [
     "PromotionRequest",
     "Waiver",
     "WaiverSignature",
+    "WorkerHeartbeat",
 ]

@@ -46,6 +46,9 @@ class CheckRun(models.Model):
         help_text="Predictions (Parquet), for the scoring job.",
     )
     sandbox = models.JSONField(default=dict, help_text="Layers that were on, limits, resource use.")
+    cache_key = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of all that determines the result; equal keys share a result."
+    )
     reused_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     attempt = models.PositiveSmallIntegerField(default=0)
     owner = models.CharField(max_length=120, blank=True, help_text="Worker that holds the lease.")
@@ -76,6 +79,7 @@ class CheckRun(models.Model):
         indexes = [
             models.Index(fields=["state", "lease_until"], name="checkrun_waiting", condition=~Q(state="finished")),
             models.Index(fields=["request", "round"], name="checkrun_by_request"),
+            models.Index(fields=["cache_key"], name="checkrun_cached", condition=Q(state="finished") & ~Q(cache_key="")),
         ]
 
     def __str__(self) -> str:
@@ -102,6 +106,7 @@ class EvidenceSnapshot(models.Model):
     request = models.ForeignKey("governance.PromotionRequest", on_delete=models.PROTECT, related_name="snapshots")
     round = models.PositiveSmallIntegerField()
     document = models.TextField(help_text="Canonical JSON (RFC 8785): the bytes that the digest covers.")
+    lineage = models.TextField(blank=True, help_text="W3C PROV-JSON, the bytes whose digest the document names.")
     items = models.PositiveSmallIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -113,3 +118,18 @@ class EvidenceSnapshot(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+
+class WorkerHeartbeat(models.Model):
+    """One row per worker process, renewed while it lives, so that a page can say that nobody works."""
+
+    name = models.CharField(max_length=200, primary_key=True, help_text="Host and process.")
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+        indexes = [models.Index(fields=["-seen_at"], name="worker_seen")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 
 from audit.append_only import append_only_triggers
+from governance.querysets import PolicyVersionQuerySet
 
 
 class Policy(models.Model):
@@ -41,6 +42,8 @@ class PolicyVersion(models.Model):
     tiers = models.JSONField(help_text="From the document: [1, 2, 3].")
     adopted_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     adopted_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PolicyVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ["policy", "-number"]

@@ -1,0 +1,74 @@
+"""Requests, permits and waiting work, already narrowed to what the person may see."""
+
+import re
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from config.errors import NotFound
+from governance.models import CheckRun, Permit, PromotionRequest, WorkerHeartbeat
+from governance.standing import with_rows
+from registry.models import ModelVersion, RegisteredModel, User
+
+WORKER_SILENCE: Final = timedelta(seconds=15)
+_REF = re.compile(r"(?:REQ-)?0*([1-9][0-9]{0,8})", re.IGNORECASE)
+
+
+def requests_visible_to(user: User, *, model: RegisteredModel | None = None, state: str = "") -> QuerySet[PromotionRequest]:
+    """Requests about models the person may see, newest first, with what a list shows."""
+    found = PromotionRequest.objects.visible_to(user).select_related(
+        "model", "version__model", "policy_version__policy", "requested_by", "replaces"
+    )
+    if model is not None:
+        found = found.filter(model=model)
+    return found.filter(state=state) if state else found
+
+
+def request_of(user: User, which: str | int | UUID) -> PromotionRequest:
+    """The request of that id, number or reference (``REQ-0007``), with all its rows. Raises ``NotFound``."""
+    visible = with_rows(PromotionRequest.objects.visible_to(user))
+    found: PromotionRequest | None = None
+    if isinstance(which, UUID):
+        found = visible.filter(pk=which).first()
+    elif match := _REF.fullmatch(str(which)):
+        found = visible.filter(number=int(match[1])).first()
+    else:
+        try:
+            found = visible.filter(pk=UUID(str(which))).first()
+        except ValueError:
+            found = None
+    if found is None:
+        raise NotFound("There is no such request, or you may not see it.", code="promotion.unknown")
+    return found
+
+
+def active_permit(model: RegisteredModel, target: str) -> Permit | None:
+    """The permit in force for the target, or None."""
+    return Permit.objects.active().filter(model=model, target=target).select_related("version", "request").first()
+
+
+def permit_of_version(version: ModelVersion) -> Permit | None:
+    """The newest permit of the version, in whatever state."""
+    return Permit.objects.filter(version=version).select_related("request").order_by("-issued_at").first()
+
+
+def live_version(model: RegisteredModel, target: str) -> ModelVersion | None:
+    """The version that the target names now: the alias's, or the newest in the stage."""
+    kind, _, name = target.partition(":")
+    versions = ModelVersion.objects.filter(model=model, deleted_at=None)
+    if kind == "alias":
+        return versions.filter(aliases__name=name, aliases__model=model).first()
+    return versions.filter(stage=name).order_by("-number").first()
+
+
+def workers_alive() -> bool:
+    """Whether some worker process gave a sign of life within the last fifteen seconds."""
+    return WorkerHeartbeat.objects.filter(seen_at__gt=timezone.now() - WORKER_SILENCE).exists()
+
+
+def waiting_checks() -> int:
+    """How many checks wait or run, over all requests."""
+    return CheckRun.objects.unfinished().count()
