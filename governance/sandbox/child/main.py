@@ -1,0 +1,81 @@
+"""Entry of the sandboxed process: read the job, confine, load the model, work, answer.
+
+The answer is ``answer.json`` (and ``predictions.arrow``) in the scratch directory; progress goes over a pipe. The
+model shares this process, so the parent believes none of it without checking.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from governance.sandbox.child import load
+from governance.sandbox.child.confine import confine, watch
+from governance.sandbox.child.load import CannotLoadError
+
+LEFT_FORBIDDEN = 71
+
+
+def main() -> None:
+    """Run one job. Never returns normally: the exit status is 0 when an answer was written."""
+    job: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+    channel = int(job["channel"])
+    say(channel, {"layers": confine(job)})
+    try:
+        load.imports(job)
+        from governance.sandbox.child import work  # loads numpy, so only now
+
+        watch(lambda attempt: _forbidden(channel, attempt))
+        model = _loaded(job)
+        say(channel, {"loaded": True})
+        answer = work.work(model, job, lambda done, total: say(channel, {"done": done, "total": total}))
+    except BaseException as error:  # noqa: BLE001 - whatever a model raises, also SystemExit, is its answer
+        answer = _failure(error)
+    _write(job, answer)
+    os._exit(0)  # no atexit hook or destructor of the model's runs after the answer
+
+
+def _loaded(job: dict[str, Any]) -> Any:
+    try:
+        return load.load(job)
+    except (CannotLoadError, MemoryError):
+        raise
+    except BaseException as error:
+        raise CannotLoadError(last_line(error)) from error
+
+
+def say(channel: int, message: dict[str, Any]) -> None:
+    """One line to the parent."""
+    os.write(channel, json.dumps(message).encode() + b"\n")
+
+
+def _forbidden(channel: int, attempt: str) -> NoReturn:
+    say(channel, {"forbidden": attempt})
+    os._exit(LEFT_FORBIDDEN)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, MemoryError):
+        return {"code": "memory", "message": ""}
+    if isinstance(error, CannotLoadError):
+        return {"code": "cannot_load", "message": str(error)[:500]}
+    if isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC):
+        return {"code": "output_too_large", "message": last_line(error)}
+    if isinstance(error, PermissionError):
+        return {"code": "forbidden", "message": last_line(error)}
+    return {"code": "raised", "message": last_line(error)}
+
+
+def last_line(error: BaseException) -> str:
+    """The last line of the traceback, cut to 500 characters."""
+    return traceback.format_exception_only(error)[-1].strip()[:500]
+
+
+def _write(job: dict[str, Any], answer: dict[str, Any]) -> None:
+    descriptor = os.open(os.path.join(job["scratch"], "answer.json"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # noqa: PTH118
+    os.write(descriptor, json.dumps(answer).encode())
+    os.close(descriptor)

@@ -1,0 +1,167 @@
+"""``run(job) -> outcome``: stage, scan, start, follow, judge the end, and parse the output."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from governance.sandbox.job import Layers, Progress, SandboxJob, SandboxOutcome, limits_as_dict
+from governance.sandbox.process import Ended, follow
+from governance.sandbox.staging import Stage, staged
+from registry.formats.scan import MLmodelError, ModelFile, read_model_file, scan_directory
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NONE = Layers({})
+
+
+def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> SandboxOutcome:
+    """Run one job to its end. Raises ``OSError`` if files cannot be staged, and what ``progress`` raises.
+
+    Guarantee: whatever the model does is an outcome, never an exception; when this returns no process of the
+    model is left and its directory is gone. ``progress`` is called in this thread.
+    """
+    if not job.model_dir.is_dir():
+        return SandboxOutcome("cannot_load", f"There is no model directory “{job.model_dir.name}”.", _NONE)
+    if not job.data.is_file():
+        return SandboxOutcome("input_invalid", f"There is no data file “{job.data.name}”.", _NONE)
+    with staged(job) as stage:
+        prepared = _prepare(job, stage)
+        if isinstance(prepared, SandboxOutcome):
+            return prepared
+        told, rows = prepared
+        ended = follow(told, scratch=stage.scratch, limits=job.limits, progress=progress)
+        outcome = _judge(job, ended) or _collect(job, stage, told, rows, ended)
+    notes = (f"{ended.garbage} lines of garbage on the result channel were dropped.",) if ended.garbage else ()
+    return replace(
+        outcome, layers=Layers(dict(ended.layers)), seconds=ended.seconds, cpu_seconds=ended.cpu_seconds,
+        peak_bytes=ended.peak_bytes, notes=notes, detail=ended.stderr.decode("utf-8", errors="replace"),
+    )  # fmt: skip
+
+
+def _prepare(job: SandboxJob, stage: Stage) -> tuple[dict[str, Any], int] | SandboxOutcome:
+    """What the child is told and the number of rows; or the outcome that makes a run pointless."""
+    try:
+        model = read_model_file(stage.model_dir)
+        flavor, format_, file = _flavor(model)
+    except MLmodelError as error:
+        return SandboxOutcome("cannot_load", str(error), _NONE)
+    if job.scan and not (report := scan_directory(stage.model_dir)).ok:
+        first = report.refused[0]
+        more = f" ({len(report.refused) - 1} more)" if len(report.refused) > 1 else ""
+        return SandboxOutcome("refused_by_scan", f"{first.path}: {first.message}{more}", _NONE)
+    described = _schema(stage.data)
+    if isinstance(described, SandboxOutcome):
+        return described
+    schema, rows = described
+    label = job.label if job.mode == "importance" else None
+    if job.mode == "importance" and label is None:
+        return SandboxOutcome("input_invalid", "Importance needs the label column.", _NONE)
+    features = job.features or model.inputs or tuple(name for name in schema.names if name != job.label)
+    missing = [name for name in (*features, *([label] if label else [])) if name not in schema.names]
+    if missing:
+        sentence = f"The data set has no column “{missing[0]}”, which the model needs."
+        return SandboxOutcome("input_invalid", sentence, _NONE)
+    if rows == 0:
+        return SandboxOutcome("input_invalid", "The data set has no rows.", _NONE)
+    told = {
+        "mode": job.mode, "model_dir": str(stage.model_dir), "data": str(stage.data), "scratch": str(stage.scratch),
+        "uid": stage.uid, "traverse": stage.traverse, "code": [str(path) for path in stage.code], "limits": limits_as_dict(job.limits),
+        "flavor": flavor, "format": format_, "model_file": file, "features": list(features), "label": label,
+        "positive": job.positive, "repeats": job.repeats, "seed": job.seed,
+    }  # fmt: skip
+    return told, rows
+
+
+def _flavor(model: ModelFile) -> tuple[str, str, str]:
+    """Flavour, serialisation format and file: the native flavour first, for its scores."""
+    if "sklearn" in model.flavors:
+        config = model.flavors["sklearn"]
+        return "sklearn", str(config.get("serialization_format", "cloudpickle")), model.data_path("sklearn")
+    if "python_function" in model.flavors:
+        return "python_function", "", ""
+    known = ", ".join(sorted(model.flavors))
+    raise MLmodelError("mlmodel.flavor", f"None of the model's flavours ({known}) can be run. Log it with mlflow.sklearn.")
+
+
+def _schema(data: Path) -> tuple[pa.Schema, int] | SandboxOutcome:
+    # Imported here: the child imports this package too, and loads pyarrow only after it is confined.
+    import pyarrow as pa
+    import pyarrow.ipc
+    import pyarrow.parquet
+
+    try:
+        if data.suffix == ".arrow":
+            with pa.memory_map(str(data)) as source:
+                reader = pa.ipc.open_file(source)
+                return reader.schema, sum(reader.get_batch(n).num_rows for n in range(reader.num_record_batches))
+        file = pa.parquet.ParquetFile(data)
+        return file.schema_arrow, file.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        return SandboxOutcome("input_invalid", f"The data set is neither Parquet nor Arrow: {error}", _NONE)
+
+
+def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:
+    """What the end of the process says by itself; None when it left an answer to read."""
+    limits = job.limits
+    if ended.forbidden:
+        return SandboxOutcome("forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run.", _NONE)
+    if ended.stopped == "timeout":
+        return SandboxOutcome("timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds.", _NONE)
+    if ended.stopped == "output_too_large":
+        return SandboxOutcome("output_too_large", f"The model wrote more than {limits.scratch_bytes} bytes.", _NONE)
+    if ended.status == -signal.SIGXCPU:
+        return SandboxOutcome("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.", _NONE)
+    if ended.status == -signal.SIGSYS:
+        return SandboxOutcome("forbidden", "The model made a system call that the sandbox forbids, and was ended.", _NONE)
+    if ended.status == -signal.SIGXFSZ:
+        return SandboxOutcome("output_too_large", f"The model wrote a file above {limits.file_bytes} bytes.", _NONE)
+    if ended.status == 0:
+        return None
+    if ended.status < 0 and ended.cpu_seconds >= limits.cpu_seconds:
+        return SandboxOutcome("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.", _NONE)
+    if not ended.layers:
+        return SandboxOutcome("killed", f"The sandbox could not be set up: {_last_line(ended.stderr)}", _NONE)
+    if ended.status < 0:
+        name = signal.Signals(-ended.status).name
+        return SandboxOutcome("killed", f"The process of the model died with {name}.", _NONE)
+    return SandboxOutcome("killed", f"The model left the process with status {ended.status} and no answer.", _NONE)
+
+
+def _last_line(stderr: bytes) -> str:
+    lines = stderr.decode("utf-8", errors="replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+_SENTENCES = {
+    "raised": "The model raised in predict: {}",
+    "forbidden": "The model tried to reach something outside its sandbox: {}",
+    "cannot_load": "The model cannot be loaded: {}",
+    "output_too_large": "The model wrote too much: {}",
+}
+
+
+def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any], rows: int, ended: Ended) -> SandboxOutcome:
+    """The answer and the output, checked."""
+    from governance.sandbox.output import InvalidOutputError, read_answer, read_predictions, read_report
+
+    try:
+        answer = read_answer(stage.scratch)
+        if answer is None:
+            return SandboxOutcome("killed", "The model left the process without an answer.", _NONE)
+        code = answer["code"]
+        if code == "memory":
+            mebibytes = job.limits.memory_bytes // 1024**2
+            return SandboxOutcome("memory", f"The model asked for more memory than its limit of {mebibytes} MiB.", _NONE)
+        if code != "ok":
+            return SandboxOutcome(code, _SENTENCES[code].format(str(answer.get("message", ""))[:500]), _NONE)
+        if job.mode == "importance":
+            report = read_report(answer, features=told["features"], repeats=job.repeats)
+            return SandboxOutcome("ok", "The importance of every input was measured.", _NONE, report=report)
+        table = read_predictions(stage.scratch, rows=rows, max_bytes=job.limits.file_bytes)
+        return SandboxOutcome("ok", f"The model scored {rows} rows.", _NONE, predictions=table)
+    except InvalidOutputError as error:
+        return SandboxOutcome("output_invalid", str(error), _NONE)

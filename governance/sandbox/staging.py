@@ -1,0 +1,86 @@
+"""A private run directory: copies of model and data that the child may read, and one folder it may write."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from governance.sandbox.job import SandboxJob
+
+_FIRST_UID, _UIDS = 61184, 4000  # the range that systemd keeps for users that come and go
+_CODE = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where everything of one run lies.
+
+    ``uid`` None: the child keeps our user. ``traverse``: the environment lies where only root may go, so the child
+    keeps the one capability to pass directories (Landlock still bounds what it can read).
+    """
+
+    model_dir: Path
+    data: Path
+    scratch: Path
+    uid: int | None
+    traverse: bool
+    code: tuple[Path, ...]
+
+
+@contextmanager
+def staged(job: SandboxJob) -> Iterator[Stage]:
+    """Copy model and data into a fresh directory and remove it afterwards.
+
+    Guarantee: the child never holds a path to the sealed bytes, and what is scanned is what is loaded.
+    Raises ``OSError`` if files cannot be copied.
+    """
+    root = Path(tempfile.mkdtemp(prefix="countersign-run-")).resolve()
+    try:
+        uid = _FIRST_UID + secrets.randbelow(_UIDS) if os.getuid() == 0 else None
+        root.chmod(0o711)
+        suffix = ".arrow" if _is_arrow(job.data) else ".parquet"
+        data = root / f"data{suffix}"
+        shutil.copyfile(job.data, data)
+        data.chmod(0o444)
+        model_dir = root / "model"
+        shutil.copytree(job.model_dir, model_dir, symlinks=True, copy_function=_copy)
+        for folder, _, _ in os.walk(model_dir):
+            Path(folder).chmod(0o755)
+        scratch = root / "scratch"
+        scratch.mkdir(mode=0o700)
+        if uid is not None:
+            os.chown(scratch, uid, uid)
+        code = (_CODE / "governance" / "sandbox", _CODE / "registry" / "formats" / "scan")
+        yield Stage(model_dir, data, scratch, uid, uid is not None and not _open_to_all(), code)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _copy(source: str, target: str) -> str:
+    if stat.S_ISREG(os.lstat(source).st_mode):  # the scan refuses what is left out here: links and special files
+        shutil.copyfile(source, target)
+        Path(target).chmod(0o444)
+    return target
+
+
+def _is_arrow(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(6) == b"ARROW1"
+
+
+def _open_to_all() -> bool:
+    """Whether any user can reach the environment and our code."""
+    needed = (Path(sys.prefix), Path(sys.base_prefix), _CODE / "governance", Path(tempfile.gettempdir()))
+    return all(_passable(path.resolve()) for path in needed)
+
+
+def _passable(path: Path) -> bool:
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (path, *path.parents))
