@@ -15,7 +15,6 @@ from typing import ClassVar
 
 import pgtrigger
 from django.db import models
-from pgtrigger import utils
 
 
 class RefuseChange(pgtrigger.Trigger):
@@ -32,8 +31,9 @@ class RefuseChange(pgtrigger.Trigger):
 
     def render_execute(self, model: models.Model) -> str:
         """Point at our function, and end the CREATE TRIGGER with the statement that enables it for good."""
-        table, trigger = utils.quote(model._meta.db_table), self.get_pgid(model)
-        return f"audit_refuse_change(); ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"
+        return (
+            f'audit_refuse_change(); ALTER TABLE "{model._meta.db_table}" ENABLE ALWAYS TRIGGER {self.get_pgid(model)}'
+        )
 
 
 def append_only_triggers(label: str = "") -> list[pgtrigger.Trigger]:

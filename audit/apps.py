@@ -1,7 +1,5 @@
 """The ledger as a Django app: after each migration the runtime roles get exactly the rights of ``audit.grants``."""
 
-from typing import Any
-
 from django.apps import AppConfig
 from django.db import connections
 from django.db.models.signals import post_migrate
@@ -18,9 +16,9 @@ class AuditConfig(AppConfig):
         post_migrate.connect(_grant, sender=self, dispatch_uid="audit.grants")
 
 
-def _grant(*, using: str, **kwargs: Any) -> None:
-    """Apply the grants. ``flush`` sends the same signal, without a plan: it changes no schema, so there is nothing to do."""
-    from audit.grants import apply_grants
+def _grant(*, using: str, **kwargs: object) -> None:
+    """Apply the grants, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
+    from audit.grants import apply_grants  # noqa: PLC0415 - needs the app registry
 
     if "plan" in kwargs:
         apply_grants(connections[using])

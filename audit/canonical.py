@@ -8,7 +8,7 @@ No U+0000, which PostgreSQL's jsonb cannot hold, and no lone surrogates, which h
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -33,7 +33,7 @@ def canonical(value: object) -> bytes:
     return orjson.dumps(_checked(value, "", 0), option=orjson.OPT_SORT_KEYS)
 
 
-def parse(text: str | bytes) -> Any:
+def parse(text: str | bytes) -> Any:  # noqa: ANN401 - JSON
     """Parse text that must already be canonical. Raises ``NotCanonical`` for anything that is not byte for byte so."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     try:
@@ -47,7 +47,7 @@ def parse(text: str | bytes) -> Any:
     return value
 
 
-def _no_float(text: str) -> Any:
+def _no_float(text: str) -> NoReturn:
     raise NotCanonical("", f"{text} is a float; write decimals as text")
 
 

@@ -45,7 +45,7 @@ def configured() -> list[Follower]:
     followers: list[Follower] = []
     for path in settings.FOLLOWERS:
         cls = import_string(path)
-        if not (isinstance(cls, type) and issubclass(cls, Follower) and getattr(cls, "name", "")):
+        if not (isinstance(cls, type) and issubclass(cls, Follower) and hasattr(cls, "name")):
             raise BadFollower(f"{path} is no Follower with a name")
         if cls.name in {follower.name for follower in followers}:
             raise BadFollower(f"two followers are named {cls.name}: they would share a cursor")
@@ -54,7 +54,7 @@ def configured() -> list[Follower]:
 
 
 def run_all(followers: list[Follower], *, limit: int = PER_ROUND) -> int:
-    """Let each follower handle up to ``limit`` entries; return how many were handled. Never raises for a follower's error."""
+    """Let each follower handle up to ``limit`` entries; return how many were handled. Raises none of their errors."""
     newest = Checkpoint.objects.order_by("-size").values_list("size", flat=True).first() or 0
     return sum(run(follower, newest, limit=limit) for follower in followers)
 

@@ -6,8 +6,8 @@
 | sequencer | as app          | as app            | SELECT, DELETE | SELECT, INSERT          | read and write |
 | reader    | nothing         | nothing           | nothing        | SELECT                  | SELECT         |
 
-Nobody but the owner holds TRUNCATE, TRIGGER or REFERENCES, and the owner signs in for migrations only. The sequencer has
-the rights of the app because the followers run in its process.
+Nobody but the owner holds TRUNCATE, TRIGGER or REFERENCES, and the owner signs in for migrations only. The sequencer
+has the rights of the app because the followers run in its process.
 """
 
 import logging
@@ -55,7 +55,9 @@ def apply_grants(connection: BaseDatabaseWrapper, *, strict: bool = False) -> No
     ``strict`` raises ``RolesMissing`` instead. Must run as the owner of the tables.
     """
     if missing := missing_roles(connection):
-        problem = f"the server has no role {', '.join(missing)}: create them, or the ledger is protected by triggers only"
+        problem = (
+            f"the server has no role {', '.join(missing)}: create them, or the ledger is protected by triggers only"
+        )
         if strict:
             raise RolesMissing(problem)
         logger.warning("Rights not granted: %s", problem)
@@ -87,7 +89,7 @@ def _statements(present: set[str]) -> Iterator[sql.Composed]:
 
 
 def _grant(rights: str, table: str, holders: tuple[str, ...]) -> sql.Composed:
-    return sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), sql.Identifier(table), _names(holders))  # type: ignore[arg-type]
+    return sql.SQL("GRANT {} ON {} TO {}").format(sql.SQL(rights), sql.Identifier(table), _names(holders))
 
 
 def _names(roles: tuple[str, ...]) -> sql.Composed:

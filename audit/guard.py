@@ -40,7 +40,7 @@ class Guard:
         return cls(Path(settings.DATA_DIR) / "guard.json", adopt)
 
     def read(self) -> Head | None:
-        """Return what was signed last, or None if there is no file. Raises ``Refused`` for a file that cannot be read."""
+        """Return what was signed last, or None if there is no file. Raises ``Refused`` for a damaged file."""
         try:
             content = json.loads(self.path.read_text())
             return Head(int(content["size"]), bytes.fromhex(content["root"]))
@@ -60,13 +60,13 @@ class Guard:
         if last is None:
             if head.size and not self.adopt:
                 raise Refused(
-                    f"the log has {head.size} entries but there is no guard file {self.path}: restore it, or, if this is"
-                    " a new host, run `manage.py audit_verify` and then `manage.py sequence --adopt`"
+                    f"the log has {head.size} entries but there is no guard file {self.path}: restore it, or, if this"
+                    " is a new host, run `manage.py audit_verify` and then `manage.py sequence --adopt`"
                 )
         elif head.size < last.size:
             raise Refused(
-                f"the log has {head.size} entries, but {last.size} were signed before ({self.path}): it was rolled back,"
-                " cut or is another database; find the missing entries before anything is signed again"
+                f"the log has {head.size} entries, but {last.size} were signed before ({self.path}): it was rolled"
+                " back, cut or is another database; find the missing entries before anything is signed again"
             )
         elif Frontier.load(last.size, lookup).root() != last.root:
             raise Refused(

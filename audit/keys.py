@@ -25,16 +25,21 @@ class KeyProblem(RuntimeError):
     """A key file is missing or is not what it should be. The message names the file and the remedy."""
 
 
-def ensure_keys(directory: Path) -> list[str]:
+def directory() -> Path:
+    """Return where the keys of this installation are."""
+    return Path(settings.KEYS_DIR or Path(settings.DATA_DIR) / "keys")
+
+
+def ensure_keys(place: Path) -> list[str]:
     """Make what is missing of both key pairs; return the names of the pairs that were made.
 
     Private files are 0600 in a directory that is 0700. An existing private key is never replaced: losing it would
     orphan every checkpoint or permit it signed. Raises ``KeyProblem`` for a public half without its private one.
     """
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
     made = []
     for name in (LEDGER, PERMIT):
-        private, public = directory / f"{name}.pem", directory / f"{name}.pub.pem"
+        private, public = place / f"{name}.pem", place / f"{name}.pub.pem"
         if not private.exists():
             if public.exists():
                 raise KeyProblem(f"{public} is there but {private.name} is gone: restore it, or move both away")
@@ -50,7 +55,7 @@ def ledger_key() -> Ed25519PrivateKey:
     """Return the key that signs checkpoints. Raises ``KeyProblem``."""
     key = load_pem_private_key(_read(f"{LEDGER}.pem"), None)
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyProblem(f"{settings.KEYS_DIR / LEDGER}.pem is no Ed25519 key")
+        raise KeyProblem(f"{directory() / LEDGER}.pem is no Ed25519 key")
     return key
 
 
@@ -58,7 +63,7 @@ def ledger_public_key() -> Ed25519PublicKey:
     """Return the public half of the checkpoint key. Raises ``KeyProblem``."""
     key = load_pem_public_key(_read(f"{LEDGER}.pub.pem"))
     if not isinstance(key, Ed25519PublicKey):
-        raise KeyProblem(f"{settings.KEYS_DIR / LEDGER}.pub.pem is no Ed25519 key")
+        raise KeyProblem(f"{directory() / LEDGER}.pub.pem is no Ed25519 key")
     return key
 
 
@@ -66,7 +71,7 @@ def permit_key() -> ec.EllipticCurvePrivateKey:
     """Return the key that signs permits. Raises ``KeyProblem``."""
     key = load_pem_private_key(_read(f"{PERMIT}.pem"), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise KeyProblem(f"{settings.KEYS_DIR / PERMIT}.pem is no ECDSA P-256 key")
+        raise KeyProblem(f"{directory() / PERMIT}.pem is no ECDSA P-256 key")
     return key
 
 
@@ -105,7 +110,7 @@ def _write_private(path: Path, key: Ed25519PrivateKey | ec.EllipticCurvePrivateK
 
 
 def _read(name: str) -> bytes:
-    path = Path(settings.KEYS_DIR) / name
+    path = directory() / name
     try:
         return path.read_bytes()
     except OSError as error:

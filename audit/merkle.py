@@ -1,19 +1,20 @@
 """Merkle trees of RFC 9162 section 2.1 (the same as RFC 6962): hashes, the growing edge, and both kinds of proof.
 
-Pure. A tree of ``size`` leaves is the fold of complete subtrees, largest first; ``Subtree(level, index)`` is the complete
-one over leaves ``index * 2**level`` up to ``(index + 1) * 2**level``. Proofs are computed from subtree hashes that a
+Pure. A tree of ``size`` leaves is the fold of complete subtrees, largest first; ``Subtree(level, index)`` is
+complete one over leaves ``index * 2**level`` up to ``(index + 1) * 2**level``. Proofs are computed from subtree hashes that a
 ``Lookup`` finds, in memory or in a table.
 """
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 HASH_SIZE = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
-class Subtree(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Subtree:
     """A complete, aligned subtree."""
 
     level: int
@@ -101,7 +102,7 @@ def _split(size: int) -> int:
 
 
 def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    """Return the leaf ranges whose hashes prove leaf ``index`` in the tree of ``size`` (RFC 9162 2.1.3.1), lowest first.
+    """Return the leaf ranges whose hashes prove leaf ``index`` in a tree of ``size`` (RFC 9162 2.1.3.1), lowest first.
 
     Raises ``ValueError`` for an index outside the tree.
     """
@@ -151,23 +152,31 @@ def prove(ranges: Sequence[tuple[int, int]], lookup: Lookup) -> list[bytes]:
     return [fold([found[subtree] for subtree in part]) for part in parts]
 
 
+def _climb(node: int, last: int, proof: Sequence[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Yield each hash of a proof and whether it stands to the left, on the way from ``node`` up to the root.
+
+    Raises ``BadProof`` for a proof that is too long or too short for its place in the tree.
+    """
+    for sibling in proof:
+        if last == 0:
+            raise BadProof("the proof is too long")
+        on_the_left = bool(node & 1) or node == last
+        yield sibling, on_the_left
+        if on_the_left:
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        node, last = node >> 1, last >> 1
+    if last:
+        raise BadProof("the proof is too short")
+
+
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """RFC 9162 2.1.3.2. Raises ``BadProof`` unless leaf hash ``leaf`` is at ``index`` of the tree with this root."""
     if not 0 <= index < size:
         raise BadProof(f"leaf {index} cannot be in a tree of {size}")
-    node, last, running = index, size - 1, leaf
-    for sibling in proof:
-        if last == 0:
-            raise BadProof("the proof is too long")
-        if node & 1 or node == last:
-            running = node_hash(sibling, running)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            running = node_hash(running, sibling)
-        node, last = node >> 1, last >> 1
-    if last:
-        raise BadProof("the proof is too short")
+    running = leaf
+    for sibling, on_the_left in _climb(index, size - 1, proof):
+        running = node_hash(sibling, running) if on_the_left else node_hash(running, sibling)
     if running != root:
         raise BadProof(f"leaf {index} with this proof gives another root")
 
@@ -177,12 +186,7 @@ def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: byt
     if not 0 <= old <= new:
         raise BadProof(f"a tree of {new} leaves cannot begin with one of {old}")
     if old in {0, new}:
-        if proof:
-            raise BadProof("the proof should be empty")
-        if old == new and old_root != new_root:
-            raise BadProof("two roots for one size")
-        if old == 0 and old_root != EMPTY_ROOT:
-            raise BadProof("the old root is not that of an empty tree")
+        _verify_trivial(old, new, proof, old_root, new_root)
         return
     path = list(proof) if old & (old - 1) else [old_root, *proof]
     if not path:
@@ -191,19 +195,22 @@ def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: byt
     while node & 1:
         node, last = node >> 1, last >> 1
     old_running = new_running = path[0]
-    for sibling in path[1:]:
-        if last == 0:
-            raise BadProof("the proof is too long")
-        if node & 1 or node == last:
+    for sibling, on_the_left in _climb(node, last, path[1:]):
+        if on_the_left:
             old_running, new_running = node_hash(sibling, old_running), node_hash(sibling, new_running)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
         else:
             new_running = node_hash(new_running, sibling)
-        node, last = node >> 1, last >> 1
-    if last:
-        raise BadProof("the proof is too short")
     if old_running != old_root:
         raise BadProof(f"the proof does not lead to the root of size {old}")
     if new_running != new_root:
         raise BadProof(f"the proof does not lead to the root of size {new}")
+
+
+def _verify_trivial(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
+    """Nothing grew from nothing, or nothing grew at all."""
+    if proof:
+        raise BadProof("the proof should be empty")
+    if old == 0 and old_root != EMPTY_ROOT:
+        raise BadProof("the old root is not that of an empty tree")
+    if old == new and old_root != new_root:
+        raise BadProof("two roots for one size")

@@ -58,7 +58,11 @@ class Entry(models.Model):
     stream_previous = models.BigIntegerField(null=True)
     leaf_hash = models.GeneratedField(
         expression=Func(
-            F("canon"), F("stream_n"), F("stream_previous"), function="audit_leaf_hash", output_field=models.BinaryField()
+            F("canon"),
+            F("stream_n"),
+            F("stream_previous"),
+            function="audit_leaf_hash",
+            output_field=models.BinaryField(),
         ),
         output_field=models.BinaryField(),
         db_persist=True,
@@ -136,10 +140,11 @@ class Entry(models.Model):
 
 
 class Node(models.Model):
-    """A complete subtree of 2**level leaves, the first of which is index * 2**level. Level 8, 16, 24 …
+    """A complete subtree of 2**level leaves from leaf index * 2**level on; levels 8, 16, 24 and so on.
 
     ``children`` holds the 256 hashes eight levels below, one after the other: the full C2SP tile at level
-    ``level / 8 - 1`` with this index. It is also a second witness of each leaf hash, so that a changed entry can be named.
+    ``level / 8 - 1`` with this index. It is also a second witness of each leaf hash, so that a changed entry can be
+    named.
     """
 
     ledger_append_only: ClassVar[bool] = True
@@ -153,7 +158,9 @@ class Node(models.Model):
     class Meta:
         triggers = append_only_triggers("node")
         constraints = [
-            models.CheckConstraint(name="node_level_is_a_tile_level", condition=models.Q(level__in=[8, 16, 24, 32, 40, 48])),
+            models.CheckConstraint(
+                name="node_level_is_a_tile_level", condition=models.Q(level__in=[8, 16, 24, 32, 40, 48])
+            ),
         ]
 
     def __str__(self) -> str:

@@ -101,8 +101,8 @@ def parse(note: str | bytes) -> Note:
 def verify(note: str | bytes, name: str, key: Ed25519PublicKey) -> str:
     """Return the text of a note that ``name`` signed with ``key``.
 
-    Signatures of other names or keys are ignored, as the specification asks. Raises ``BadNote`` if the note is malformed,
-    if this key did not sign it, or if a signature that claims to be this key's is wrong.
+    Signatures of other names or keys are ignored, as the specification asks. Raises ``BadNote`` if the note is
+    malformed, if this key did not sign it, or if a signature that claims to be this key's is wrong.
     """
     parsed = parse(note)
     expected = key_hash(name, key)

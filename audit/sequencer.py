@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
@@ -32,7 +32,8 @@ class Busy(RuntimeError):
     """Another sequencer is at work on this database."""
 
 
-class _Row(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Row:
     """An entry about to be inserted."""
 
     index: int
@@ -56,7 +57,7 @@ class Sequencer:
         self.origin = keys.origin(self.key.public_key())
 
     def check(self) -> Head:
-        """Return the head of the stored log. Raises ``Refused`` if it may not be continued, ``Busy`` if it is not ours."""
+        """Return the head of the stored log. Raises ``Refused`` if it may not be continued, and ``Busy``."""
         with transaction.atomic():
             _take_lock()
             return self._continue_from()
@@ -64,8 +65,8 @@ class Sequencer:
     def run_once(self) -> int:
         """Integrate at most one batch and return how many entries it had.
 
-        Raises ``Refused`` before anything is signed that contradicts an earlier checkpoint, and ``Busy``. If the process
-        dies at any point, the whole batch is either in the log or still in the inbox.
+        Raises ``Refused`` before anything is signed that contradicts an earlier checkpoint, and ``Busy``. If the
+        process dies at any point, the whole batch is either in the log or still in the inbox.
         """
         with transaction.atomic():
             _take_lock()
@@ -96,11 +97,15 @@ class Sequencer:
             (entries,) = cursor.fetchone()
         head = Head(int(last[0]), bytes(last[1])) if last else Head(0, EMPTY_ROOT)
         if entries != head.size:
-            raise Refused(f"there are {entries} entries but the last checkpoint is of {head.size}: run `manage.py audit_verify`")
+            raise Refused(
+                f"there are {entries} entries but the last checkpoint is of {head.size}: run `manage.py audit_verify`"
+            )
         if self._edge.size != head.size or self._edge.root() != head.root:
             edge = Frontier.load(head.size, tree.stored)
             if edge.root() != head.root:
-                raise Refused(f"the stored tree does not give the root of checkpoint {head.size}: run `manage.py audit_verify`")
+                raise Refused(
+                    f"the stored tree does not give the root of checkpoint {head.size}: run `manage.py audit_verify`"
+                )
             self._edge = edge
         self.guard.check(head, tree.stored)
         return head

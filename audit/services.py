@@ -39,8 +39,8 @@ def append(
     index in the log is assigned shortly after the commit, by the sequencer. Of a person only the account id and the
     handle are kept.
 
-    Raises ``OutsideTransaction``, ``audit.actions.UnknownAction``, ``audit.canonical.NotCanonical`` (naming the place in
-    ``diff`` or ``facts``) for mistakes of the calling code, and ``Invalid`` for a ``reason`` that cannot be kept.
+    Raises ``OutsideTransaction``, ``audit.actions.UnknownAction``, ``audit.canonical.NotCanonical`` (naming the place
+    in ``diff`` or ``facts``) for mistakes of the calling code, and ``Invalid`` for a ``reason`` that cannot be kept.
     """
     if not connection.in_atomic_block:
         raise OutsideTransaction(f"{action} must be logged inside the transaction.atomic() of the change itself")

@@ -1,1 +1,1 @@
-"""Audit api edge."""
+"""The ledger over REST: entries, proofs, checkpoints."""

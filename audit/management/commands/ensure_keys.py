@@ -1,9 +1,5 @@
 """Make the signing keys of a new installation."""
 
-from pathlib import Path
-from typing import Any
-
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from audit import keys
@@ -15,12 +11,14 @@ class Command(BaseCommand):
     help = "Make the ledger's and the permits' signing keys, unless they exist."
     requires_system_checks: list[str] = []
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: object, **__: object) -> None:
         """Make and say what was made."""
-        directory = Path(settings.KEYS_DIR)
+        directory = keys.directory()
         try:
             made = keys.ensure_keys(directory)
         except keys.KeyProblem as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write(f"Made {', '.join(made)} in {directory}" if made else f"Keys are in {directory}")
-        self.stdout.write(f"Ledger {keys.origin(keys.ledger_public_key())}, key {keys.fingerprint(keys.ledger_public_key())}")
+        self.stdout.write(
+            f"Ledger {keys.origin(keys.ledger_public_key())}, key {keys.fingerprint(keys.ledger_public_key())}"
+        )

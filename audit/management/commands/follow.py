@@ -2,7 +2,6 @@
 
 import signal
 import threading
-from typing import Any
 
 from django.core.management.base import BaseCommand
 
@@ -15,7 +14,7 @@ class Command(BaseCommand):
 
     help = "Run the followers of the ledger."
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: object, **__: object) -> None:
         """Follow until told to stop."""
         stop, news = threading.Event(), threading.Event()
 

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser
-from typing import Any, Final
+from typing import Final
 
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
@@ -27,13 +27,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare --once and --adopt."""
-        parser.add_argument("--once", action="store_true", help="integrate what is waiting, run the followers once, end")
+        parser.add_argument(
+            "--once", action="store_true", help="integrate what is waiting, run the followers once, end"
+        )
         parser.add_argument("--adopt", action="store_true", help="accept a log for which this host has no guard file")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: object, **options: object) -> None:
         """Start, wait for the lock, work."""
         stop = threading.Event()
-        worker = sequencer.Sequencer(keys.ledger_key(), Guard.default(adopt=options["adopt"]))
+        worker = sequencer.Sequencer(keys.ledger_key(), Guard.default(adopt=bool(options["adopt"])))
         try:
             if options["once"]:
                 self._once(worker)

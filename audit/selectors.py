@@ -1,0 +1,62 @@
+"""Reading the ledger. Whether the reader may is decided at the edges; what is returned here is the log as it is."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from audit.models import Checkpoint, Entry
+from config.pagination import Page, page_of
+
+NEWEST_FIRST = ("-index",)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the audit log page and the API can ask for. Empty means any; ``since`` is included, ``until`` is not."""
+
+    action: str = ""
+    actor: str = ""
+    object_type: str = ""
+    object_id: str = ""
+    request_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def entries(filters: Filters | None = None) -> "QuerySet[Entry]":
+    """Return the entries that match, newest first. Every combination is served by an index of its own or the key's."""
+    wanted = filters or Filters()
+    exact = {
+        "action": wanted.action,
+        "actor_id": wanted.actor,
+        "object_type": wanted.object_type,
+        "object_id": wanted.object_id,
+        "request_id": wanted.request_id,
+    }
+    found = Entry.objects.filter(**{field: value for field, value in exact.items() if value})
+    if wanted.since:
+        found = found.filter(at__gte=wanted.since)
+    if wanted.until:
+        found = found.filter(at__lt=wanted.until)
+    return found.order_by(*NEWEST_FIRST)
+
+
+def entries_page(filters: Filters, *, after: str, size: int) -> Page[Entry]:
+    """Return one page, newest first. Raises ``Invalid`` for a token that is not ours."""
+    return page_of(entries(filters), after=after, size=size, keys=NEWEST_FIRST)
+
+
+def entries_about(subject_type: str, subject_id: str) -> "QuerySet[Entry]":
+    """Return the stream of one object, oldest first."""
+    return Entry.objects.filter(object_type=subject_type, object_id=subject_id).order_by("index")
+
+
+def entry_of(entry_id: str) -> Entry | None:
+    """Return the entry that ``append`` promised, or None while it waits to be integrated."""
+    return Entry.objects.filter(entry_id=entry_id).order_by("index").first()
+
+
+def head() -> Checkpoint | None:
+    """Return the latest checkpoint, or None for an empty log."""
+    return Checkpoint.objects.order_by("-size").first()
