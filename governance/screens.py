@@ -7,6 +7,7 @@ same sentence.
     screen.actions["sign"].allowed, screen.actions["sign"].why_not
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -148,8 +149,9 @@ class DecisionScreen:
     @property
     def etag(self) -> str:
         """Changes whenever the request, a check of it or a vote on it does."""
-        moments = [f"{run.state}{run.attempt}{run.progress_done}" for run in self.request.checks.all()]
-        return f"{self.request.updated_at.timestamp():.6f}-{len(self.signatures)}-{len(self.comments)}-{hash(tuple(moments)):x}"
+        seen = [self.request.updated_at.isoformat(), len(self.signatures), len(self.comments), len(self.waivers)]
+        seen += [f"{run.state}{run.attempt}{run.progress_done}" for run in self.request.checks.all()]
+        return hashlib.sha256(repr(seen).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
