@@ -1,0 +1,206 @@
+"""Reading arguments and writing answers in MLflow's wire form (model_registry.proto, JSON mapping of proto2).
+
+Arguments come as GET parameters by proto name, repeated ones as repeated keys, or as a JSON object in proto or
+camelCase names. In answers int64 are numbers, unset and empty fields are left out, and versions are text.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any, Final
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+
+from registry.mlflow.errors import invalid
+from registry.models import Alias, ModelTag, ModelVersion, RegisteredModel, VersionTag
+
+LARGEST_BODY: Final = 10 * 2**20
+
+
+class Kind(Enum):
+    """Types of arguments."""
+
+    TEXT = auto()
+    TEXTS = auto()
+    INTEGER = auto()
+    FLAG = auto()
+    TAGS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One argument of an RPC, by its proto name."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    required: bool = False
+
+
+def required(name: str) -> Field:
+    """A text that must be given and not be empty."""
+    return Field(name, required=True)
+
+
+Arguments = dict[str, Any]
+
+
+def arguments(request: HttpRequest, fields: Iterable[Field]) -> Arguments:
+    """Read the arguments that ``fields`` name; one that was not given is absent. Unknown ones are ignored, as in MLflow.
+
+    Raises ``ProtocolError`` (INVALID_PARAMETER_VALUE) naming the argument at fault.
+    """
+    if request.method == "GET" and request.GET:
+        given = _from_query(request, fields)
+    else:
+        given = body(request)
+    found: Arguments = {}
+    for field in fields:
+        value = _pick(given, field.name)
+        if value is not None:
+            found[field.name] = _READERS[field.kind](field.name, value)
+        if field.required and not found.get(field.name):
+            raise invalid(f"Missing value for required parameter '{field.name}'.")
+    return found
+
+
+def body(request: HttpRequest) -> dict[str, Any]:
+    """The JSON object of the body; an empty body is an empty object; a doubly encoded one (old clients) is decoded."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not length.isdigit() or int(length) > LARGEST_BODY:
+        raise invalid(f"The body must not be longer than {LARGEST_BODY} bytes.")
+    raw = request.read(LARGEST_BODY)
+    if not raw.strip():
+        return {}
+    try:
+        parsed = orjson.loads(raw)
+        if isinstance(parsed, str):
+            parsed = orjson.loads(parsed)
+    except orjson.JSONDecodeError as error:
+        raise invalid(f"The body is not valid JSON: {error}.") from error
+    if not isinstance(parsed, dict):
+        raise invalid("The body must be a JSON object.")
+    return parsed
+
+
+def camel(name: str) -> str:
+    """The JSON name of a proto field: ``run_id`` is ``runId``."""
+    return re.sub(r"_([a-z])", lambda match: match[1].upper(), name)
+
+
+def _from_query(request: HttpRequest, fields: Iterable[Field]) -> dict[str, Any]:
+    return {
+        field.name: request.GET.getlist(field.name) if field.kind is Kind.TEXTS else request.GET[field.name]
+        for field in fields
+        if field.name in request.GET
+    }
+
+
+def _pick(given: Mapping[str, Any], name: str) -> Any:
+    other = camel(name)
+    if other != name and name in given and other in given:
+        raise invalid(f"'{name}' and '{other}' are the same parameter: give one of them.")
+    return given.get(name, given.get(other))
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise invalid(
+            f"Invalid value {orjson.dumps(value).decode()} for parameter '{name}' supplied: "
+            f"it must be a string, not a {type(value).__name__}."
+        )
+    if "\0" in value:
+        raise invalid(f"Invalid value for parameter '{name}' supplied: it contains a null byte.")
+    return value
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list):
+        raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of strings.")
+    return [_text(name, item) for item in value]
+
+
+def _integer(name: str, value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+        return int(value)
+    raise invalid(f"Parameter '{name}' must be an integer, got '{value}'.")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in {"true", "false"}:
+        return value.lower() == "true"
+    raise invalid(f"Invalid boolean value: {value}, must be 'true' or 'false' (parameter '{name}').")
+
+
+def _tags(name: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, list) or not all(isinstance(tag, dict) for tag in value):
+        raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of tags with key and value.")
+    tags = {_text(f"{name}.key", tag.get("key", "")): _text(f"{name}.value", tag.get("value", "")) for tag in value}
+    if "" in tags:
+        raise invalid(f"Missing value for required parameter '{name}.key'.")
+    return tags
+
+
+_READERS: Final = {
+    Kind.TEXT: _text,
+    Kind.TEXTS: _texts,
+    Kind.INTEGER: _integer,
+    Kind.FLAG: _flag,
+    Kind.TAGS: _tags,
+}
+
+
+def respond(document: Mapping[str, Any]) -> HttpResponse:
+    """A successful answer."""
+    return HttpResponse(orjson.dumps(document), content_type="application/json")
+
+
+def milliseconds(moment: datetime) -> int:
+    """A moment as MLflow writes it: whole milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
+def model_document(
+    model: RegisteredModel, *, latest: list[dict[str, Any]], tags: Iterable[ModelTag], aliases: Iterable[Alias]
+) -> dict[str, Any]:
+    """A ``RegisteredModel`` message. ``aliases`` must have their version loaded."""
+    return _set(
+        name=model.name,
+        creation_timestamp=milliseconds(model.created_at),
+        last_updated_timestamp=milliseconds(model.updated_at),
+        description=model.description,
+        latest_versions=latest,
+        tags=[{"key": tag.key, "value": tag.value} for tag in tags],
+        aliases=[{"alias": alias.name, "version": str(alias.version.number)} for alias in aliases],
+    )
+
+
+def version_document(version: ModelVersion, *, tags: Iterable[VersionTag], aliases: Iterable[str]) -> dict[str, Any]:
+    """A ``ModelVersion`` message. ``version`` must have its model and ``registered_by`` loaded."""
+    return _set(
+        name=version.model.name,
+        version=str(version.number),
+        creation_timestamp=milliseconds(version.created_at),
+        last_updated_timestamp=milliseconds(version.updated_at),
+        user_id=version.registered_by.username,
+        current_stage=version.stage,
+        description=version.description,
+        source=version.source,
+        run_id=version.run_id,
+        status=version.status,
+        status_message=version.status_message,
+        tags=[{"key": tag.key, "value": tag.value} for tag in tags],
+        run_link=version.run_link,
+        aliases=sorted(aliases),
+        model_id=version.logged_model_id,
+    )
+
+
+def _set(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in ("", [], None)}

@@ -1,0 +1,45 @@
+"""Finding what an RPC names, or saying in MLflow's words that it isn't there."""
+
+import re
+from typing import Final
+
+from audit.actors import Actor
+from registry.mlflow.auth import person
+from registry.mlflow.errors import invalid, missing
+from registry.models import ModelVersion, RegisteredModel
+from registry.selectors.mlflow_search import version_of
+
+_STAGES: Final = {stage.value.lower(): stage for stage in ModelVersion.Stage}
+
+
+def model_named(name: str, by: Actor) -> RegisteredModel:
+    """The live model of that name, if the asker may see it. Raises ``ProtocolError`` (RESOURCE_DOES_NOT_EXIST)."""
+    model = RegisteredModel.objects.alive().visible_to(person(by)).filter(name=name).first()
+    if model is None:
+        raise missing(f"Registered Model with name={name} not found")
+    return model
+
+
+def version_named(name: str, version: str, by: Actor) -> ModelVersion:
+    """A live version, by the name of its model and its number as text. Raises ``ProtocolError``."""
+    number = number_in(version)
+    found = version_of(model_named(name, by), number)
+    if found is None:
+        raise missing(f"Model Version (name={name}, version={version}) not found")
+    return found
+
+
+def number_in(version: str) -> int:
+    """A version's number. Raises ``ProtocolError`` (INVALID_PARAMETER_VALUE) for anything but digits."""
+    if not re.fullmatch(r"[0-9]{1,18}", version):
+        raise invalid(f"Parameter 'version' must be an integer, got '{version}'.")
+    return int(version)
+
+
+def stage_named(stage: str) -> ModelVersion.Stage:
+    """A stage, in any case. Raises ``ProtocolError`` (INVALID_PARAMETER_VALUE)."""
+    found = _STAGES.get(stage.lower())
+    if found is None:
+        names = ", ".join(known.value for known in ModelVersion.Stage)
+        raise invalid(f"Invalid Model Version stage: {stage}. Value must be one of {names}.")
+    return found

@@ -1,0 +1,186 @@
+"""``model-versions/*``: each call parses, calls a service or selector, and answers in MLflow's words."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+
+from audit.actors import Actor
+from registry import sources
+from registry.mlflow import filters
+from registry.mlflow.auth import person
+from registry.mlflow.codec import Field, Kind, arguments, required, respond
+from registry.mlflow.errors import ProtocolError, invalid, missing
+from registry.mlflow.lookup import model_named, stage_named, version_named
+from registry.mlflow.registered_models import SEARCH, full, search_arguments
+from registry.models import ModelVersion, RegisteredModel
+from registry.selectors import mlflow_search as search
+from registry.selectors.mlflow_search import version_of
+from registry.services import versions
+
+NAME: Final = required("name")
+VERSION: Final = required("version")
+ACTIVE_STAGES: Final = (ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION)
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    source: str
+    run_id: str
+    model_id: str
+
+
+def create(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Register a version. It is PENDING_REGISTRATION until a worker has read, digested and sealed its bytes."""
+    given = arguments(
+        request,
+        (
+            NAME,
+            required("source"),
+            Field("run_id"),
+            Field("tags", Kind.TAGS),
+            Field("run_link"),
+            Field("description"),
+            Field("model_id"),
+        ),
+    )
+    model = model_named(given["name"], by)
+    origin = _origin(given, by)
+    version = versions.register_version(
+        model=model,
+        by=by,
+        source=origin.source,
+        run_id=origin.run_id,
+        logged_model_id=origin.model_id,
+        run_link=given.get("run_link", ""),
+        description=given.get("description", ""),
+        tags=given.get("tags", {}),
+    )
+    return _answer(model, version.number)
+
+
+def get(request: HttpRequest, by: Actor) -> HttpResponse:
+    """One version."""
+    given = arguments(request, (NAME, VERSION))
+    return respond({"model_version": full(version_named(given["name"], given["version"], by))})
+
+
+def update(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Set the description."""
+    given = arguments(request, (NAME, VERSION, Field("description")))
+    version = version_named(given["name"], given["version"], by)
+    versions.update_version(version=version, by=by, description=given.get("description", ""))
+    return _answer(version.model, version.number)
+
+
+def transition(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Move a version to a stage. A governed stage needs an active permit."""
+    given = arguments(
+        request, (NAME, VERSION, required("stage"), Field("archive_existing_versions", Kind.FLAG))
+    )
+    stage = stage_named(given["stage"])
+    archive = given.get("archive_existing_versions", False)
+    if archive and stage not in ACTIVE_STAGES:
+        raise invalid(
+            "Model version transition cannot archive existing model versions because "
+            f"'{given['stage']}' is not an Active stage. Valid stages are Staging, Production"
+        )
+    version = version_named(given["name"], given["version"], by)
+    versions.set_stage(version=version, stage=stage, archive_existing=archive, by=by)
+    return _answer(version.model, version.number)
+
+
+def delete(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Delete a version. Its number is never used again; what was decided about it stays on record."""
+    given = arguments(request, (NAME, VERSION))
+    versions.delete_version(version=version_named(given["name"], given["version"], by), by=by)
+    return respond({})
+
+
+def find(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Search versions; those of prompts are hidden unless asked for."""
+    given = arguments(request, SEARCH)
+    conditions, order, size = search_arguments(given, filters.VERSIONS, default=10_000, limit=200_000)
+    page = search.search_versions(
+        person(by),
+        conditions,
+        order,
+        after=given.get("page_token", ""),
+        size=size,
+        prompts=filters.wants_prompts(conditions),
+    )
+    answer: dict[str, Any] = {}
+    if page.rows:
+        answer["model_versions"] = [full(version) for version in page.rows]
+    if page.next:
+        answer["next_page_token"] = page.next
+    return respond(answer)
+
+
+def download_uri(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Where the sealed bytes of a version are served. What is served is what was sealed, whatever the source holds now."""
+    given = arguments(request, (NAME, VERSION))
+    version = version_named(given["name"], given["version"], by)
+    if not version.is_sealed:
+        why = version.status_message or "it is still being sealed; wait until its status is READY"
+        raise ProtocolError("RESOURCE_CONFLICT", f"{version} has no artifacts to load: {why}")
+    return respond({"artifact_uri": f"mlflow-artifacts:/{sources.SEALED}/{version.model_id}/{version.number}"})
+
+
+def set_tag(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Write a tag."""
+    given = arguments(request, (NAME, VERSION, required("key"), Field("value")))
+    version = version_named(given["name"], given["version"], by)
+    versions.set_version_tag(version=version, key=given["key"], value=given.get("value", ""), by=by)
+    return respond({})
+
+
+def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
+    """Delete a tag, if it is there."""
+    given = arguments(request, (NAME, VERSION, required("key")))
+    version = version_named(given["name"], given["version"], by)
+    if version.tags.filter(key=given["key"]).exists():
+        versions.delete_version_tag(version=version, key=given["key"], by=by)
+    return respond({})
+
+
+def _origin(given: dict[str, Any], by: Actor) -> _Origin:
+    """The source of a new version, checked as data. A source that is another version brings its run along."""
+    text, run_id, model_id = given["source"], given.get("run_id", ""), given.get("model_id", "")
+    try:
+        source = sources.parse(text)
+        sources.check_owner(source, text, run_id=run_id, model_id=model_id)
+    except sources.BadSource as error:
+        raise invalid(str(error)) from error
+    if source.kind not in {"version", "sealed"}:
+        return _Origin(text, run_id, model_id)
+    origin = _version_at(source, by)
+    for name, own in (("run_id", origin.run_id), ("model_id", origin.logged_model_id)):
+        if given.get(name) and given[name] != own:
+            raise invalid(
+                f"Invalid model version source: '{text}'. The run_id and model_id request parameters must match the "
+                "referenced model version."
+            )
+    return _Origin(f"models:/{origin.model.name}/{origin.number}", origin.run_id, origin.logged_model_id)
+
+
+def _version_at(source: sources.Source, by: Actor) -> ModelVersion:
+    if source.kind == "version":
+        model = model_named(source.id, by)
+    else:
+        found = RegisteredModel.objects.alive().visible_to(person(by)).filter(pk=int(source.id)).first()
+        if found is None:
+            raise missing("Invalid model version source: there is no such sealed version.")
+        model = found
+    version = version_of(model, source.number)
+    if version is None:
+        raise missing(f"Model Version (name={model.name}, version={source.number}) not found")
+    return version
+
+
+def _answer(model: RegisteredModel, number: int) -> HttpResponse:
+    version = version_of(model, number)
+    if version is None:
+        raise missing(f"Model Version (name={model.name}, version={number}) not found")
+    return respond({"model_version": full(version)})
+
