@@ -6,6 +6,8 @@ from config.charts.svg import Number, element, number, picture, short
 
 WIDTH, HEIGHT = 288, 24
 EDGE = 6
+FIGURE_WIDTH = 30
+"""Numbers of the axis that would stand closer than this to the line's own number are left out."""
 
 
 def place(rate: float, start: float, stop: float) -> float:
@@ -67,8 +69,9 @@ def group_axis(line: Number | None, *, start: Number = 0, stop: Number = 1, step
     marks = []
     for position in range(round((last - first) / gap) + 1):
         rate = first + position * gap
-        if floor is None or abs(rate - floor) > gap / 4:
-            marks.append(_figure(f"{rate * 100:.0f}\u2009%", place(rate, first, last), "viz-text"))
+        here = place(rate, first, last)
+        if floor is None or abs(here - place(floor, first, last)) > FIGURE_WIDTH:
+            marks.append(_figure(f"{rate * 100:.0f}\u2009%", here, "viz-text"))
     if floor is not None:
         marks.append(_figure(f"{floor * 100:.1f}", place(floor, first, last), "viz-text viz-text--strong"))
     return picture("group viz-group--axis", WIDTH, HEIGHT, "", marks)

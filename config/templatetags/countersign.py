@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from config import figures
 from config.charts import bars, difference, groups, headroom, rosette
-from config.charts.graph import Edge, Node, layout
+from config.charts.graph import NODE_HEIGHT, NODE_WIDTH, Edge, Node, layout
 
 register = template.Library()
 
@@ -205,6 +205,8 @@ def lineage_graph(nodes: Sequence[Node], edges: Iterable[Edge], title: str, *, k
         "graph": drawn,
         "title": title,
         "key": key,
+        "node_width": NODE_WIDTH,
+        "node_height": NODE_HEIGHT,
         "has_off": any(node.state == "off" for node in nodes),
         "has_steps": any(node.steps is not None for node in nodes),
     }
