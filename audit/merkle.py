@@ -1,8 +1,8 @@
 """Merkle trees of RFC 9162 section 2.1 (the same as RFC 6962): hashes, the growing edge, and both kinds of proof.
 
-Pure. A tree of ``size`` leaves is the fold of complete subtrees, largest first; ``Subtree(level, index)`` is
-complete one over leaves ``index * 2**level`` up to ``(index + 1) * 2**level``. Proofs are computed from subtree hashes that a
-``Lookup`` finds, in memory or in a table.
+Pure. A tree of ``size`` leaves is the fold of complete subtrees, largest first; ``Subtree(level, index)`` is the
+complete one over leaves ``index * 2**level`` up to ``(index + 1) * 2**level``. Proofs are computed from subtree hashes
+that a ``Lookup`` finds, in memory or in a table.
 """
 
 import hashlib

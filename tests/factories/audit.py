@@ -1,0 +1,43 @@
+"""What tests need of the ledger: entries, and a sequencer with a key and a guard file of the test's own."""
+
+import tempfile
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import transaction
+
+from audit import actions, sequencer, services
+from audit.actors import Actor
+from audit.canonical import Json
+from audit.guard import Guard
+from audit.models import Entry
+from audit.subjects import Subject
+
+KEY = Ed25519PrivateKey.generate()
+TOUCHED = actions.register("test.touched", "{actor} touched {object}").name
+ROBOT = Actor.service("robot")
+
+
+def touch(name: str = "1", *, by: Actor = ROBOT, action: str = TOUCHED, **facts: Json) -> str:
+    """Log one change of thing ``name`` in a transaction of its own; return the entry's id."""
+    with transaction.atomic():
+        return services.append(action=action, subject=Subject("test.thing", name), by=by, facts=facts)
+
+
+def integrate(guard: Guard | None = None) -> int:
+    """Give everything that is committed its place, as the sequencer would; return how many entries that was.
+
+    Without a guard, the log is taken as it is: a test's database forgets between tests, a guard file would not.
+    """
+    if guard is not None:
+        return sequencer.run_once(key=KEY, guard=guard)
+    with tempfile.TemporaryDirectory() as directory:
+        return sequencer.run_once(key=KEY, guard=Guard(Path(directory) / "guard.json", adopt=True))
+
+
+def log_of(size: int) -> list[Entry]:
+    """Make a log of ``size`` entries about seven things; return them, oldest first."""
+    for number in range(size):
+        touch(str(number % 7), number=number)
+    integrate()
+    return list(Entry.objects.order_by("index"))
