@@ -1,0 +1,129 @@
+"""Files, uploads and data sets."""
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from registry.api.endpoint import PageQuery
+from registry.api.fields import Input, Name, Scalar, Sha256, Text, Whole
+from registry.digests import LONGEST_PATH
+from registry.models import Dataset, DatasetVersion, ManifestFile, Upload
+
+
+class FilePath(Text):
+    """A POSIX path inside an artifact. What a path may be is decided by ``registry.digests``, for every edge."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=LONGEST_PATH, single_line=True, **options)
+
+
+class UploadIn(Input):
+    """A file that will come: where it belongs, and what it must turn out to be."""
+
+    path = FilePath()
+    sha256 = Sha256()
+    size = Whole(min_value=0, max_value=2**53)
+
+
+class WholeFileIn(Input):
+    """A file that comes with the request, as ``multipart/form-data``."""
+
+    path = FilePath()
+    sha256 = Sha256()
+    file = serializers.FileField(allow_empty_file=True, use_url=False)
+
+
+class UploadOut(serializers.Serializer[Upload]):
+    """A file on its way in. ``received`` is the offset at which the next chunk begins."""
+
+    id = serializers.UUIDField()
+    path = serializers.CharField()
+    sha256 = serializers.CharField(source="declared_sha256")
+    size = serializers.IntegerField(source="declared_size")
+    received = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=Upload.State.choices)
+    url = serializers.SerializerMethodField()
+    complete_url = serializers.SerializerMethodField()
+
+    def get_url(self, upload: Upload) -> str:
+        """Where chunks go, and where the state is."""
+        return reverse("api:upload", kwargs={"upload": upload.pk})
+
+    def get_complete_url(self, upload: Upload) -> str:
+        """Where the upload is closed."""
+        return reverse("api:upload-complete", kwargs={"upload": upload.pk})
+
+
+class FileOut(serializers.Serializer[Any]):
+    """A file of a version or data set: sealed, or on its way in."""
+
+    path = serializers.CharField()
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    state = serializers.ChoiceField(choices=["sealed", *Upload.State.values])
+
+    def to_representation(self, instance: ManifestFile | Upload) -> dict[str, Any]:
+        """Show either in the one shape."""
+        if isinstance(instance, ManifestFile):
+            return {
+                "path": instance.path, "size": instance.blob.size, "sha256": instance.blob_id, "state": "sealed",
+            }
+        return {
+            "path": instance.path,
+            "size": instance.declared_size,
+            "sha256": instance.declared_sha256,
+            "state": instance.state,
+        }
+
+
+class DatasetQuery(PageQuery):
+    """Filters of the list of data sets."""
+
+    name = serializers.CharField(required=False, max_length=256, help_text="Part of the name, in any case.")
+
+
+class ColumnsIn(Input):
+    """What the columns are for."""
+
+    label = Text(max_length=250, single_line=True)
+    features = serializers.ListField(child=Text(max_length=250, single_line=True), required=False, max_length=5000)
+    sensitive = serializers.ListField(
+        child=Text(max_length=250, single_line=True), required=False, default=list, max_length=100
+    )
+    positive = Scalar(required=False, help_text="The label's value that counts as the positive outcome.")
+
+
+class DatasetIn(Input):
+    """A new version of a data set; the data set itself, if it is new."""
+
+    name = Name()
+    role = serializers.ChoiceField(choices=DatasetVersion.Role.choices)
+    columns = ColumnsIn()
+    description = Text(max_length=20_000, required=False, allow_blank=True, default="")
+
+
+class DatasetVersionOut(serializers.Serializer[DatasetVersion]):
+    """One version of a data set, as the server saw its bytes."""
+
+    dataset = serializers.CharField(source="dataset.name")
+    number = serializers.IntegerField()
+    role = serializers.ChoiceField(choices=DatasetVersion.Role.choices)
+    digest = serializers.CharField(help_text="SHA-256 of the bytes; empty until sealed.")
+    format = serializers.CharField()
+    rows = serializers.IntegerField()
+    schema = serializers.ListField(child=serializers.DictField())
+    columns = serializers.DictField()
+    created_by = serializers.CharField(source="created_by.username")
+    created_at = serializers.DateTimeField()
+    sealed_at = serializers.DateTimeField(allow_null=True)
+
+
+class DatasetOut(serializers.Serializer[Dataset]):
+    """A data set."""
+
+    name = serializers.CharField()
+    description = serializers.CharField()
+    owner = serializers.CharField(source="owner.username")
+    created_at = serializers.DateTimeField()
+    latest_version = serializers.IntegerField(source="latest_number", allow_null=True)
