@@ -82,7 +82,7 @@ QUALITY = Manifest(
     key="data.quality", version=1, category="data", title="Quality of the test data", task="any", needs=("data",),
     definition=(
         "Columns the model or the policy needs and the data lacks; missing cells; rows that occur more than once; "
-        "columns with one value; rows that also occur in the training data. Rows are compared by SHA-256."
+        "columns with one value; rows that also occur in the training data. Rows are compared by 64-bit hashes."
     ),
     figures=(
         _F("missing_features", "Missing columns", "lower"), _F("missing_label_share", "Rows without label", "lower"),

@@ -1,0 +1,49 @@
+"""Count tables: distinct keys with integer counts, sorted. They add up to the same bits however the rows were split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+COUNT = "count"
+
+
+def counted(keys: pa.Table) -> pa.Table:
+    """How often each row of ``keys`` occurs."""
+    ones = pa.array(np.ones(keys.num_rows, dtype="int64"))
+    return merged([keys.append_column(COUNT, ones)])
+
+
+def merged(states: Iterable[pa.Table]) -> pa.Table:
+    """Add count tables of one schema. Guarantee: the same bits for every order and partition.
+
+    Minus zero is counted as zero, so that equal numbers are one key. Raises ``ValueError`` for no tables at all.
+    """
+    tables = list(states)
+    if not tables:
+        raise ValueError("there is nothing to merge")
+    table = pa.concat_tables([_normal(table) for table in tables])
+    names = [name for name in table.column_names if name != COUNT]
+    if names:
+        table = table.group_by(names, use_threads=False).aggregate([(COUNT, "sum")])
+        table = table.rename_columns([*names, COUNT]).sort_by([(name, "ascending") for name in names])
+    else:
+        table = pa.table({COUNT: pa.array([pc.sum(table.column(COUNT)).as_py() or 0], pa.int64())})
+    return table.combine_chunks()
+
+
+def _normal(table: pa.Table) -> pa.Table:
+    columns = []
+    for field in table.schema:
+        column = table.column(field.name)
+        columns.append(pc.add(column, 0.0) if field.type == pa.float64() else column)
+    return pa.table(dict(zip(table.column_names, columns, strict=True)))
+
+
+def numbers(state: pa.Table, name: str) -> np.ndarray:
+    """A column as numpy array."""
+    array: np.ndarray = state.column(name).to_numpy()
+    return array

@@ -1,0 +1,29 @@
+"""Checks that read a report instead of rows: one shard, a count of one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import pyarrow as pa
+
+from governance.checks.contract import Check, CheckInputs
+from governance.checks.results import CheckResult
+
+
+class RowlessCheck(Check):
+    """``plan`` validates, ``finish`` does the work."""
+
+    def plan(self, inputs: CheckInputs, params: Any, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+        self.validate(inputs)
+        return (inputs,)
+
+    @abstractmethod
+    def validate(self, inputs: CheckInputs) -> None:
+        """Raises ``CheckError`` when the report is missing or not of its form."""
+
+    def map(self, shard: CheckInputs, params: Any) -> pa.Table:  # noqa: ARG002
+        return pa.table({"count": pa.array([1], pa.int64())})
+
+    @abstractmethod
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: Any) -> CheckResult: ...

@@ -1,0 +1,43 @@
+"""``security.scan``: the artifact gate's report as a check."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from governance.checks.contract import CheckInputs, Params
+from governance.checks.manifests import SECURITY
+from governance.checks.results import CheckError, CheckResult, Figure, Table
+from governance.checks.rowless import RowlessCheck
+
+
+class SecurityScan(RowlessCheck):
+    """Reads ``ScanReport.as_dict()``."""
+
+    manifest = SECURITY
+    params = Params
+
+    def validate(self, inputs: CheckInputs) -> None:
+        if inputs.scan is None or "findings" not in inputs.scan:
+            raise CheckError("inputs.missing", "This check needs the artifact gate's report, and none was given.")
+
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:  # noqa: ARG002
+        scan = inputs.scan or {}
+        found = list(scan["findings"])
+        files = int(scan.get("files", 0))
+        rows = tuple((str(f["severity"]), str(f["path"]), str(f["code"]), str(f["message"])) for f in found)
+        refused = [row for row in rows if row[0] == "refused"]
+        warned = [row for row in rows if row[0] == "warning"]
+        columns = (("severity", "Severity"), ("path", "File"), ("code", "Code"), ("message", "Finding"))
+        names = ", ".join(scan.get("flavors", ())) or "none"
+        said = [f"{path}: {message}" for _, path, _, message in (*refused, *warned)][:10]
+        return CheckResult(
+            SECURITY.key, SECURITY.version, params.as_dict(), files,
+            figures=(
+                Figure("refused_findings", "Refused findings", float(len(refused)), files, "lower", ci_low=float(len(refused)), ci_high=float(len(refused))),
+                Figure("warnings", "Warnings", float(len(warned)), files, "lower", ci_low=float(len(warned)), ci_high=float(len(warned))),
+            ),
+            tables=(Table("findings", "Findings", columns, rows),) if rows else (),
+            findings=tuple(said) or (f"{files} files were read; nothing in them is refused (flavours: {names}).",),
+            limits=("A scan is triage, not proof: the model runs in the sandbox only.",),
+            facts={"loader_module": str(scan.get("loader_module", "")), "requirements": len(scan.get("requirements", ()))},
+        )  # fmt: skip
