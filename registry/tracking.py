@@ -137,7 +137,7 @@ class TrackingClient:
         return next((model for model in models if model.name == name and model.run_id == run.id), None)
 
     def files(self, root: str) -> Iterator[RemoteFile]:
-        """Every file below ``root``, depth first. Raises ``TrackingDown``, or ``TrackingError`` for a bottomless tree."""
+        """Every file below ``root``. Raises ``TrackingDown``, or ``TrackingError`` for a bottomless tree."""
         yield from self._files(root, 0)
 
     @contextmanager
@@ -164,12 +164,12 @@ class TrackingClient:
             else:
                 yield RemoteFile(path, int(entry.get("file_size", 0)))
 
-    def _get(self, path: str, *, what: str, **query: str) -> dict[str, Any]:
-        return self._send("GET", path, what=what, params=query)
+    def _get(self, address: str, *, what: str, **query: str) -> dict[str, Any]:
+        return self._send("GET", address, what=what, params=query)
 
-    def _send(self, method: str, path: str, *, what: str, **more: Any) -> dict[str, Any]:
+    def _send(self, method: str, address: str, *, what: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - handed on to httpx
         try:
-            answer = self._http.request(method, path, **more)
+            answer = self._http.request(method, address, **more)
         except httpx.TransportError as error:
             raise _down(error) from error
         _check(answer, what)

@@ -59,12 +59,12 @@ def check_tracking(user: User, *, write: bool) -> None:
     roles = roles_of(user)
     if not roles:
         raise NotAllowed(
-            "You hold no role here yet, so you may not see experiments and runs.", remedy="Ask an administrator for one."
+            "You hold no role here yet, so you may not see experiments and runs.",
+            remedy="Ask an administrator for one.",
         )
     if write and Role.CONTRIBUTOR not in roles:
         raise NotAllowed(
-            "Only contributors write experiments, runs and artifacts, and you hold "
-            f"{', '.join(sorted(roles))} only.",
+            f"Only contributors write experiments, runs and artifacts, and you hold {', '.join(sorted(roles))} only.",
             remedy="Ask an administrator for the role of contributor.",
         )
 

@@ -48,14 +48,11 @@ Arguments = dict[str, Any]
 
 
 def arguments(request: HttpRequest, fields: Iterable[Field]) -> Arguments:
-    """Read the arguments that ``fields`` name; one that was not given is absent. Unknown ones are ignored, as in MLflow.
+    """Read the arguments that ``fields`` name; one not given is absent. Unknown ones are ignored, as in MLflow.
 
     Raises ``ProtocolError`` (INVALID_PARAMETER_VALUE) naming the argument at fault.
     """
-    if request.method == "GET" and request.GET:
-        given = _from_query(request, fields)
-    else:
-        given = body(request)
+    given = _from_query(request, fields) if request.method == "GET" and request.GET else body(request)
     found: Arguments = {}
     for field in fields:
         value = _pick(given, field.name)
@@ -98,14 +95,14 @@ def _from_query(request: HttpRequest, fields: Iterable[Field]) -> dict[str, Any]
     }
 
 
-def _pick(given: Mapping[str, Any], name: str) -> Any:
+def _pick(given: Mapping[str, Any], name: str) -> object:
     other = camel(name)
     if other != name and name in given and other in given:
         raise invalid(f"'{name}' and '{other}' are the same parameter: give one of them.")
     return given.get(name, given.get(other))
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise invalid(
             f"Invalid value {orjson.dumps(value).decode()} for parameter '{name}' supplied: "
@@ -116,13 +113,13 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
-def _texts(name: str, value: Any) -> list[str]:
+def _texts(name: str, value: object) -> list[str]:
     if not isinstance(value, list):
         raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of strings.")
     return [_text(name, item) for item in value]
 
 
-def _integer(name: str, value: Any) -> int:
+def _integer(name: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
@@ -130,7 +127,7 @@ def _integer(name: str, value: Any) -> int:
     raise invalid(f"Parameter '{name}' must be an integer, got '{value}'.")
 
 
-def _flag(name: str, value: Any) -> bool:
+def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in {"true", "false"}:
@@ -138,7 +135,7 @@ def _flag(name: str, value: Any) -> bool:
     raise invalid(f"Invalid boolean value: {value}, must be 'true' or 'false' (parameter '{name}').")
 
 
-def _tags(name: str, value: Any) -> dict[str, str]:
+def _tags(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, list) or not all(isinstance(tag, dict) for tag in value):
         raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of tags with key and value.")
     tags = {_text(f"{name}.key", tag.get("key", "")): _text(f"{name}.value", tag.get("value", "")) for tag in value}
@@ -202,5 +199,5 @@ def version_document(version: ModelVersion, *, tags: Iterable[VersionTag], alias
     )
 
 
-def _set(**fields: Any) -> dict[str, Any]:
+def _set(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in ("", [], None)}

@@ -88,7 +88,7 @@ def parse(text: str, language: Language) -> list[Condition]:
 
 
 def order(clauses: list[str], language: Language) -> list[tuple[str, bool]]:
-    """Return ``(column, ascending)`` for each clause of ``order_by``. Raises ``BadFilter``, also for a column given twice."""
+    """Return ``(column, ascending)`` for each clause of ``order_by``. Raises ``BadFilter``, also for a double one."""
     found: dict[str, bool] = {}
     for clause in clauses:
         match = re.fullmatch(r"""\s*(?:attributes?\.)?(?P<q>[`"]?)(?P<key>\w+)(?P=q)(?:\s+(?P<way>\w+))?\s*""", clause)
@@ -123,7 +123,9 @@ def _tokens(text: str) -> list[_Token]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None:
-            raise BadFilter(f"Invalid filter '{text}'. Could not be parsed at {text[position : position + 20].strip()!r}.")
+            raise BadFilter(
+                f"Invalid filter '{text}'. Could not be parsed at {text[position : position + 20].strip()!r}."
+            )
         found.append((str(match.lastgroup), match[str(match.lastgroup)]))
         position = match.end()
     return found
@@ -200,7 +202,9 @@ def _name(reader: _Reader) -> str:
         return value
     if kind in {"tick", "double"} and len(value) > 2:
         return value[1:-1]
-    raise BadFilter(f"Invalid clause(s) in filter string: expected the name of an attribute or tag, not {value or 'the end'}.")
+    raise BadFilter(
+        f"Invalid clause(s) in filter string: expected the name of an attribute or tag, not {value or 'the end'}."
+    )
 
 
 def _operator(reader: _Reader) -> str:

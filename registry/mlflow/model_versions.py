@@ -75,9 +75,7 @@ def update(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def transition(request: HttpRequest, by: Actor) -> HttpResponse:
     """Move a version to a stage. A governed stage needs an active permit."""
-    given = arguments(
-        request, (NAME, VERSION, required("stage"), Field("archive_existing_versions", Kind.FLAG))
-    )
+    given = arguments(request, (NAME, VERSION, required("stage"), Field("archive_existing_versions", Kind.FLAG)))
     stage = stage_named(given["stage"])
     archive = given.get("archive_existing_versions", False)
     if archive and stage not in ACTIVE_STAGES:
@@ -118,7 +116,7 @@ def find(request: HttpRequest, by: Actor) -> HttpResponse:
 
 
 def download_uri(request: HttpRequest, by: Actor) -> HttpResponse:
-    """Where the sealed bytes of a version are served. What is served is what was sealed, whatever the source holds now."""
+    """Where the sealed bytes of a version are served, whatever its source holds by now."""
     given = arguments(request, (NAME, VERSION))
     version = version_named(given["name"], given["version"], by)
     if not version.is_sealed:
@@ -183,4 +181,3 @@ def _answer(model: RegisteredModel, number: int) -> HttpResponse:
     if version is None:
         raise missing(f"Model Version (name={model.name}, version={number}) not found")
     return respond({"model_version": full(version)})
-

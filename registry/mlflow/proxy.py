@@ -208,7 +208,7 @@ def _batch_without_user_tag(document: dict[str, Any], _: str) -> None:
 
 def _not_yours() -> NotAllowed:
     return NotAllowed(
-        f"The tag {USER_TAG} is set by the server when a run is created: it says who trained, and nobody may change it.",
+        f"The tag {USER_TAG} is set by the server when a run is created. It says who trained: nobody may change it.",
         code="run.user_is_fixed",
         remedy="Use another key.",
     )

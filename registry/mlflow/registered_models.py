@@ -17,7 +17,12 @@ from registry.selectors import mlflow_search as search
 from registry.services import catalog
 
 NAME: Final = required("name")
-SEARCH: Final = (Field("filter"), Field("max_results", Kind.INTEGER), Field("order_by", Kind.TEXTS), Field("page_token"))
+SEARCH: Final = (
+    Field("filter"),
+    Field("max_results", Kind.INTEGER),
+    Field("order_by", Kind.TEXTS),
+    Field("page_token"),
+)
 
 
 def create(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -174,9 +179,7 @@ def search_arguments(
 
 def full(version: ModelVersion) -> dict[str, Any]:
     """A version whose tags and aliases are loaded, as a message."""
-    return version_document(
-        version, tags=version.tags.all(), aliases=[alias.name for alias in version.aliases.all()]
-    )
+    return version_document(version, tags=version.tags.all(), aliases=[alias.name for alias in version.aliases.all()])
 
 
 def document(model: RegisteredModel) -> dict[str, Any]:
@@ -191,8 +194,10 @@ def documents(models: Sequence[RegisteredModel]) -> list[dict[str, Any]]:
     aliases = search.aliases_of_models(models)
     return [
         model_document(
-            model, latest=[full(version) for version in latest[model.pk]], tags=tags[model.pk], aliases=aliases[model.pk]
+            model,
+            latest=[full(version) for version in latest[model.pk]],
+            tags=tags[model.pk],
+            aliases=aliases[model.pk],
         )
         for model in models
     ]
-

@@ -117,7 +117,13 @@ def aliases_of_models(models: Iterable[RegisteredModel]) -> dict[int, list[Alias
 
 
 def search_models(
-    user: User, conditions: Sequence[Condition], order: Sequence[tuple[str, bool]], *, after: str, size: int, prompts: bool
+    user: User,
+    conditions: Sequence[Condition],
+    order: Sequence[tuple[str, bool]],
+    *,
+    after: str,
+    size: int,
+    prompts: bool,
 ) -> Page[RegisteredModel]:
     """A page of the registered models a user may see. Raises ``Invalid`` for a page token that is not ours."""
     rows = RegisteredModel.objects.alive().visible_to(user)
@@ -128,7 +134,13 @@ def search_models(
 
 
 def search_versions(
-    user: User, conditions: Sequence[Condition], order: Sequence[tuple[str, bool]], *, after: str, size: int, prompts: bool
+    user: User,
+    conditions: Sequence[Condition],
+    order: Sequence[tuple[str, bool]],
+    *,
+    after: str,
+    size: int,
+    prompts: bool,
 ) -> Page[ModelVersion]:
     """A page of the live versions a user may see. Raises ``Invalid`` for a page token that is not ours."""
     rows = ModelVersion.objects.alive().visible_to(user)

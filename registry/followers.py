@@ -1,0 +1,43 @@
+"""Reactions of the registry to the ledger: versions are ingested, and their lineage read.
+
+A follower only rings the bell: the row says what is to be done, and ``registry.tasks.sweep`` rings again for what was
+lost. Tasks are sent by name, because tasks stand above followers.
+"""
+
+from functools import partial
+from typing import ClassVar, Final
+
+from django.db import transaction
+
+from audit.followers import Follower
+from audit.models import Entry
+from config.celery import app
+
+QUEUE: Final = "ingest"
+
+
+def send(task: str, argument: str) -> None:
+    """Send a task of ``registry.tasks``; it is forgotten after a minute, by when the sweeper has sent it again."""
+    app.send_task(f"registry.tasks.{task}", args=[argument], queue=QUEUE, expires=60)
+
+
+class Ingest(Follower):
+    """A version was registered: have its bytes read and sealed."""
+
+    name: ClassVar[str] = "registry.ingest"
+    actions: ClassVar[frozenset[str]] = frozenset({"version.registered"})
+
+    def handle(self, entry: Entry) -> None:
+        """Start the task once the cursor has moved."""
+        transaction.on_commit(partial(send, "ingest_version", entry.subject_id), robust=True)
+
+
+class Lineage(Follower):
+    """A version was sealed: have its lineage read from its run."""
+
+    name: ClassVar[str] = "registry.lineage"
+    actions: ClassVar[frozenset[str]] = frozenset({"version.sealed"})
+
+    def handle(self, entry: Entry) -> None:
+        """Start the task once the cursor has moved."""
+        transaction.on_commit(partial(send, "record_lineage", entry.subject_id), robust=True)

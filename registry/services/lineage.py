@@ -1,0 +1,332 @@
+"""Writing lineage: nodes and edges by identity, written once, never changed. Recording the same twice adds nothing."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+from django.db import transaction
+
+from audit.actors import Actor
+from audit.canonical import Json, canonical
+from audit.services import append
+from config.errors import Invalid
+from registry.digests import check_sha256
+from registry.models import DatasetVersion, Edge, ModelVersion, Node, User
+
+MOST: Final = 200
+_BASE_MODEL: Final = re.compile(r"models:/(?P<name>[^/]+)/(?P<number>[1-9][0-9]{0,8})")
+_SEED: Final = re.compile(r"(^|[_.\-/ ])(seed|random_state|random_seed)$", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInput:
+    """A data set that went in. ``number`` or ``sha256`` tie it to a version sealed here; ``digest`` is a weak one."""
+
+    name: str
+    context: str = ""
+    number: int = 0
+    sha256: str = ""
+    digest: str = ""
+    source: str = ""
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeInput:
+    """The code that trained: a commit, whether the work tree was dirty (``None``: not said), and who wrote it."""
+
+    commit: str
+    repository: str = ""
+    dirty: bool | None = None
+    author: str = ""
+    path: str = ""
+    branch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentInput:
+    """The environment: Python's version, and the SHA-256 of each file that fixes it (``requirements.txt`` …)."""
+
+    python: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunInput:
+    """The training run. ``id`` is empty when no tracking server knows of one."""
+
+    id: str = ""
+    user: str = ""
+    status: str = ""
+    started_ms: int = 0
+    ended_ms: int = 0
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seeds: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LineageInput:
+    """How a version came to be. ``base_models`` are ``models:/<name>/<number>``, or names elsewhere."""
+
+    datasets: tuple[DatasetInput, ...] = ()
+    code: CodeInput | None = None
+    environment: EnvironmentInput | None = None
+    run: RunInput | None = None
+    base_models: tuple[str, ...] = ()
+
+
+def seeds_in(parameters: Mapping[str, str]) -> dict[str, str]:
+    """The parameters that are seeds, by their names (``seed``, ``random_state``, ``model__random_state`` …)."""
+    return {key: value for key, value in parameters.items() if _SEED.search(key)}
+
+
+@transaction.atomic
+def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
+    """Add what is known to the lineage of ``version`` and return its node.
+
+    Nodes are found by identity or made; edges likewise; if nothing new was said, nothing is written, not even to the
+    ledger. Who trained and who wrote the code is noted on the version where it was not known: it is evidence for the
+    segregation of duties, so what is noted once is never changed here.
+
+    Raises ``Invalid`` naming the input at fault.
+    """
+    _check(inputs)
+    locked = ModelVersion.objects.locked().get(pk=version.pk)
+    writing = _Writing()
+    subject = writing.version_node(locked)
+    activity = _activity(writing, locked, inputs)
+    if activity is not None:
+        run = inputs.run.id if inputs.run else ""
+        for dataset in inputs.datasets:
+            writing.edge(_dataset(writing, dataset), activity, Edge.Relation.USED, dataset.context or "input", run)
+        if inputs.code:
+            writing.edge(_code(writing, inputs.code), activity, Edge.Relation.USED, "code", run)
+        if inputs.environment:
+            writing.edge(_environment(writing, inputs.environment), activity, Edge.Relation.USED, "environment", run)
+        writing.edge(activity, subject, Edge.Relation.GENERATED, "", run)
+    for base in inputs.base_models:
+        writing.edge(_base_model(writing, base, locked), subject, Edge.Relation.DERIVED, "base model", "")
+    learnt = _learn(locked, inputs)
+    if writing.nodes or writing.edges or learnt:
+        append(
+            action="lineage.recorded",
+            subject=locked,
+            by=by,
+            diff=learnt,
+            facts={"nodes": writing.nodes, "edges": writing.edges},
+        )
+    return subject
+
+
+def node_key(version: ModelVersion) -> str:
+    """The namespace under which a version's node is found, whatever its model is called by then."""
+    return f"version:{version.pk}"
+
+
+class _Writing:
+    """Finds or makes nodes and edges, and keeps the list of what it made, for the ledger."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Json] = []
+        self.edges: list[Json] = []
+
+    def node(self, kind: Node.Kind, namespace: str, name: str, version: str, **rest: dict[str, Any]) -> Node:
+        node, made = Node.objects.get_or_create(
+            kind=kind, namespace=namespace[:400], name=name[:400], version=version[:200], defaults=rest
+        )
+        if made:
+            self.nodes.append({"id": str(node.pk), "kind": kind.value, "name": node.name, "version": node.version})
+        return node
+
+    def version_node(self, version: ModelVersion) -> Node:
+        known = Node.objects.filter(kind=Node.Kind.VERSION, namespace=node_key(version)).first()
+        if known is not None:
+            return known
+        digests = {"sha256": version.manifest_digest} if version.manifest_digest else {}
+        return self.node(Node.Kind.VERSION, node_key(version), version.model.name, str(version.number), digests=digests)
+
+    def edge(self, src: Node, dst: Node, relation: Edge.Relation, context: str, run: str) -> None:
+        if src.pk == dst.pk:
+            raise Invalid("A version cannot be derived from itself.", code="lineage.itself", field="base_models")
+        edge, made = Edge.objects.get_or_create(
+            src=src, dst=dst, relation=relation, context=context[:40], defaults={"run": run[:64]}
+        )
+        if made:
+            self.edges.append(
+                {"src": str(src.pk), "dst": str(dst.pk), "relation": relation.value, "context": edge.context}
+            )
+
+
+def _activity(writing: _Writing, version: ModelVersion, inputs: LineageInput) -> Node | None:
+    """The node of the training run, or of the registration itself if no run is known."""
+    if not (inputs.run or inputs.datasets or inputs.code or inputs.environment):
+        return None
+    run = inputs.run or RunInput()
+    facts = {
+        "user": run.user,
+        "status": run.status,
+        "started_ms": run.started_ms,
+        "ended_ms": run.ended_ms,
+        "parameters": dict(run.parameters),
+        "metrics": dict(run.metrics),
+        "seeds": dict(run.seeds) or seeds_in(run.parameters),
+    }
+    facts = {key: value for key, value in facts.items() if value}
+    if run.id:
+        return writing.node(Node.Kind.RUN, "mlflow", run.id, "", facts=facts)
+    return writing.node(Node.Kind.RUN, node_key(version), f"training of {version}", "", facts=facts)
+
+
+def _dataset(writing: _Writing, given: DatasetInput) -> Node:
+    """A version sealed here, if number, SHA-256 or its beginning says which; else what the client called it."""
+    sealed = _sealed_here(given)
+    if sealed is not None:
+        return writing.node(
+            Node.Kind.DATASET,
+            "dataset",
+            sealed.dataset.name,
+            str(sealed.number),
+            digests={"sha256": sealed.digest},
+            facts={"rows": sealed.rows, "role": sealed.role, "columns": sealed.columns},
+        )
+    digests = {"mlflow_md5_32": given.digest} if given.digest else {}
+    if given.sha256:
+        digests["claimed_sha256"] = given.sha256
+    facts = {"source": given.source[:2000], "schema": given.schema[:20_000]}
+    return writing.node(
+        Node.Kind.DATASET,
+        "client",
+        given.name,
+        given.sha256 or given.digest,
+        digests=digests,
+        facts={key: value for key, value in facts.items() if value},
+    )
+
+
+def _sealed_here(given: DatasetInput) -> DatasetVersion | None:
+    known = DatasetVersion.objects.sealed().select_related("dataset").filter(dataset__name=given.name)
+    if given.number:
+        found = known.filter(number=given.number).first()
+        if found is None:
+            raise Invalid(
+                f"There is no sealed version {given.number} of a data set {given.name!r}.",
+                code="lineage.dataset",
+                field="datasets",
+            )
+        if given.sha256 and given.sha256 != found.digest:
+            raise Invalid(
+                f"{found} has the SHA-256 {found.digest}, not {given.sha256}.", code="lineage.dataset", field="datasets"
+            )
+        return found
+    if given.sha256:
+        return known.filter(digest=given.sha256).order_by("number").first()
+    # A client that wants to be exact can give MLflow the first 16 or more digits of our SHA-256 as its digest.
+    if re.fullmatch(r"[0-9a-f]{16,36}", given.digest):
+        return known.filter(digest__startswith=given.digest).order_by("number").first()
+    return None
+
+
+def _code(writing: _Writing, given: CodeInput) -> Node:
+    repository = _without_credentials(given.repository)
+    name = repository.rstrip("/").removesuffix(".git").rpartition("/")[2] or given.path or "unknown repository"
+    facts = {"dirty": given.dirty, "author": given.author, "path": given.path, "branch": given.branch}
+    return writing.node(
+        Node.Kind.CODE,
+        repository,
+        name,
+        f"{given.commit}-dirty" if given.dirty else given.commit,
+        digests={"git_commit": given.commit},
+        facts={key: value for key, value in facts.items() if value not in ("", None)},
+    )
+
+
+def _environment(writing: _Writing, given: EnvironmentInput) -> Node:
+    lock = hashlib.sha256(
+        canonical({"python": given.python, "files": [list(item) for item in sorted(given.files.items())]})
+    )
+    return writing.node(
+        Node.Kind.ENVIRONMENT,
+        "",
+        f"Python {given.python}".strip(),
+        lock.hexdigest(),
+        digests={"sha256": lock.hexdigest()},
+        facts={"python": given.python, "files": dict(given.files)},
+    )
+
+
+def _base_model(writing: _Writing, given: str, version: ModelVersion) -> Node:
+    match = _BASE_MODEL.fullmatch(given)
+    if match is None:
+        return writing.node(Node.Kind.VERSION, "elsewhere", given, "")
+    found = ModelVersion.objects.filter(
+        model__name=match["name"], model__deleted_at=None, number=int(match["number"])
+    ).first()
+    if found is None:
+        return writing.node(Node.Kind.VERSION, "elsewhere", match["name"], match["number"])
+    if found.pk == version.pk:
+        raise Invalid("A version cannot be derived from itself.", code="lineage.itself", field="base_models")
+    return writing.version_node(found)
+
+
+def _learn(version: ModelVersion, inputs: LineageInput) -> dict[str, Json]:
+    """Note on the version what it did not know: who trained, who wrote the code, parameters and metrics."""
+    new: dict[str, Any] = {}
+    told: dict[str, Json] = {}
+    for name, person in (
+        ("trained_by", _person(inputs.run.user if inputs.run else "")),
+        ("code_author", _person(inputs.code.author if inputs.code else "")),
+    ):
+        if person is not None and getattr(version, f"{name}_id") is None:
+            new[name] = person
+            told[name] = {"before": None, "after": f"user:{person.pk}"}
+    for name, values in (
+        ("parameters", dict(inputs.run.parameters) if inputs.run else {}),
+        ("metrics", dict(inputs.run.metrics) if inputs.run else {}),
+    ):
+        if values and not getattr(version, name):
+            new[name] = values
+            told[name] = {"before": 0, "after": len(values)}
+    if new:
+        ModelVersion.objects.filter(pk=version.pk).update(**new)
+    return told
+
+
+def _person(given: str) -> User | None:
+    """The account behind a user name or a git author (``Name <address>``); nobody if it is not clear who."""
+    text = given.strip()
+    address = re.search(r"<([^<>]+)>\s*$", text)
+    text = address[1].strip() if address else text
+    if not text:
+        return None
+    by_name = User.objects.filter(username=text).first()
+    if by_name is not None or "@" not in text:
+        return by_name
+    found = list(User.objects.filter(email__iexact=text)[:2])
+    return found[0] if len(found) == 1 else None
+
+
+def _without_credentials(repository: str) -> str:
+    parts = urlsplit(repository) if "://" in repository else None
+    if parts is None or "@" not in parts.netloc:
+        return repository
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _check(inputs: LineageInput) -> None:
+    if len(inputs.datasets) > MOST or len(inputs.base_models) > MOST:
+        raise Invalid(f"More than {MOST} inputs.", code="lineage.many", field="datasets")
+    for dataset in inputs.datasets:
+        if not dataset.name.strip():
+            raise Invalid("A data set needs a name.", code="lineage.dataset", field="datasets")
+        if dataset.sha256:
+            check_sha256(dataset.sha256, field="datasets.sha256")
+    if inputs.code and not re.fullmatch(r"[0-9A-Za-z._\-/]{1,190}", inputs.code.commit):
+        raise Invalid("The commit must be a commit id.", code="lineage.commit", field="code.commit")
+    for path, digest in inputs.environment.files.items() if inputs.environment else ():
+        check_sha256(digest, field=f"environment.files.{path}")
+    if any(not base.strip() for base in inputs.base_models):
+        raise Invalid("A base model needs a name.", code="lineage.base_model", field="base_models")

@@ -1,0 +1,67 @@
+"""Work of the registry that takes time. Every task may run twice, or be killed half-way, and does no harm."""
+
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.db.models import CharField, Exists, OuterRef, Value
+from django.db.models.functions import Cast, Concat
+from django.utils import timezone
+
+from audit.actors import Actor
+from registry.followers import send
+from registry.models import DatasetVersion, ModelVersion, Node
+from registry.services import datasets, ingest, provenance
+
+PER_ROUND: Final = 100
+GRACE: Final = timedelta(seconds=10)
+"""The follower has this long to start a task before the sweeper does."""
+LOOK_BACK: Final = timedelta(days=7)
+
+
+@shared_task(name="registry.tasks.ingest_version", soft_time_limit=3300, time_limit=3600)  # type: ignore[untyped-decorator]
+def ingest_version(version_id: str) -> None:
+    """Read, digest and seal the bytes of one version, if nobody else is doing so."""
+    ingest.ingest(UUID(version_id))
+
+
+@shared_task(name="registry.tasks.record_lineage", soft_time_limit=100, time_limit=120)  # type: ignore[untyped-decorator]
+def record_lineage(version_id: str) -> None:
+    """Read the lineage of one sealed version from its run and its environment files."""
+    provenance.record_from_run(UUID(version_id))
+
+
+@shared_task(name="registry.tasks.seal_dataset", soft_time_limit=1700, time_limit=1800)  # type: ignore[untyped-decorator]
+def seal_dataset(dataset_version_id: str) -> None:
+    """Read an uploaded data set, check its columns and fix its bytes."""
+    datasets.seal_dataset(
+        dataset_version=DatasetVersion.objects.get(pk=UUID(dataset_version_id)), by=Actor.service("ingest")
+    )
+
+
+@shared_task(name="registry.tasks.sweep", soft_time_limit=50, time_limit=60)  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Start again what the broker or a dying worker lost. Fail what was tried often enough."""
+    before = timezone.now() - GRACE
+    for version in (
+        ingest.waiting().filter(created_at__lt=before).select_related("model").order_by("created_at")[:PER_ROUND]
+    ):
+        if version.ingest_attempts >= settings.JOB_MAX_ATTEMPTS:
+            ingest.give_up(version)
+        else:
+            send("ingest_version", str(version.pk))
+    for version_id in _without_lineage()[:PER_ROUND]:
+        send("record_lineage", str(version_id))
+
+
+def _without_lineage() -> list[UUID]:
+    """Versions sealed lately whose lineage nobody has read."""
+    now = timezone.now()
+    recorded = Node.objects.filter(
+        kind=Node.Kind.VERSION,
+        namespace=Concat(Value("version:"), Cast(OuterRef("pk"), CharField()), output_field=CharField()),
+    )
+    sealed = ModelVersion.objects.alive().filter(sealed_at__gt=now - LOOK_BACK, sealed_at__lt=now - GRACE)
+    return list(sealed.exclude(Exists(recorded)).values_list("pk", flat=True)[:PER_ROUND])
