@@ -1,0 +1,39 @@
+"""Reactions of governance to the ledger. They ring for workers; what is to be done stands in the rows."""
+
+from functools import partial
+from typing import ClassVar
+from uuid import UUID
+
+from django.db import transaction
+
+from audit.followers import Follower
+from audit.models import Entry
+from config.celery import app
+from governance.models import CheckRun
+from governance.services.checks import due_of
+
+RUN_CHECK = "governance.tasks.run_check"
+DOORBELL_SECONDS = 120
+
+
+class Plan(Follower):
+    """Tells workers of checks that may start: when a round begins, and when what others wait for is there."""
+
+    name: ClassVar[str] = "governance.plan"
+    actions: ClassVar[frozenset[str]] = frozenset({"promotion.checks_started", "check.finished", "check.requeued"})
+
+    def handle(self, entry: Entry) -> None:
+        """Ring after the commit. A bell that nobody hears is rung again by ``governance.tasks.sweep``."""
+        request_id: str | None = entry.subject_id
+        if entry.action != "promotion.checks_started":
+            row = CheckRun.objects.filter(pk=entry.subject_id).values_list("request_id", flat=True).first()
+            request_id = str(row) if row else None
+        if request_id is None:
+            return
+        for run_id in due_of(request_id):
+            transaction.on_commit(partial(ring, run_id), robust=True)
+
+
+def ring(run_id: UUID) -> None:
+    """Send one doorbell message; it expires, because the sweeper sends another."""
+    app.send_task(RUN_CHECK, args=[str(run_id)], queue="checks", expires=DOORBELL_SECONDS, ignore_result=True)

@@ -1,0 +1,124 @@
+"""Guards the registry's governed doors (``registry.gates``): nothing moves there without an active permit.
+
+PostgreSQL asks the same question again with triggers (migration 0004), for whoever does not come through a door.
+"""
+
+import re
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.utils import timezone
+
+from audit.actors import Actor
+from config.errors import Conflict, NotAllowed
+from governance.models import Permit, PolicyVersion, PromotionRequest
+from governance.selectors.policies import policy_for
+from governance.states import PermitState
+from registry.models import ModelVersion, RegisteredModel
+
+_LIVING: Final = (PermitState.ACTIVE, PermitState.SUSPENDED)
+_APPROVAL_WORDS: Final = re.compile(
+    r"countersign($|\.)|approv(ed|al|er)|validation[ _.\-]?(status|state|result)|validated|signed[ _.\-]?(off|by)|sign[ _.\-]?off"
+    r"|(^|[ _.\-])permit($|[ _.\-])|promot(ed|ion)[ _.\-]?(status|to|by)|certified|production[ _.\-]?ready|governance[ _.\-]?status",
+    re.IGNORECASE,
+)
+"""Tag keys that a reader would take for an approval. The permit says that; a tag anybody can write must not."""
+
+
+class Gatekeeper:
+    """See ``registry.gates.Gatekeeper``: called inside the transaction, with the model's row locked."""
+
+    def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:
+        """A governed alias names a version only by permit, and is taken away only when no permit holds."""
+        target = f"alias:{alias}"
+        policy = policy_for(model, target)
+        if policy is None:
+            return
+        if version is None:
+            self._check_leaves(model, None, target, policy)
+        else:
+            self._check_enters(model, version, target, policy)
+
+    def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
+        """The same for MLflow's stages; a version leaves a governed stage only when no permit holds it there."""
+        left = f"stage:{version.stage}"
+        policy = policy_for(version.model, left)
+        if policy is not None and stage != version.stage:
+            self._check_leaves(version.model, version, left, policy)
+        target = f"stage:{stage}"
+        policy = policy_for(version.model, target)
+        if policy is not None:
+            self._check_enters(version.model, version, target, policy)
+
+    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
+        """Nobody writes what looks like an approval beside the one that is signed."""
+        if _APPROVAL_WORDS.search(key):
+            raise NotAllowed(
+                f"The tag “{key}” looks like an approval, and approvals are signed here, not tagged.",
+                code="gate.tag",
+                field="key",
+                remedy=f"Use another key, or ask for a promotion: {self._address(model, version)}",
+            )
+
+    def check_change(self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor) -> None:
+        """What a permit or an open request names keeps its name, its description and its life."""
+        living = Permit.objects.filter(model=model, state__in=_LIVING)
+        open_requests = PromotionRequest.objects.open().filter(model=model)
+        if version is not None:
+            living, open_requests = living.filter(version=version), open_requests.filter(version=version)
+        permit = living.select_related("request").first()
+        if permit is not None and (verb in {"rename", "delete"} or version is not None):
+            raise Conflict(
+                f"{version or model.name} is approved for {permit.target} ({permit.request.ref}), so it cannot be "
+                f"{_PAST.get(verb, 'changed')}.",
+                code=f"gate.{verb}",
+                remedy="Revoke the permit first, or register a new version.",
+                extra={"permit": str(permit.pk), "request": permit.request.ref},
+            )
+        request = open_requests.first() if verb in {"rename", "delete"} else None
+        if request is not None:
+            raise Conflict(
+                f"{request.ref} is open for {version or model.name}, so it cannot be {_PAST[verb]}.",
+                code=f"gate.{verb}",
+                remedy="Withdraw the request first.",
+                extra={"request": request.ref},
+            )
+
+    def _check_enters(self, model: RegisteredModel, version: ModelVersion, target: str, policy: PolicyVersion) -> None:
+        permits = Permit.objects.active().filter(model=model, version=version, target=target)
+        if permits.filter(expires_at__gt=timezone.now()).exists():
+            return
+        address = self._address(model, version, target)
+        raise NotAllowed(
+            f"{target} of {model.name} is governed by the policy {policy.policy.name}, and v{version.number} has no active "
+            "permit for it.",
+            code="gate.no_permit",
+            remedy=f"Ask for its promotion: {address}",
+            extra={"policy": policy.policy.name, "target": target, "request_url": address},
+        )
+
+    def _check_leaves(
+        self, model: RegisteredModel, version: ModelVersion | None, target: str, policy: PolicyVersion
+    ) -> None:
+        permits = Permit.objects.active().filter(model=model, target=target)
+        permit = (permits.filter(version=version) if version else permits).select_related("request").first()
+        if permit is None:
+            return
+        raise NotAllowed(
+            f"{target} of {model.name} is governed by the policy {policy.policy.name} and held by the permit of "
+            f"{permit.request.ref}.",
+            code="gate.held_by_permit",
+            remedy=f"Revoke the permit: {settings.PUBLIC_URL}/requests/{permit.request.number}/",
+            extra={"policy": policy.policy.name, "target": target, "permit": str(permit.pk)},
+        )
+
+    def _address(self, model: RegisteredModel, version: ModelVersion | None, target: str = "") -> str:
+        place = f"{settings.PUBLIC_URL}/models/{quote(model.name, safe='')}/"
+        if version is None:
+            return place
+        query = f"?{urlencode({'target': target})}" if target else ""
+        return f"{place}versions/{version.number}/promote/{query}"
+
+
+_PAST: Final = {"rename": "renamed", "delete": "deleted", "describe": "described anew"}

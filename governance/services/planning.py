@@ -1,0 +1,182 @@
+"""From a policy to the jobs of one round: which checks, on which data, after which scoring, and what is known already."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.services import append
+from config.errors import Invalid
+from governance.checks import Manifest, manifest
+from governance.models import CheckRun, PromotionRequest
+from governance.policy import CheckRequirement
+from governance.standing import filled_card, policy_of
+from governance.states import CheckState
+from registry.models import DatasetVersion, ModelVersion
+
+SCORES: Final = "predict.scores"
+CHAMPION: Final = "predict.champion"
+SCORING_VERSION: Final = "1"
+_READS_DATA: Final = {"data", "label", "sensitive", "predictions", "scores", "champion", "importance"}
+
+
+def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
+    """Make the check runs of the request's present round and return them; results known already are finished at once.
+
+    The (locked) request is of a policy whose checks exist. Raises ``Invalid`` naming the data set that is missing.
+    """
+    policy = policy_of(request.policy_version)
+    scored: dict[tuple[Any, Any], CheckRun] = {}
+    runs: list[CheckRun] = []
+
+    def scoring(version: ModelVersion, dataset: DatasetVersion, key: str, needs: CheckRun | None) -> CheckRun:
+        if (version.pk, dataset.pk) not in scored:
+            same = sum(1 for run in runs if run.key.startswith(key))
+            run = _scoring(request, version, dataset, f"{key}.{same + 1}" if same else key, needs)
+            scored[version.pk, dataset.pk] = run
+            runs.append(run)
+        return scored[version.pk, dataset.pk]
+
+    for need in policy.checks:
+        about = manifest(need.use)
+        dataset = _dataset(request, need) if _READS_DATA & set(about.needs) else None
+        needs: CheckRun | None = None
+        if dataset is not None and {"predictions", "scores", "champion"} & set(about.needs):
+            needs = scoring(request.version, dataset, SCORES, None)
+            if "champion" in about.needs and request.replaces is not None:
+                needs = scoring(request.replaces, dataset, CHAMPION, needs)
+        runs.append(_run(request, need, about, dataset, needs, titles=[one.use for one in policy.checks]))
+    for position, run in enumerate(runs):
+        run.position = position
+        _reuse(run)
+        run.save(force_insert=True)
+    for run in runs:
+        if run.reused_from is not None:
+            append(
+                action="check.finished",
+                subject=run,
+                by=by,
+                reason=f"The result of {run.reused_from.request.ref} was used again: nothing it depends on has changed.",
+                facts={"result_digest": run.result_digest, "reused_from": str(run.reused_from_id), "cache_key": run.cache_key},
+            )
+    return runs
+
+
+def _scoring(
+    request: PromotionRequest, version: ModelVersion, dataset: DatasetVersion, key: str, needs: CheckRun | None
+) -> CheckRun:
+    champion = version.pk != request.version_id
+    return CheckRun(
+        request=request,
+        round=request.round,
+        key=key,
+        check_version=SCORING_VERSION,
+        title=f"Predictions of {'the live version ' if champion else ''}v{version.number} on {dataset}",
+        category="scoring",
+        parameters={"version": str(version.pk)},
+        dataset=dataset,
+        needs=needs,
+        cache_key=_cache_key("predict.scores", SCORING_VERSION, version.manifest_digest, dataset.digest, _columns(dataset)),
+    )
+
+
+def _run(
+    request: PromotionRequest,
+    need: CheckRequirement,
+    about: Manifest,
+    dataset: DatasetVersion | None,
+    needs: CheckRun | None,
+    *,
+    titles: Sequence[str],
+) -> CheckRun:
+    champion = request.replaces.manifest_digest if "champion" in about.needs and request.replaces else ""
+    card = filled_card(request.model) if "card" in about.needs else {}
+    wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []
+    several = titles.count(need.use) > 1
+    return CheckRun(
+        request=request,
+        round=request.round,
+        key=need.key,
+        check_version=str(about.version),
+        title=f"{about.title}: {', '.join(need.sensitive) or need.key}" if several else about.title,
+        category=about.category,
+        parameters=dict(need.params),
+        requirement={
+            "use": about.name,
+            "sensitive": list(need.sensitive),
+            "insufficient_data": need.insufficient_data,
+            "limits": [
+                {"figure": one.figure, "op": one.op, "value": one.value, "bound": one.bound, "ideal": one.ideal}
+                for one in need.limits
+            ],
+        },
+        dataset=dataset,
+        needs=needs,
+        cache_key=_cache_key(
+            about.name, dict(need.params), list(need.sensitive), request.manifest_digest,
+            dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
+        ),
+    )  # fmt: skip
+
+
+def _columns(dataset: DatasetVersion | None) -> object:
+    return dataset.columns if dataset else None
+
+
+def _cache_key(*parts: object) -> str:
+    """Digest of everything that determines a result. Only ever compared with itself, so any fixed form will do."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _reuse(run: CheckRun) -> None:
+    """Finish the run with an earlier result of the same key, if there is one that is no error."""
+    known = (
+        CheckRun.objects.filter(cache_key=run.cache_key, state=CheckState.FINISHED)
+        .exclude(verdict=CheckRun.Verdict.ERROR)
+        .select_related("request", "reused_from__request")
+        .order_by("-finished_at")
+        .first()
+    )
+    if known is None:
+        return
+    for name in ("verdict", "summary", "result", "result_digest", "result_blob_id", "output_blob_id", "sandbox"):
+        setattr(run, name, getattr(known, name))
+    run.state = CheckState.FINISHED
+    run.reused_from = known.reused_from or known
+    run.started_at = run.finished_at = timezone.now()
+
+
+def _dataset(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion:
+    """The data a check reads: of the name in the policy, else of the model's evaluation data set. Raises ``Invalid``."""
+    model = request.model
+    sealed = DatasetVersion.objects.sealed().select_related("dataset").order_by("-number")
+    if need.dataset:
+        sealed, name = sealed.filter(dataset__name=need.dataset), need.dataset
+    elif model.evaluation_dataset is not None:
+        sealed, name = sealed.filter(dataset=model.evaluation_dataset), model.evaluation_dataset.name
+    else:
+        raise Invalid(
+            f"The policy wants {need.key} on {need.data_role} data, and {model.name} has no evaluation data set.",
+            code="promotion.no_dataset",
+            field="evaluation_dataset",
+            remedy="Register one, seal it, and name it as the model's evaluation data set.",
+        )
+    found = _of_role(sealed, need.data_role)
+    if found is None:
+        raise Invalid(
+            f"The data set “{name}” has no sealed version with the role “{need.data_role}”, which {need.key} is to run on.",
+            code="promotion.no_dataset",
+            field="dataset",
+            remedy="Register and seal one with that role.",
+            extra={"dataset": name, "role": need.data_role},
+        )
+    return found
+
+
+def _of_role(versions: Iterable[DatasetVersion], role: str) -> DatasetVersion | None:
+    """The newest of that role. The registry has no role “validation”; there it is “other”."""
+    wanted = role if role in DatasetVersion.Role.values else DatasetVersion.Role.OTHER
+    return next((version for version in versions if version.role == wanted), None)

@@ -1,0 +1,114 @@
+"""Celery's door to governance: thin. What a job is and how it survives stands in ``services.checks``."""
+
+import logging
+import os
+import socket
+import threading
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from celery import shared_task, signals
+from django.conf import settings
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from governance.followers import ring
+from governance.models import WorkerHeartbeat
+from governance.services import checks, permits
+
+logger = logging.getLogger(__name__)
+HEARTBEAT_SECONDS: Final = 5.0
+GRACE: Final = 60
+
+
+@shared_task(
+    name="governance.tasks.run_check",
+    soft_time_limit=settings.CHECK_TIME_LIMIT + GRACE // 2,
+    time_limit=settings.CHECK_TIME_LIMIT + GRACE,
+)
+def run_check(check_run_id: str) -> None:
+    """Run one check, if it still is to be run. Delivered twice, or after the fact, it does nothing."""
+    # Loads numpy and pyarrow, which the scheduler, who imports this module too, never needs.
+    from governance.engine.execute import execute
+    from governance.engine.lease import Lease, LeaseLost
+
+    held = checks.claim(UUID(check_run_id), owner=f"{worker_name()}:{uuid4().hex[:8]}")
+    if held is None:
+        return
+    with Lease(held) as lease:
+        try:
+            outcome = execute(held.run_id, lease.progress)
+        except LeaseLost:
+            logger.warning("Check %s: the lease was lost on attempt %d, its result is not taken", held.run_id, held.attempt)
+            return
+        if not checks.finish(held, outcome):
+            logger.warning("Check %s: attempt %d is not the current one, its result is not taken", held.run_id, held.attempt)
+
+
+@shared_task(name="governance.tasks.sweep")
+def sweep() -> None:
+    """Ring for what waits, put back what dead workers left, give up on what kills them."""
+    for run_id in checks.sweep():
+        ring(run_id)
+
+
+@shared_task(name="governance.tasks.expire")
+def expire() -> None:
+    """End the permits whose time is up."""
+    permits.expire_due()
+
+
+def worker_name() -> str:
+    """Host and process."""
+    return f"{socket.gethostname()}:{os.getpid()}"[:100]
+
+
+class Heart:
+    """Renews this worker's row every five seconds, from a thread, until it is stopped."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="worker-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the first beat comes at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and take the row away."""
+        self._over.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        started = timezone.now()
+        try:
+            while True:
+                try:
+                    WorkerHeartbeat.objects.update_or_create(
+                        name=self.name, defaults={"seen_at": timezone.now()}, create_defaults={"seen_at": timezone.now(), "started_at": started}
+                    )
+                except DatabaseError:
+                    logger.exception("No heartbeat of %s", self.name)
+                    connections.close_all()
+                if self._over.wait(HEARTBEAT_SECONDS):
+                    break
+            WorkerHeartbeat.objects.filter(name=self.name).delete()
+        finally:
+            connections.close_all()
+
+
+_hearts: list[Heart] = []
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _start_heart(**_: Any) -> None:
+    heart = Heart(worker_name())
+    _hearts.append(heart)
+    heart.start()
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _stop_heart(**_: Any) -> None:
+    while _hearts:
+        _hearts.pop().stop()
