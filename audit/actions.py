@@ -53,4 +53,5 @@ def sentence(name: str, *, actor: str, subject: str) -> str:
     """Tell an entry in words. An action retired since is told by its name: old entries stay readable."""
     action = _known.get(name)
     template = action.sentence if action else "{actor}: " + name + " {object}"
-    return template.replace("{actor}", actor).replace("{object}", subject)
+    words = {"{actor}": actor, "{object}": subject}
+    return re.sub(r"\{(actor|object)\}", lambda found: words[found[0]], template)

@@ -1,5 +1,6 @@
 """Fixtures of the ledger's tests."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def signed_in_as(transactional_db: None) -> Iterator[Connect]:
     opened: list[psycopg.Connection[tuple[object, ...]]] = []
 
     def connect(role: str) -> "psycopg.Connection[tuple[object, ...]]":
-        import os
+
 
         variable = {roles.APP: "DATABASE_URL", roles.SEQUENCER: "DATABASE_SEQUENCER_URL"}[role]
         opened.append(psycopg.connect(os.environ[variable], dbname=connection.settings_dict["NAME"], autocommit=True))

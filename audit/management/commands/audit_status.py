@@ -10,6 +10,7 @@ class Command(BaseCommand):
     """For people and for scripts: one line for the log, one per follower."""
 
     help = "Show the head of the ledger and where each follower stands."
+    requires_system_checks: list[str] = []  # those of the web: addresses, templates
 
     def handle(self, *_: object, **__: object) -> None:
         """Print it."""

@@ -14,6 +14,7 @@ class Command(BaseCommand):
     """Exit code 0: everything holds. 1: it does not, and the output says where. 2: it could not be checked."""
 
     help = "Re-derive the ledger from its entries and compare it with the tree, the checkpoints and the guard file."
+    requires_system_checks: list[str] = []  # those of the web: addresses, templates
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Declare --key."""

@@ -13,6 +13,7 @@ class Command(BaseCommand):
     """Run until SIGTERM or SIGINT. Several may run: each cursor is handled by one at a time."""
 
     help = "Run the followers of the ledger."
+    requires_system_checks: list[str] = []  # those of the web: addresses, templates
 
     def handle(self, *_: object, **__: object) -> None:
         """Follow until told to stop."""

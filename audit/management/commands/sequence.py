@@ -24,6 +24,7 @@ class Command(BaseCommand):
     """Run until SIGTERM or SIGINT. Exit code 3: the log is no continuation of what was signed before."""
 
     help = "Give committed changes their place in the ledger, sign checkpoints and run the followers."
+    requires_system_checks: list[str] = []  # those of the web: addresses, templates
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare --once and --adopt."""
