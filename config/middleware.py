@@ -5,7 +5,10 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from config.errors import Refusal
+from config.pages import refused
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -25,3 +28,17 @@ class RequestId:
         response = self.get_response(request)
         response["X-Request-Id"] = request_id
         return response
+
+
+class Refusals:
+    """A ``Refusal`` that a page's view did not handle becomes that status, with its sentence, in the page's form."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer refusals; everything else goes on to Django, which logs it."""
+        return refused(request, exception) if isinstance(exception, Refusal) else None

@@ -10,9 +10,11 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
+from config.errors import Refusal
 from config.problems import answer
 
 THEMES = frozenset({"light", "dark"})
+ERROR_PAGES = frozenset({400, 403, 404, 409})
 
 
 def render_page(
@@ -49,6 +51,15 @@ def _error(request: HttpRequest, status: int, *, code: str, detail: str) -> Http
     if _wants_json(request):
         return answer(request, status, code=code, detail=detail)
     return render(request, f"errors/{status}.html", {"detail": detail}, status=status)
+
+
+def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """A refusal that nobody caught, as the nearest error page; problem+json below ``/api/``."""
+    status = int(refusal.status)
+    if _wants_json(request):
+        return answer(request, status, code=refusal.code, detail=str(refusal))
+    page = status if status in ERROR_PAGES else 400
+    return render(request, f"errors/{page}.html", {"detail": str(refusal)}, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -1,6 +1,7 @@
-"""The address of the sign-in page."""
+"""The address of the sign-in page, outside the ``ui`` namespace: Django's own code names it ``login``."""
 
-from django.contrib.auth.views import LoginView
 from django.urls import path
 
-urlpatterns = [path("", LoginView.as_view(), name="login")]
+from registry.ui.views.account import SignIn
+
+urlpatterns = [path("", SignIn.as_view(), name="login")]

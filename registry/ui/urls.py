@@ -1,5 +1,24 @@
-"""Addresses."""
+"""Addresses of the registry's pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from registry.ui.views import account, catalog, lineage, versions
+
+VERSION = "models/<str:name>/versions/<int:number>/"
+
+urlpatterns = [
+    path("models/", catalog.models, name="models"),
+    path("models/<str:name>/", catalog.model, name="model"),
+    path(VERSION, versions.overview, name="version"),
+    path(f"{VERSION}lineage/", versions.lineage, name="version-lineage"),
+    path(f"{VERSION}checks/", versions.checks, name="version-checks"),
+    path(f"{VERSION}artifacts/", versions.artifacts, name="version-artifacts"),
+    path(f"{VERSION}card/", versions.card, name="version-card"),
+    path(f"{VERSION}audit/", versions.audit, name="version-audit"),
+    path(f"{VERSION}files/<path:path>", versions.file, name="version-file"),
+    path("lineage/", lineage.index, name="lineage"),
+    path("lineage/<uuid:pk>/", lineage.node, name="lineage-node"),
+    path("account/", account.account, name="account"),
+    path("account/tokens/<int:pk>/revoke/", account.token_revoke, name="token-revoke"),
+    path("first-run/", account.first_run, name="first-run"),
+]

@@ -1,0 +1,51 @@
+"""Forms of the registry's pages: they read input, the services decide."""
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+
+from registry.models import ApiToken, RegisteredModel
+
+
+class SignInForm(AuthenticationForm):
+    """Django's form; the view records each try and locks the account out after too many."""
+
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "This user name and password do not belong together. Both are case-sensitive.",
+    }
+
+
+class TokenForm(forms.Form):
+    """A new API token."""
+
+    name = forms.CharField(max_length=80, label="What it is for", help_text="For example: training cluster, CI.")
+    days = forms.IntegerField(min_value=1, max_value=365, initial=90, label="Valid for days")
+    scope = forms.ChoiceField(choices=ApiToken.Scope.choices, initial=ApiToken.Scope.WRITE, label="It may")
+
+
+class CardForm(forms.Form):
+    """What a model is for: the first fields of its card, tier and use case."""
+
+    use_case = forms.CharField(max_length=400, required=False, label="Use case")
+    tier = forms.TypedChoiceField(
+        choices=RegisteredModel.Tier.choices, coerce=int, label="Risk tier", help_text="Not assessed counts as tier 1."
+    )
+    intended_use = forms.CharField(
+        required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}), label="Intended use"
+    )
+    limitations = forms.CharField(
+        required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}), label="Limitations"
+    )
+    affected_groups = forms.CharField(
+        required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 2}), label="People affected"
+    )
+    monitoring_plan = forms.CharField(
+        required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 2}), label="Monitoring plan"
+    )
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+
+    CARD_FIELDS = ("intended_use", "limitations", "affected_groups", "monitoring_plan")
+
+    def card(self) -> dict[str, str]:
+        """The card fields that were filled in."""
+        return {key: self.cleaned_data[key].strip() for key in self.CARD_FIELDS if self.cleaned_data[key].strip()}
