@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from config.runtime import roles
 from config.runtime.errors import RuntimeProblem
 from config.runtime.installation import ROOT, Installation, Options
 from config.runtime.postgres import cluster_directory
@@ -122,7 +123,13 @@ def _ask(path: Path) -> None:
 
 
 def prepare() -> int:
-    """Run what must have run before the services start; the one-shot service of compose.yaml."""
+    """Run what must have run before the services start; the one-shot service of compose.yaml.
+
+    With DATABASE_ADMIN_URL (a superuser's) the roles and schemas are made first, with the passwords of the other URLs.
+    """
+    if admin := os.environ.get("DATABASE_ADMIN_URL"):
+        roles.set_up(admin, os.environ)
+        print("roles and schemas are set up", flush=True)
     for command in PREPARE:
         print("running", *command[1:], flush=True)
         if code := subprocess.run([sys.executable, *command[1:]], cwd=ROOT, check=False).returncode:

@@ -184,7 +184,9 @@ class Installation:
 
         match service.probe:
             case Probe.HTTP:
-                ready = probes.http(f"{_base(own)}{service.health}", _headers(service, values))
+                # The host of PUBLIC_URL is the one name that ALLOWED_HOSTS must hold.
+                host = {"Host": urlsplit(values["PUBLIC_URL"]).netloc}
+                ready = probes.http(f"{_base(own)}{service.health}", host)
             case Probe.CONSUMES:
                 ready = probes.consumes(broker)
             case Probe.SESSION:
@@ -223,12 +225,6 @@ def _base(values: Mapping[str, str]) -> str:
     """Return the address at which this machine itself reaches what listens on HOST and PORT of ``values``."""
     host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(values["HOST"], values["HOST"])  # noqa: S104 - no bind here
     return f"http://[{host}]:{values['PORT']}" if ":" in host else f"http://{host}:{values['PORT']}"
-
-
-def _headers(service: Service, values: Mapping[str, str]) -> dict[str, str]:
-    if service.name == "tracking":
-        return {"X-Countersign-Tracking": values["TRACKING_SECRET"]}
-    return {"Host": urlsplit(values["PUBLIC_URL"]).netloc}  # the one name that ALLOWED_HOSTS must hold
 
 
 def _await_previous_instance(cluster: Cluster, supervisor: Supervisor) -> None:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
+
+from config.runtime.errors import RuntimeProblem
 
 DATABASE: Final = "countersign"
 TRACKING_SCHEMA: Final = "mlflow"
@@ -14,6 +17,12 @@ APP: Final = "countersign_app"
 SEQUENCER: Final = "countersign_sequencer"
 READER: Final = "countersign_reader"
 TRACKING: Final = "countersign_tracking"
+_URLS: Final = {
+    "DATABASE_OWNER_URL": OWNER,
+    "DATABASE_URL": APP,
+    "DATABASE_SEQUENCER_URL": SEQUENCER,
+    "TRACKING_DATABASE_URL": TRACKING,
+}
 ALL: Final = (OWNER, APP, SEQUENCER, READER, TRACKING)
 
 
@@ -22,7 +31,28 @@ def secret_name(role: str) -> str:
     return f"postgres-{role}"
 
 
-def create(server: "psycopg.Connection[tuple[object, ...]]", passwords: Mapping[str, str]) -> None:
+def set_up(admin_url: str, given: Mapping[str, str]) -> None:
+    """Create roles, database and schemas on a server of one's own, with the passwords that stand in the URLs ``given``.
+
+    ``countersign_reader`` gets no password and so cannot sign in until an operator gives it one.
+    Raises ``RuntimeProblem`` naming the URL that is missing or that is not for the role it should be for.
+    """
+    passwords: dict[str, str | None] = {READER: None}
+    for name, role in _URLS.items():
+        parts = urlsplit(given.get(name, ""))
+        if unquote(parts.username or "") != role or not parts.password or parts.path != f"/{DATABASE}":
+            raise RuntimeProblem(f"{name} must be the URL of {role} with its password, on the database {DATABASE}.")
+        passwords[role] = unquote(parts.password)
+    try:
+        with psycopg.connect(admin_url, autocommit=True, connect_timeout=10) as server:
+            create(server, passwords)
+        with psycopg.connect(admin_url, dbname=DATABASE, autocommit=True, connect_timeout=10) as database:
+            arrange_schemas(database)
+    except psycopg.OperationalError as error:
+        raise RuntimeProblem(f"DATABASE_ADMIN_URL: {error}") from error
+
+
+def create(server: "psycopg.Connection[tuple[object, ...]]", passwords: Mapping[str, str | None]) -> None:
     """Create what is missing of the roles and the database, and set each password. Safe to repeat."""
     # The server would log a failed statement with the password in it.
     server.execute("SET log_statement = 'none'")
@@ -30,10 +60,9 @@ def create(server: "psycopg.Connection[tuple[object, ...]]", passwords: Mapping[
     for role, password in passwords.items():
         known = server.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone()
         verb = sql.SQL("ALTER") if known else sql.SQL("CREATE")
+        secret = sql.SQL("") if password is None else sql.SQL("PASSWORD {}").format(sql.Literal(password))
         server.execute(
-            sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEROLE PASSWORD {}").format(
-                verb, sql.Identifier(role), sql.Literal(password)
-            )
+            sql.SQL("{} ROLE {} LOGIN NOSUPERUSER NOCREATEROLE {}").format(verb, sql.Identifier(role), secret)
         )
     database = sql.Identifier(DATABASE)
     if server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:

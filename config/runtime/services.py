@@ -47,8 +47,10 @@ SERVICES: Final = (
     Service(
         name="tracking",
         command=("python", "-m", "gunicorn", "--config", "python:config.runtime.gunicorn_tracking"),
-        variables=COMMON
-        | {"HOST", "PORT", "TRACKING_DATABASE_URL", "TRACKING_SECRET", "TRACKING_THREADS", "DATABASE_URL"},
+        # Neither Django's secret key nor our own database: MLflow's server sees its own schema and its own files.
+        variables=frozenset(
+            {"DATA_DIR", "HOST", "PORT", "TRACKING_DATABASE_URL", "TRACKING_SECRET", "TRACKING_THREADS"}
+        ),
         fixed={
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",

@@ -11,12 +11,22 @@ from config.runtime.postgres import Cluster, temporary_parent
 from config.runtime.secretfiles import SecretFiles
 
 
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A directory of this test's own that the database's system user can enter."""
+def _temporary_place() -> Iterator[Path]:
     parent = temporary_parent(database_account())
     yield parent
     shutil.rmtree(parent)
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A directory of this test's own that the database's system user can enter."""
+    yield from _temporary_place()
+
+
+@pytest.fixture(scope="module")
+def module_place() -> Iterator[Path]:
+    """The same for all tests of a module."""
+    yield from _temporary_place()
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""``manage.py check --deploy``: every setting that is wrong for production is named, and a right one is quiet."""
+
+from pathlib import Path
+
+import pytest
+from pytest_django import Settings
+
+from config.checks import production
+
+
+@pytest.fixture
+def sound(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings a production installation may run with."""
+    settings.PUBLIC_URL = "https://models.example.org"
+    settings.ALLOWED_HOSTS = ["models.example.org"]
+    settings.DEBUG = False
+    settings.TRACKING_SECRET = "s" * 40
+    settings.BROKER_URL = "redis://:password@broker:6379/0"
+    monkeypatch.setitem(settings.DATABASES["default"], "USER", "countersign_app")
+    settings.KEYS_DIR = tmp_path
+    return settings
+
+
+def codes() -> list[str]:
+    return [str(message.id) for message in production(None)]
+
+
+def test_sound_settings_pass(sound: Settings) -> None:  # noqa: ARG001
+    assert codes() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("PUBLIC_URL", "http://models.example.org", "countersign.E001"),
+        ("ALLOWED_HOSTS", ["*"], "countersign.E002"),
+        ("DEBUG", True, "countersign.E003"),
+        ("TRACKING_SECRET", "short", "countersign.E004"),
+        ("BROKER_URL", "", "countersign.E005"),
+        ("BROKER_URL", "memory://", "countersign.E005"),
+        ("BROKER_URL", "redis://broker:6379/0", "countersign.E006"),
+    ],
+)
+def test_each_unsound_setting_has_its_own_message(sound: Settings, name: str, value: object, code: str) -> None:
+    setattr(sound, name, value)
+    assert codes() == [code]
+
+
+@pytest.mark.parametrize("user", ["countersign_owner", "postgres"])
+def test_signing_in_to_the_database_with_all_rights_is_warned_of(
+    sound: Settings, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    monkeypatch.setitem(sound.DATABASES["default"], "USER", user)
+    assert codes() == ["countersign.W001"]
+
+
+def test_a_loopback_address_needs_no_tls(sound: Settings) -> None:
+    sound.PUBLIC_URL = "http://127.0.0.1:8000"
+    assert codes() == []
+
+
+def test_a_signing_key_that_others_can_read_is_named(sound: Settings, tmp_path: Path) -> None:
+    (tmp_path / "permit.p256.pem").touch(mode=0o644)
+    (tmp_path / "ledger.ed25519.pem").touch(mode=0o600)
+    (tmp_path / "permit.p256.pub.pem").touch(mode=0o644)
+    assert codes() == ["countersign.E007"]
+    assert str(tmp_path / "permit.p256.pem") in production(None)[0].msg
+    assert tmp_path == sound.KEYS_DIR
