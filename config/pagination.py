@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from rest_framework.pagination import CursorPagination
 
@@ -44,15 +45,23 @@ def decode(token: str, length: int) -> list[Any]:
 
     Raises:
         Invalid: the token was not made by ``encode`` for this list.
+
     """
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         values = json.loads(base64.urlsafe_b64decode(padded))
     except (ValueError, UnicodeError):
         values = None
-    if not isinstance(values, list) or len(values) != length or any(isinstance(v, dict | list) for v in values):
+    if not isinstance(values, list) or len(values) != length or not all(_is_key(value) for value in values):
         raise Invalid("This page token is not one of ours.", code="page_token", field="after")
     return values
+
+
+def _is_key(value: object) -> bool:
+    """Say whether PostgreSQL could compare with it: an integer, or text without U+0000 and lone surrogates."""
+    if isinstance(value, str):
+        return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, int)
 
 
 def page_of(queryset: QuerySet[Row], *, after: str, size: int, keys: Sequence[str]) -> Page[Row]:
@@ -62,6 +71,7 @@ def page_of(queryset: QuerySet[Row], *, after: str, size: int, keys: Sequence[st
 
     Raises:
         Invalid: the token is not one of ours.
+
     """
     names = [key.removeprefix("-") for key in keys]
     if after:
@@ -75,7 +85,7 @@ def page_of(queryset: QuerySet[Row], *, after: str, size: int, keys: Sequence[st
             beyond |= step
         try:
             queryset = queryset.filter(beyond)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ValidationError) as error:
             raise Invalid("This page token is not one of ours.", code="page_token", field="after") from error
     rows = list(queryset.order_by(*keys)[: size + 1])
     more = len(rows) > size

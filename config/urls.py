@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView
 
-from config import health, pages
+from config import api_docs, health, pages
 
 ui = [
     path("", include("registry.ui.urls")),
@@ -16,7 +16,7 @@ api = [
     path("", include("registry.api.urls")),
     path("", include("governance.api.urls")),
     path("", include("audit.api.urls")),
-    path("openapi.json", SpectacularAPIView.as_view(), name="openapi"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
 ]
 
 urlpatterns = [
@@ -27,8 +27,8 @@ urlpatterns = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("api/v1/", include((api, "api"))),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="api:openapi"), name="api-docs"),
-    path("api/reference/", SpectacularRedocView.as_view(url_name="api:openapi"), name="api-reference"),
+    path("api/docs/", api_docs.swagger, name="api-docs"),
+    path("api/reference/", api_docs.redoc, name="api-reference"),
     path("", include("registry.mlflow.urls")),
     path("admin/", admin.site.urls),
 ]
