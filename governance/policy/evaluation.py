@@ -81,7 +81,7 @@ def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact,
         return Node(key, need.key, Status.MET, "It ran; the policy sets no limit on it.", anchor=_anchor(key))
     status = combined(leaves)
     worst = next((leaf for leaf in leaves if leaf.status == status), leaves[0])
-    reason = worst.reason if not status.good else f"All {len(leaves)} limits are kept."
+    reason = worst.reason if not status.good else ("Its limit is kept." if len(leaves) == 1 else f"All {len(leaves)} limits are kept.")
     if status is Status.WAIVED:
         reason = worst.reason
     node = Node(key, need.key, status, reason, worst.remedy, _anchor(key), leaves)

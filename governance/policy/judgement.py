@@ -162,6 +162,6 @@ def _number(number: float) -> str:
 
 
 def _interval(figure: FigureFact) -> str:
-    if figure.ci_low is None or figure.ci_high is None:
+    if figure.ci_low is None or figure.ci_high is None or figure.ci_low == figure.ci_high:
         return ""
     return f" (95 % interval {_number(figure.ci_low)} to {_number(figure.ci_high)})"
