@@ -24,10 +24,9 @@ class Plan(Follower):
 
     def handle(self, entry: Entry) -> None:
         """Ring after the commit. A bell that nobody hears is rung again by ``governance.tasks.sweep``."""
-        request_id: str | None = entry.subject_id
+        request_id: UUID | None = UUID(entry.subject_id)
         if entry.action != "promotion.checks_started":
-            row = CheckRun.objects.filter(pk=entry.subject_id).values_list("request_id", flat=True).first()
-            request_id = str(row) if row else None
+            request_id = CheckRun.objects.filter(pk=entry.subject_id).values_list("request_id", flat=True).first()
         if request_id is None:
             return
         for run_id in due_of(request_id):

@@ -116,3 +116,32 @@ CHECK_FOLLOWS: Final[dict[CheckState, dict[CheckState, str]]] = {
 
 OPEN_REQUEST_STATES: Final = [state.value for state, after in REQUEST_FOLLOWS.items() if after]
 TERMINAL_REQUEST_STATES: Final = [state.value for state, after in REQUEST_FOLLOWS.items() if not after]
+
+
+def printed() -> str:
+    """The page docs/reference/states.md: one diagram and one table per kind of thing."""
+    parts = [
+        "# States\n\nPrinted from `governance/states.py` by `manage.py print_states`; do not edit by hand. A state without a way "
+        "out is final: neither a service nor, for requests and permits, a statement in SQL leaves it.\n"
+    ]
+    request = {str(state): {str(to): verb for to, verb in after.items()} for state, after in REQUEST_FOLLOWS.items()}
+    permit = {str(state): {str(to): verb for to, verb in after.items()} for state, after in PERMIT_FOLLOWS.items()}
+    check = {str(state): {str(to): verb for to, verb in after.items()} for state, after in CHECK_FOLLOWS.items()}
+    parts.append(_section("A promotion request", RequestState, request))
+    parts.append(_section("A permit", PermitState, permit))
+    parts.append(_section("A check run", CheckState, check))
+    return "\n".join(parts)
+
+
+def _section(title: str, kind: type[TextChoices], follows: dict[str, dict[str, str]]) -> str:
+    first = next(iter(follows))
+    lines = [f"## {title}\n", "```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
+    for state, after in follows.items():
+        lines += [f"    {state} --> {to}: {verb}" for to, verb in after.items()]
+        if not after:
+            lines.append(f"    {state} --> [*]")
+    lines += ["```\n", "| State | Shown as | May become |", "|---|---|---|"]
+    for state, after in follows.items():
+        ways = ", ".join(f"`{to}` ({verb})" for to, verb in after.items()) or "nothing: final"
+        lines.append(f"| `{state}` | {kind(state).label} | {ways} |")
+    return "\n".join(lines) + "\n"

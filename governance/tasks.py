@@ -21,7 +21,7 @@ HEARTBEAT_SECONDS: Final = 5.0
 GRACE: Final = 60
 
 
-@shared_task(
+@shared_task(  # type: ignore[untyped-decorator]
     name="governance.tasks.run_check",
     soft_time_limit=settings.CHECK_TIME_LIMIT + GRACE // 2,
     time_limit=settings.CHECK_TIME_LIMIT + GRACE,
@@ -45,14 +45,14 @@ def run_check(check_run_id: str) -> None:
             logger.warning("Check %s: attempt %d is not the current one, its result is not taken", held.run_id, held.attempt)
 
 
-@shared_task(name="governance.tasks.sweep")
+@shared_task(name="governance.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Ring for what waits, put back what dead workers left, give up on what kills them."""
     for run_id in checks.sweep():
         ring(run_id)
 
 
-@shared_task(name="governance.tasks.expire")
+@shared_task(name="governance.tasks.expire")  # type: ignore[untyped-decorator]
 def expire() -> None:
     """End the permits whose time is up."""
     permits.expire_due()

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -43,7 +44,7 @@ class SandboxRefused(Exception):
         self.outcome = outcome
 
 
-def execute(run_id: object, progress: Progress) -> Outcome:
+def execute(run_id: UUID, progress: Progress) -> Outcome:
     """Run one check to its end. Guarantee: every end is an ``Outcome``, except ``LeaseLost``, which ends nothing."""
     run = CheckRun.objects.select_related(
         "request__version__model", "request__model", "request__policy_version__policy", "dataset__dataset", "needs__needs"

@@ -134,7 +134,7 @@ def sweep() -> list[UUID]:
     return due
 
 
-def due_of(request_id: str) -> list[UUID]:
+def due_of(request_id: UUID) -> list[UUID]:
     """The jobs of a request that may start now; they count as rung for."""
     now = timezone.now()
     due = list(_claimable(now).filter(request_id=request_id).order_by("position").values_list("pk", flat=True))

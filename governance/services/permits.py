@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
@@ -85,7 +85,7 @@ def expire_due() -> int:
 
 
 @transaction.atomic
-def _expire(permit_id: object, request_id: object) -> bool:
+def _expire(permit_id: UUID, request_id: UUID) -> bool:
     locked(request_id)
     permit = Permit.objects.select_for_update(of=("self",)).select_related("model", "version").get(pk=permit_id)
     if permit.state not in _LIVING or permit.expires_at > timezone.now():
@@ -102,11 +102,11 @@ _ACTIONS: Final = {
 }
 
 
-def _end(permit: Permit, state: PermitState, why: str, *, by: Actor, successor: object = None) -> None:
+def _end(permit: Permit, state: PermitState, why: str, *, by: Actor, successor: UUID | None = None) -> None:
     before = permit.state
     permit.state, permit.ended_at, permit.ended_reason = state, timezone.now(), why
     if successor is not None:
-        permit.superseded_by_id = successor  # type: ignore[assignment]  # deferred: the row follows in this transaction
+        permit.superseded_by_id = successor  # a deferred key: the row follows in this transaction
     permit.save(update_fields=["state", "ended_at", "ended_reason", "superseded_by"])
     append(action=_ACTIONS[state], subject=permit, by=by, reason=why, diff={"state": [before, state.value]})
 

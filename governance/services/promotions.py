@@ -74,18 +74,19 @@ def request_promotion(*, version: ModelVersion, target: str, intended_use: str, 
 
 @transaction.atomic
 def run_again(*, request: PromotionRequest, by: Actor) -> PromotionRequest:
-    """Begin a new round: against the present live version and policy, open votes and waivers void.
+    """Begin a new round, compared with the present live version; open votes and waivers are void.
 
-    Results on which nothing changed are used again and say so. Raises ``NotAllowed``, ``Conflict`` and ``Invalid``.
+    Results on which nothing changed are used again and say so. A request stays under the policy it was opened with: after
+    another came into force it has to be asked again. Raises ``NotAllowed``, ``Conflict`` and ``Invalid``.
     """
     request = locked(request.pk)
     guards.check_can_run_again(by, request)
-    policy = policy_for(request.model, request.target)
-    if policy is None:
+    if policy_for(request.model, request.target) != request.policy_version:
         raise Conflict(
-            f"No policy governs {request.target} any more.", code="promotion.not_governed", remedy="Withdraw the request."
+            f"{request.policy_version} is no longer in force for {request.target}.",
+            code="policy_changed",
+            remedy="Withdraw the request and ask again, under the policy that is.",
         )
-    request.policy_version = policy
     request.replaces = live_version(request.model, request.target)
     request.round += 1
     request.stage = 0

@@ -151,7 +151,11 @@ def _check_seen(request: PromotionRequest, evidence_digest: str) -> None:
         )
     again = "Run the checks again; what has not changed is used again."
     if policy_for(request.model, request.target) != request.policy_version:
-        raise Conflict("Another policy has come into force since the checks ran.", code="policy_changed", remedy=again)
+        raise Conflict(
+            f"{request.policy_version} is no longer in force for {request.target}.",
+            code="policy_changed",
+            remedy="The request must be withdrawn and asked again, under the policy that is.",
+        )
     live = live_version(request.model, request.target)
     if live != request.replaces:
         raise Conflict(

@@ -1,6 +1,7 @@
 """The evidence snapshot: what a signer signs on, as one canonical document whose digest every signature carries."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 
 from django.utils import timezone
@@ -11,6 +12,8 @@ from governance.models import CheckRun, EvidenceSnapshot, PromotionRequest, Waiv
 from governance.services.transitions import move
 from governance.standing import Standing, filled_card, standing_of
 from governance.states import RequestState
+from registry.formats import prov
+from registry.selectors.lineage import node_of, upstream
 
 FORMAT = "countersign-evidence/1"
 
@@ -94,6 +97,15 @@ def snapshot_document(request: PromotionRequest, lineage: str) -> bytes:
             "waivers": [_waiver(one) for one in request.waivers.order_by("pk") if one.granted_at is not None],
         }
     )
+
+
+def lineage_text(request: PromotionRequest) -> str:
+    """PROV-JSON of everything upstream of the version, or "" if no lineage was recorded for it. Deterministic."""
+    node = node_of(request.version)
+    if node is None:
+        return ""
+    document = prov.document(upstream(node))
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _runs(request: PromotionRequest) -> Sequence[CheckRun]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Final
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -16,7 +17,7 @@ from registry.models import ModelVersion, RegisteredModel
 _NOTHING: Final[Mapping[str, Json]] = {}
 
 
-def locked(request_id: object) -> PromotionRequest:
+def locked(request_id: UUID) -> PromotionRequest:
     """Lock model, version and request, in this order, and return the request as it is now.
 
     Must be called inside a transaction. Raises ``PromotionRequest.DoesNotExist``.
