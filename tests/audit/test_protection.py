@@ -116,7 +116,7 @@ def test_the_app_may_add_to_write_once_tables_and_no_more() -> None:
                 continue
             table = model._meta.db_table
             cursor.execute(
-                "SELECT p, has_table_privilege(%s, %s, p) FROM unnest(%s) AS p",
+                "SELECT p, has_table_privilege(%s, %s, p) FROM unnest(%s::text[]) AS p",
                 [roles.APP, f'"{table}"', ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"]],
             )
             held = {right for right, has in cursor.fetchall() if has}
