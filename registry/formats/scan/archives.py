@@ -172,7 +172,7 @@ def _array(path: str, data: bytes) -> Iterator[Finding]:
 def _unpacked(data: bytes) -> bytes | None:
     """The content of a compressed stream; None if it is none; empty if broken or too large."""
     openers: tuple[tuple[bytes, Any], ...] = (
-        (b"\x1f\x8b", gzip.GzipFile), (b"BZh", bz2.BZ2File), (b"\xfd7zXZ\x00", lzma.LZMAFile),
+        (b"\x1f\x8b", gzip.open), (b"BZh", bz2.open), (b"\xfd7zXZ\x00", lzma.open),
     )  # fmt: skip
     for magic, opener in openers:
         if data.startswith(magic):
