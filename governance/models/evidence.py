@@ -83,6 +83,11 @@ class CheckRun(models.Model):
             models.Index(fields=["cache_key"], name="checkrun_cached", condition=Q(state="finished") & ~Q(cache_key="")),
         ]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return f"{self.request.ref} {self.key}"
+
     def __str__(self) -> str:
         return f"{self.title} ({self.state})"
 

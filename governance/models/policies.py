@@ -21,6 +21,11 @@ class Policy(models.Model):
         ordering = ["name"]
         verbose_name_plural = "policies"
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return self.name
+
     def __str__(self) -> str:
         return self.name
 
@@ -52,6 +57,11 @@ class PolicyVersion(models.Model):
             models.UniqueConstraint(fields=["policy", "number"], name="policyversion_number_once"),
             models.CheckConstraint(name="policyversion_digest_is_sha256", condition=Q(digest__regex=r"^[0-9a-f]{64}$")),
         ]
+
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return str(self)
 
     def __str__(self) -> str:
         return f"{self.policy.name} v{self.number}"

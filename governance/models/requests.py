@@ -57,6 +57,11 @@ class PromotionRequest(models.Model):
             models.Index(fields=["model", "-created_at"], name="request_by_model"),
         ]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return self.ref
+
     def __str__(self) -> str:
         return self.ref
 
@@ -210,6 +215,11 @@ class Permit(models.Model):
             models.CheckConstraint(name="permit_expires_after_start", condition=Q(expires_at__gt=F("not_before"))),
         ]
         indexes = [models.Index(fields=["state", "expires_at"], name="permit_expiry")]
+
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return f"{self.model.name} {self.target}"
 
     def __str__(self) -> str:
         return f"{self.model.name} {self.target} ({self.state})"

@@ -21,6 +21,11 @@ class User(AbstractUser):
             )
         ]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return self.username
+
     def __str__(self) -> str:
         return self.username
 
@@ -58,6 +63,11 @@ class ApiToken(models.Model):
             models.CheckConstraint(name="apitoken_expires_after_creation", condition=Q(expires_at__gt=F("created_at"))),
             models.CheckConstraint(name="apitoken_hash_is_sha256", condition=Q(secret_sha256__regex=r"^[0-9a-f]{64}$")),
         ]
+
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return self.prefix
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

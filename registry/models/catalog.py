@@ -58,6 +58,11 @@ class RegisteredModel(models.Model):
         ]
         indexes = [models.Index(fields=["-updated_at", "name"], name="registeredmodel_recent")]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return self.name
+
     def __str__(self) -> str:
         return self.name
 
@@ -158,6 +163,11 @@ class ModelVersion(models.Model):
             models.Index(fields=["created_at"], name="modelversion_pending", condition=Q(status="PENDING_REGISTRATION")),
         ]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return str(self)
+
     def __str__(self) -> str:
         return f"{self.model.name} v{self.number}"
 
@@ -192,6 +202,11 @@ class Alias(models.Model):
     class Meta:
         ordering = ["name"]
         constraints = [models.UniqueConstraint(fields=["model", "name"], name="alias_once_per_model")]
+
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return str(self)
 
     def __str__(self) -> str:
         return f"{self.model.name}@{self.name}"

@@ -62,6 +62,11 @@ class DatasetVersion(models.Model):
             ),
         ]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return str(self)
+
     def __str__(self) -> str:
         return f"{self.dataset.name} v{self.number}"
 
