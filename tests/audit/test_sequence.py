@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from django.core.management import call_command
 from django.db import connection
+from pytest_django import Settings
 
 from audit import keys, notes, sequencer
 from audit.fsck import fsck
@@ -319,8 +320,8 @@ def test_writers_and_a_sequencer_that_is_killed_again_and_again(
 
 
 @pytest.mark.usefixtures("keys_dir")
-def test_once_integrates_and_lets_the_followers_run(settings: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings.DATA_DIR, settings.FOLLOWERS = tmp_path, []  # type: ignore[attr-defined]
+def test_once_integrates_and_lets_the_followers_run(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.DATA_DIR, settings.FOLLOWERS = tmp_path, []
     call_command("ensure_keys")
     touch()
     call_command("sequence", "--once")
