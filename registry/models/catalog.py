@@ -161,6 +161,8 @@ class ModelVersion(models.Model):
             models.Index(fields=["run_id"], name="modelversion_run", condition=~Q(run_id="")),
             models.Index(fields=["manifest_digest"], name="modelversion_digest", condition=~Q(manifest_digest="")),
             models.Index(fields=["created_at"], name="modelversion_pending", condition=Q(status="PENDING_REGISTRATION")),
+            # Every answer about a model names its newest version per stage: one probe each, however many there are.
+            models.Index(fields=["model", "stage", "-number"], name="modelversion_latest", condition=Q(deleted_at=None)),
         ]
 
     @property
