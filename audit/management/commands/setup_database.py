@@ -30,6 +30,7 @@ class Command(BaseCommand):
     """Safe to repeat. Run it as the owner (DATABASE_ROLE=owner) before the other processes start."""
 
     help = "Migrate, grant the runtime roles their rights, upgrade MLflow's tracking schema."
+    requires_system_checks: list[str] = []  # those of the web: addresses, templates
 
     def handle(self, *_: object, **options: object) -> None:
         """Do the three steps and say what each did."""
