@@ -14,7 +14,7 @@ from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import merged
 from governance.checks.intervals import wilson
 from governance.checks.manifests import QUALITY
-from governance.checks.results import CheckResult, Figure, Table
+from governance.checks.results import CheckError, CheckResult, Figure, Table
 
 _SPECS = {spec.key: spec for spec in QUALITY.figures}
 _ROWS, _MISSING, _HASH, _VALUE = "rows", "missing", "hash", "value"
@@ -27,6 +27,11 @@ class DataQuality(Check):
     params = Params
 
     def plan(self, inputs: CheckInputs, params: Params, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+        data = columns.rows_of(inputs)
+        for field in data.schema:
+            if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
+                sentence = f"The column “{field.name}” holds {field.type}; a test data set has plain cells only."
+                raise CheckError("data.type", sentence, field.name)
         return columns.split(inputs, shards)
 
     def map(self, shard: CheckInputs, params: Params) -> pa.Table:  # noqa: ARG002
@@ -90,6 +95,8 @@ def row_hashes(data: pa.Table) -> np.ndarray:
 
 
 def _two_smallest(column: pa.ChunkedArray) -> list[str]:
+    if pa.types.is_floating(column.type):
+        column = column.filter(pc.invert(pc.is_null(column, nan_is_null=True)))
     values = pc.drop_null(pc.unique(column.cast(pa.string())))
     return sorted(values.to_pylist())[:2]
 

@@ -1,0 +1,89 @@
+"""Any partition of the rows, in any order, merges to the same bits; and results are deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from governance.checks import CheckInputs, Roles, get, names, run_check
+
+ROWS = 60
+
+
+def everything(seed: int) -> CheckInputs:
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 2, ROWS)
+    y[:2] = 0, 1
+    score = np.round(random.random(ROWS), 2)
+    data = pa.table({
+        "y": y,
+        "x": random.normal(size=ROWS).round(1) * np.where(random.random(ROWS) < 0.1, -0.0, 1.0),
+        "group": pa.array([None if g == 3 else "abc"[g] for g in random.integers(0, 4, ROWS)]).dictionary_encode(),
+    })  # fmt: skip
+    predictions = pa.table({"prediction": score, "score": score})
+    drops = random.normal(size=(3, 4)).tolist()
+    importance = {"metric": "auc", "baseline": 0.8, "rows": ROWS, "features": ["x", "z", "w"], "drops": drops}
+    roles = Roles("y", ("group",), ("x",))
+    return CheckInputs(
+        data, roles, predictions, predictions.select(["score"]).slice(0), data.slice(0, 10), importance,
+        {"findings": [], "files": 1}, {"intended_use": "x"}, ("intended_use",),
+    )  # fmt: skip
+
+
+def bits(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    held: bytes = sink.getvalue().to_pybytes()
+    return held
+
+
+@pytest.mark.parametrize("use", names())
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), cuts=st.sets(st.integers(1, ROWS - 1), max_size=5), data=st.data())
+def test_any_partition_merges_to_the_same_bits(use: str, seed: int, cuts: set[int], data: st.DataObject) -> None:
+    check, inputs = get(use), everything(seed)
+    params = check.params.from_mapping({})
+    whole = check.merge([check.map(part, params) for part in check.plan(inputs, params)])
+    if len(check.plan(inputs, params, shards=2)) == 1:
+        return
+    edges = [0, *sorted(cuts), ROWS]
+    parts = [cut(inputs, start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+    states = [check.map(part, params) for part in data.draw(st.permutations(parts))]
+    merged = check.merge([check.merge(states[:1]), check.merge(states[1:])]) if len(states) > 1 else check.merge(states)
+    assert bits(merged) == bits(whole)
+    assert check.finish(merged, inputs, params).to_json() == check.finish(whole, inputs, params).to_json()
+
+
+def cut(inputs: CheckInputs, start: int, stop: int) -> CheckInputs:
+    piece: Callable[[pa.Table | None], pa.Table | None] = lambda t: None if t is None else t.slice(start, stop - start)  # noqa: E731
+    return replace(inputs, data=piece(inputs.data), predictions=piece(inputs.predictions), champion=piece(inputs.champion))
+
+
+@pytest.mark.parametrize("use", names())
+@pytest.mark.parametrize("shards", [1, 3, 1000])
+def test_the_number_of_shards_does_not_show(use: str, shards: int) -> None:
+    inputs = everything(1)
+    first = run_check(get(use), inputs)
+    again = run_check(get(use), inputs, shards=shards)
+    assert first.to_json() == again.to_json()
+    assert first.digest == again.digest
+
+
+@pytest.mark.parametrize("use", names())
+def test_every_figure_is_declared(use: str) -> None:
+    check = get(use)
+    declared = {spec.key: (spec.label, spec.better) for spec in check.manifest.figures}
+    result = run_check(check, everything(2))
+    for figure in result.figures:
+        assert (figure.label, figure.better) == declared[figure.key]
+    assert {figure.key for figure in result.figures} == set(declared)
+    assert result.findings
+    assert result.limits
