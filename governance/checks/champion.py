@@ -61,7 +61,9 @@ class ChampionComparison(Check):
         specs = {spec.key: spec for spec in CHAMPION.figures}
         figures = (
             Figure("auc_difference", specs["auc_difference"].label, value, n, "higher", ci_low=low, ci_high=high),
-            Figure("flip_share", specs["flip_share"].label, flipped / n, n, "lower", ci_low=flip_low, ci_high=flip_high),
+            Figure(
+                "flip_share", specs["flip_share"].label, flipped / n, n, "lower", ci_low=flip_low, ci_high=flip_high
+            ),
         )
         return CheckResult(
             CHAMPION.key, CHAMPION.version, params.as_dict(), n, figures,

@@ -152,7 +152,9 @@ class Check(ABC):
         """The result from the merged counts; of ``inputs`` only what is not rows is read."""
 
 
-def run_check(check: Check, inputs: CheckInputs, params: Mapping[str, Any] | None = None, *, shards: int = 1) -> CheckResult:
+def run_check(
+    check: Check, inputs: CheckInputs, params: Mapping[str, Any] | None = None, *, shards: int = 1
+) -> CheckResult:
     """Run all four steps in this process. Raises ``CheckError``."""
     typed = check.params.from_mapping(params or {})
     parts = check.plan(inputs, typed, shards=shards)

@@ -78,7 +78,12 @@ class DataQuality(Check):
             _count("constant_columns", len(constant), n),
             _overlap(inputs, cells[_HASH], n),
         ]
-        columns_of = (("column", "Column"), ("missing", "Missing"), ("share", "Share missing"), ("constant", "One value only"))
+        columns_of = (
+            ("column", "Column"),
+            ("missing", "Missing"),
+            ("share", "Share missing"),
+            ("constant", "One value only"),
+        )
         rows = tuple((name, count, count / n, name in constant) for name, count in sorted(missing.items()))
         return CheckResult(
             QUALITY.key, QUALITY.version, params.as_dict(), n, tuple(figures),

@@ -46,7 +46,9 @@ def auc(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> Auc:
     return Auc(value, _variance(placements, placements, weights), m, n)
 
 
-def difference(first: np.ndarray, second: np.ndarray, y: np.ndarray, count: np.ndarray) -> tuple[Auc, Auc, float | None]:
+def difference(
+    first: np.ndarray, second: np.ndarray, y: np.ndarray, count: np.ndarray
+) -> tuple[Auc, Auc, float | None]:
     """Both AUCs on the same rows and the variance of their difference."""
     places = [_placements(score, y, count) for score in (first, second)]
     weights = (count * y, count * (1 - y))

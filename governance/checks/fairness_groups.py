@@ -106,7 +106,9 @@ def _groups(state: pa.Table, attribute: str) -> list[Group]:
     for row in state.to_pylist():
         if row["attribute"] == attribute:
             cells.setdefault(row["group"], {})[row["y"], row["decision"]] = row["count"]
-    return [Group(name, *(of.get(key, 0) for key in ((0, 0), (0, 1), (1, 0), (1, 1)))) for name, of in sorted(cells.items())]
+    return [
+        Group(name, *(of.get(key, 0) for key in ((0, 0), (0, 1), (1, 0), (1, 1)))) for name, of in sorted(cells.items())
+    ]
 
 
 def _figures(groups: list[Group], attribute: str, params: FairnessParams) -> list[Figure]:

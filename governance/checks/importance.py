@@ -47,7 +47,8 @@ class Importance(RowlessCheck):
         shares = useful / useful.sum() if useful.sum() > 0 else np.zeros(len(names))
         order = sorted(range(len(names)), key=lambda i: (-means[i], names[i]))
         rows = tuple(
-            (names[i], float(means[i]), float(errors[i]) if np.isfinite(errors[i]) else None, float(shares[i])) for i in order
+            (names[i], float(means[i]), float(errors[i]) if np.isfinite(errors[i]) else None, float(shares[i]))
+            for i in order
         )
         sensitive = [i for i, name in enumerate(names) if name in inputs.roles.sensitive]
         measure = {"auc": "AUC", "r2": "R²"}[report["metric"]]

@@ -81,7 +81,11 @@ def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact,
         return Node(key, need.key, Status.MET, "It ran; the policy sets no limit on it.", anchor=_anchor(key))
     status = combined(leaves)
     worst = next((leaf for leaf in leaves if leaf.status == status), leaves[0])
-    reason = worst.reason if not status.good else ("Its limit is kept." if len(leaves) == 1 else f"All {len(leaves)} limits are kept.")
+    reason = (
+        worst.reason
+        if not status.good
+        else ("Its limit is kept." if len(leaves) == 1 else f"All {len(leaves)} limits are kept.")
+    )
     if status is Status.WAIVED:
         reason = worst.reason
     node = Node(key, need.key, status, reason, worst.remedy, _anchor(key), leaves)
@@ -93,7 +97,9 @@ def _limit(policy: Policy, parent: str, need: CheckRequirement, limit: Limit, fa
     figures = [figure for figure in fact.figures if figure.key == limit.figure]
     if not figures:
         reason = f"The check gave no figure “{limit.figure}”."
-        node = Node(key, limit.figure, Status.CANNOT_TELL, reason, "Correct the figure's name in the policy.", _anchor(key))
+        node = Node(
+            key, limit.figure, Status.CANNOT_TELL, reason, "Correct the figure's name in the policy.", _anchor(key)
+        )
         return _with_waiver(node, _waiver(policy.waivers, f"{need.key}/{limit.figure}", facts))
     judged = judge_family(figures, limit, insufficient_data=need.insufficient_data)
     worst = _worst(judged)
@@ -187,7 +193,14 @@ def _stage(policy: Policy, number: int, filled: Sequence[Filled], facts: Facts, 
     against = [s for s in against if roles & s.roles]
     if against:
         what = "rejected it" if against[0].decision == "reject" else "asked for changes"
-        return Node(key, label, Status.NOT_MET, f"{against[0].name} {what}.", "Register a new version and ask again.", _anchor(key))
+        return Node(
+            key,
+            label,
+            Status.NOT_MET,
+            f"{against[0].name} {what}.",
+            "Register a new version and ask again.",
+            _anchor(key),
+        )
     own = [f for f in filled if f.slot.stage == stage.name]
     before = {s.name for s in policy.review[:number]}
     blocked = not ready or any(f.signature is None for f in filled if f.slot.stage in before)

@@ -114,9 +114,7 @@ def _match(slots: Sequence[Slot], pool: Sequence[SignatureFact]) -> dict[int, Si
 
     for number in range(len(slots)):
         place(number, set())
-    return {
-        number: next(s for s in by_person[person] if fits(s, slots[number])) for person, number in holder.items()
-    }
+    return {number: next(s for s in by_person[person] if fits(s, slots[number])) for person, number in holder.items()}
 
 
 def open_stage(filled: Iterable[Filled]) -> str | None:

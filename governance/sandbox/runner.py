@@ -84,7 +84,9 @@ def _flavor(model: ModelFile) -> tuple[str, str, str]:
     if "python_function" in model.flavors:
         return "python_function", "", ""
     known = ", ".join(sorted(model.flavors))
-    raise MLmodelError("mlmodel.flavor", f"None of the model's flavours ({known}) can be run. Log it with mlflow.sklearn.")
+    raise MLmodelError(
+        "mlmodel.flavor", f"None of the model's flavours ({known}) can be run. Log it with mlflow.sklearn."
+    )
 
 
 def _schema(data: Path) -> tuple[pa.Schema, int] | SandboxOutcome:
@@ -108,15 +110,21 @@ def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:
     """What the end of the process says by itself; None when it left an answer to read."""
     limits = job.limits
     if ended.forbidden:
-        return SandboxOutcome("forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run.", _NONE)
+        return SandboxOutcome(
+            "forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run.", _NONE
+        )
     if ended.stopped == "timeout":
-        return SandboxOutcome("timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds.", _NONE)
+        return SandboxOutcome(
+            "timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds.", _NONE
+        )
     if ended.stopped == "output_too_large":
         return SandboxOutcome("output_too_large", f"The model wrote more than {limits.scratch_bytes} bytes.", _NONE)
     if ended.status == -signal.SIGXCPU:
         return SandboxOutcome("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.", _NONE)
     if ended.status == -signal.SIGSYS:
-        return SandboxOutcome("forbidden", "The model made a system call that the sandbox forbids, and was ended.", _NONE)
+        return SandboxOutcome(
+            "forbidden", "The model made a system call that the sandbox forbids, and was ended.", _NONE
+        )
     if ended.status == -signal.SIGXFSZ:
         return SandboxOutcome("output_too_large", f"The model wrote a file above {limits.file_bytes} bytes.", _NONE)
     if ended.status == 0:
@@ -155,7 +163,9 @@ def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any], rows: int, end
         code = answer["code"]
         if code == "memory":
             mebibytes = job.limits.memory_bytes // 1024**2
-            return SandboxOutcome("memory", f"The model asked for more memory than its limit of {mebibytes} MiB.", _NONE)
+            return SandboxOutcome(
+                "memory", f"The model asked for more memory than its limit of {mebibytes} MiB.", _NONE
+            )
         if code != "ok":
             return SandboxOutcome(code, _SENTENCES[code].format(str(answer.get("message", ""))[:500]), _NONE)
         if job.mode == "importance":

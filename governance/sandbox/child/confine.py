@@ -76,7 +76,7 @@ def _namespaces(libc: ctypes.CDLL) -> str:
         if libc.unshare(flags | _NEW_USER):
             return f"not allowed here ({os.strerror(ctypes.get_errno())})"
         for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as handle:  # noqa: PTH123 - one system call
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as handle:
                 handle.write(line)
         return "on"
     if libc.unshare(flags):

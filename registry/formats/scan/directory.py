@@ -45,7 +45,9 @@ def scan_directory(path: Path) -> ScanReport:
         size += length
         findings.extend(_file(relative, full, mode, length, inside, named=relative in named))
     missing = sorted(name for name in named if not (path / name).exists())
-    findings.extend(Finding(name, "refused", "file.missing", "MLmodel names this file; it is not there.") for name in missing)
+    findings.extend(
+        Finding(name, "refused", "file.missing", "MLmodel names this file; it is not there.") for name in missing
+    )
     return ScanReport(
         findings=tuple(sorted(set(findings))),
         flavors=tuple(sorted(model.flavors)) if model else (),

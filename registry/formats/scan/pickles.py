@@ -105,7 +105,7 @@ class _Reader:
 
     def _generic(self, opcode: Any, argument: Any) -> None:
         before = opcode.stack_before
-        if before and _UNTIL_MARK in before or opcode.name == "POP_MARK":
+        if (before and _UNTIL_MARK in before) or opcode.name == "POP_MARK":
             while self.stack.pop() is not _MARK:
                 pass
             before = before[: before.index(_MARK)] if _MARK in before else []

@@ -121,14 +121,18 @@ def test_fairness_is_fairlearns(rows: list[tuple[int, int, str]]) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert max(values("selection_rate_difference")) == pytest.approx(fl.demographic_parity_difference(**about), **CLOSE)
+        assert max(values("selection_rate_difference")) == pytest.approx(
+            fl.demographic_parity_difference(**about), **CLOSE
+        )
         if any(decision):
             assert min(values("selection_rate_ratio")) == pytest.approx(fl.demographic_parity_ratio(**about), **CLOSE)
         else:
             assert not values("selection_rate_ratio")
         pairs = {(a, b) for a, b in zip(y, group, strict=True)}
         if all((1, name) in pairs for name in set(group)):
-            assert max(values("equal_opportunity_difference")) == pytest.approx(fl.equal_opportunity_difference(**about), **CLOSE)
+            assert max(values("equal_opportunity_difference")) == pytest.approx(
+                fl.equal_opportunity_difference(**about), **CLOSE
+            )
             if all((0, name) in pairs for name in set(group)):
                 expected = fl.equalized_odds_difference(**about)
                 found = max([*values("equal_opportunity_difference"), *values("false_positive_rate_difference")])

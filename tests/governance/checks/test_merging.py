@@ -64,7 +64,9 @@ def test_any_partition_merges_to_the_same_bits(use: str, seed: int, cuts: set[in
 
 def cut(inputs: CheckInputs, start: int, stop: int) -> CheckInputs:
     piece: Callable[[pa.Table | None], pa.Table | None] = lambda t: None if t is None else t.slice(start, stop - start)  # noqa: E731
-    return replace(inputs, data=piece(inputs.data), predictions=piece(inputs.predictions), champion=piece(inputs.champion))
+    return replace(
+        inputs, data=piece(inputs.data), predictions=piece(inputs.predictions), champion=piece(inputs.champion)
+    )
 
 
 @pytest.mark.parametrize("use", names())

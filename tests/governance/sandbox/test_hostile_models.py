@@ -13,7 +13,9 @@ import pytest
 from governance.sandbox import Limits, SandboxJob, SandboxOutcome, run
 from tests.governance.sandbox.conftest import MakeModel
 
-SMALL = Limits(wall_seconds=30, cpu_seconds=20, memory_bytes=768 * 1024**2, file_bytes=4 * 1024**2, scratch_bytes=8 * 1024**2)
+SMALL = Limits(
+    wall_seconds=30, cpu_seconds=20, memory_bytes=768 * 1024**2, file_bytes=4 * 1024**2, scratch_bytes=8 * 1024**2
+)
 
 
 def outcome_of(make_model: MakeModel, people: Path, predict: Any, limits: Limits = SMALL) -> SandboxOutcome:
@@ -138,7 +140,7 @@ def test_a_kernel_door_ends_the_process(make_model: MakeModel, people: Path) -> 
 
 def test_one_huge_file_is_cut_off(make_model: MakeModel, people: Path) -> None:
     def predict(_rows: Any) -> Any:
-        with open("big", "wb") as handle:  # noqa: PTH123
+        with open("big", "wb") as handle:
             while True:
                 handle.write(bytes(1024 * 1024))
 
@@ -150,7 +152,7 @@ def test_many_files_are_cut_off_too(make_model: MakeModel, people: Path) -> None
         number = 0
         while True:
             number += 1
-            with open(f"part-{number}", "wb") as handle:  # noqa: PTH123
+            with open(f"part-{number}", "wb") as handle:
                 handle.write(bytes(1024 * 1024))
 
     assert outcome_of(make_model, people, predict).code == "output_too_large"
@@ -161,7 +163,7 @@ def test_files_outside_cannot_be_read(make_model: MakeModel, people: Path, path:
     path = path.format(parent=os.getpid())
 
     def predict(_rows: Any) -> Any:
-        with open(path, "rb") as handle:  # noqa: PTH123
+        with open(path, "rb") as handle:
             raise RuntimeError(handle.read(100))
 
     outcome = outcome_of(make_model, people, predict)
@@ -169,7 +171,9 @@ def test_files_outside_cannot_be_read(make_model: MakeModel, people: Path, path:
     assert path in outcome.message
 
 
-def test_the_model_sees_none_of_our_environment(make_model: MakeModel, people: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_sees_none_of_our_environment(
+    make_model: MakeModel, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET_KEY", "do-not-leak")
 
     def predict(_rows: Any) -> Any:
@@ -224,7 +228,9 @@ def test_garbage_on_the_result_channel_is_dropped_and_said(make_model: MakeModel
 
         for descriptor in range(3, 32):
             try:
-                os.write(descriptor, b'{"done": 1e400}\n\xff\xfe[[[\n{"done": -1, "total": "x"}\n' + b"x" * 200_000 + b"\n")
+                os.write(
+                    descriptor, b'{"done": 1e400}\n\xff\xfe[[[\n{"done": -1, "total": "x"}\n' + b"x" * 200_000 + b"\n"
+                )
             except OSError:
                 continue
         return [0] * len(rows)
@@ -299,7 +305,9 @@ def test_a_pickle_that_runs_code_is_stopped_by_the_scan(make_model: MakeModel, p
 def test_the_same_pickle_is_harmless_in_the_sandbox(make_model: MakeModel, people: Path) -> None:
     import pickle
 
-    job = SandboxJob("predict", make_model(pickle.dumps(RunsAtLoad())), people, features=("age",), limits=SMALL, scan=False)
+    job = SandboxJob(
+        "predict", make_model(pickle.dumps(RunsAtLoad())), people, features=("age",), limits=SMALL, scan=False
+    )
     outcome = run(job)
     assert outcome.code == "forbidden"
     assert "start a program" in outcome.message

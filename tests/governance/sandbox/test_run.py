@@ -79,7 +79,17 @@ def test_scores_are_those_of_the_model(logged: dict[str, tuple[Path, Any]], data
 
 def test_every_layer_is_reported(logged: dict[str, tuple[Path, Any]], data: Path) -> None:
     outcome = run(SandboxJob("predict", logged["skops"][0], data))
-    expected = {"environment", "descriptors", "session", "namespaces", "limits", "user", "no_new_privs", "landlock", "seccomp"}
+    expected = {
+        "environment",
+        "descriptors",
+        "session",
+        "namespaces",
+        "limits",
+        "user",
+        "no_new_privs",
+        "landlock",
+        "seccomp",
+    }
     assert set(outcome.layers.on) == expected
     off = {name: why for name, why in outcome.layers.on.items() if why != "on"}
     assert not set(off) - {"user", "namespaces", "landlock"}, off
@@ -133,7 +143,10 @@ def test_a_regression_gives_predictions_without_scores(make_model: MakeModel, pe
 
 def test_a_column_that_is_not_there_is_named(logged: dict[str, tuple[Path, Any]], people: Path) -> None:
     outcome = run(SandboxJob("predict", logged["skops"][0], people))
-    assert (outcome.code, outcome.message) == ("input_invalid", "The data set has no column “sex”, which the model needs.")
+    assert (outcome.code, outcome.message) == (
+        "input_invalid",
+        "The data set has no column “sex”, which the model needs.",
+    )
 
 
 def test_a_directory_without_mlmodel_is_no_model(tmp_path: Path, people: Path) -> None:
