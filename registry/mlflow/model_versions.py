@@ -45,6 +45,8 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
         ),
     )
     model = model_named(given["name"], by)
+    if given.get("tags", {}).get(filters.PROMPT_TAG, "").lower() == "true":
+        raise invalid("Versions of prompts are not kept here yet: a prompt has no files that could be sealed.")
     origin = _origin(given, by)
     version = versions.register_version(
         model=model,
@@ -173,6 +175,8 @@ def _version_at(source: sources.Source, by: Actor) -> ModelVersion:
     version = version_of(model, source.number)
     if version is None:
         raise missing(f"Model Version (name={model.name}, version={source.number}) not found")
+    if not version.is_sealed:
+        raise ProtocolError("RESOURCE_CONFLICT", f"{version} is not sealed, so it cannot be copied.")
     return version
 
 

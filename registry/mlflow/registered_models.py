@@ -33,10 +33,7 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
             name=given["name"], by=by, description=given.get("description", ""), tags=given.get("tags", {})
         )
     except Conflict as refusal:
-        # The client goes on to add a version when it reads this code, so it must be this one.
-        raise ProtocolError(
-            "RESOURCE_ALREADY_EXISTS", f"Registered Model (name={given['name']}) already exists. {refusal}"
-        ) from refusal
+        raise _already_exists(refusal, given["name"]) from refusal
     return respond({"registered_model": document(model)})
 
 
@@ -58,15 +55,10 @@ def rename(request: HttpRequest, by: Actor) -> HttpResponse:
     """Give a model another name."""
     given = arguments(request, (NAME, required("new_name")))
     model = model_named(given["name"], by)
-    taken = RegisteredModel.objects.alive().filter(name=given["new_name"]).exclude(pk=model.pk)
     try:
         model = catalog.rename_model(model=model, new_name=given["new_name"], by=by)
     except Conflict as refusal:
-        if not taken.exists():
-            raise
-        raise ProtocolError(
-            "RESOURCE_ALREADY_EXISTS", f"Registered Model (name={given['new_name']}) already exists. {refusal}"
-        ) from refusal
+        raise _already_exists(refusal, given["new_name"]) from refusal
     return respond({"registered_model": document(model)})
 
 
@@ -158,6 +150,13 @@ def get_by_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     if version is None:
         raise invalid(f"Registered model alias {alias} not found.")
     return respond({"model_version": full(version)})
+
+
+def _already_exists(refusal: Conflict, name: str) -> Exception:
+    """The code the client looks for before it goes on to add a version; any other conflict stays what it is."""
+    if refusal.code != "model.exists":
+        return refusal
+    return ProtocolError("RESOURCE_ALREADY_EXISTS", f"Registered Model (name={name}) already exists.")
 
 
 def search_arguments(

@@ -8,7 +8,8 @@ from registry.models import Blob, Dataset, DatasetVersion, ModelVersion, Registe
 
 
 @pytest.fixture
-def ada(db: None) -> User:
+def ada(request: pytest.FixtureRequest) -> User:
+    request.getfixturevalue("db")
     return User.objects.create_user("ada", email="ada@example.org")
 
 

@@ -1,6 +1,10 @@
 """Walking the graph, and telling it as PROV-JSON."""
 
 import json
+from itertools import pairwise
+
+import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from audit.actors import Actor
 from registry.formats import prov
@@ -12,9 +16,7 @@ from tests.registry.lineage.test_record import WHOLE
 
 def chain(length: int) -> list[Node]:
     nodes = Node.objects.bulk_create([Node(kind="dataset", namespace="test", name=f"n{n}") for n in range(length)])
-    Edge.objects.bulk_create(
-        [Edge(src=a, dst=b, relation="derived_from") for a, b in zip(nodes, nodes[1:], strict=False)]
-    )
+    Edge.objects.bulk_create([Edge(src=a, dst=b, relation="derived_from") for a, b in pairwise(nodes)])
     return nodes
 
 
@@ -37,7 +39,8 @@ def test_upstream_and_downstream_of_a_version(version: ModelVersion, by: Actor) 
     assert not around(node).truncated
 
 
-def test_depth_and_cap_cut_and_say_so(db: None) -> None:
+@pytest.mark.usefixtures("db")
+def test_depth_and_cap_cut_and_say_so() -> None:
     nodes = chain(10)
     whole = upstream(nodes[-1], depth=20, cap=50)
     assert (len(whole.nodes), whole.truncated) == (10, False)
@@ -47,22 +50,25 @@ def test_depth_and_cap_cut_and_say_so(db: None) -> None:
     assert ({node.name for node in few.nodes}, few.truncated) == ({"n6", "n7", "n8", "n9"}, True)
 
 
-def test_a_circle_ends(db: None) -> None:
+@pytest.mark.usefixtures("db")
+def test_a_circle_ends() -> None:
     nodes = chain(3)
     Edge.objects.create(src=nodes[-1], dst=nodes[0], relation="derived_from")
     assert len(upstream(nodes[0]).nodes) == 3
     assert len(around(nodes[0]).nodes) == 3
 
 
-def test_a_retracted_edge_is_not_walked(db: None) -> None:
+@pytest.mark.usefixtures("db")
+def test_a_retracted_edge_is_not_walked() -> None:
     nodes = chain(3)
     Edge.objects.create(src=nodes[0], dst=nodes[1], relation="retracts")
     assert [node.name for node in upstream(nodes[2]).nodes] == ["n1", "n2"]
 
 
-def test_a_walk_takes_few_queries(db: None, django_assert_num_queries: object) -> None:
+@pytest.mark.usefixtures("db")
+def test_a_walk_takes_few_queries(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     nodes = chain(30)
-    with django_assert_num_queries(6):  # type: ignore[operator]
+    with django_assert_num_queries(6):
         around(nodes[15])
 
 
