@@ -7,14 +7,15 @@ from urllib.parse import urlsplit
 
 from django.apps.config import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_SECRET = 32
 
 
 @register(Tags.security, deploy=True)
-def production(app_configs: Sequence[AppConfig] | None, **_: object) -> list[CheckMessage]:
+def production(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[CheckMessage]:  # noqa: ARG001
     """Return one message for each setting that is wrong for production, with what to set instead."""
     return [*_addresses(), *_secrets(), *_keys()]
 
@@ -58,15 +59,15 @@ def _secrets() -> Iterator[CheckMessage]:
             id="countersign.E006",
         )
     if settings.DATABASES["default"].get("USER") in {"postgres", "countersign_owner"}:
-        yield Warning(
-            "This process signs in to the database as its owner or a superuser, whom the append-only rights do not bind.",
+        yield checks.Warning(
+            "This process signs in to the database as its owner or a superuser: append-only rights do not bind it.",
             hint="Only migrations use the owner: set DATABASE_ROLE=app (or sequencer) everywhere else.",
             id="countersign.W001",
         )
 
 
 def _keys() -> Iterator[CheckMessage]:
-    for path in sorted(Path(settings.KEYS_DIR).glob("*.pem")):
+    for path in sorted(Path(settings.KEYS_DIR or settings.DATA_DIR / "keys").glob("*.pem")):
         if not path.name.endswith(".pub.pem") and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield Error(
                 f"The signing key {path} can be read by other users of this machine.",

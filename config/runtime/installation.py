@@ -98,6 +98,7 @@ class Installation:
                 code = 130 if demo is not None else 0
             finally:
                 supervisor.shut_down(STOP_ORDER)
+                supervisor.close()
                 journal.say("everything has stopped")
                 journal.close()
             return code
@@ -154,7 +155,7 @@ class Installation:
             return cluster.spawn(output)
 
         # SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one.
-        return Unit("database", launch, cluster.answers, stop=STOP_SIGNAL, patience=30.0)
+        return Unit("database", launch, cluster.answers, stop=STOP_SIGNAL, patience=30.0, orphan_grace=60.0)
 
     def _broker(self, broker: Broker) -> Unit:
         env = environment(frozenset(), {}, {}, self._surroundings)
@@ -182,6 +183,9 @@ class Installation:
         def launch(output: IO[bytes] | int) -> "subprocess.Popen[bytes]":
             return _python(service.command, env, output, service)
 
+        def announced() -> bool:
+            return any(service.says in line for line in journal.recent(service.name))
+
         match service.probe:
             case Probe.HTTP:
                 # The host of PUBLIC_URL is the one name that ALLOWED_HOSTS must hold.
@@ -191,10 +195,8 @@ class Installation:
                 ready = probes.consumes(broker)
             case Probe.SESSION:
                 ready = probes.session(cluster, roles.SEQUENCER)
-            case Probe.ANNOUNCES:
-
-                def ready() -> bool:
-                    return any(service.says in line for line in journal.recent(service.name))
+            case _:
+                ready = announced
 
         return Unit(service.name, launch, ready, stop=service.stop, patience=service.patience)
 

@@ -28,6 +28,7 @@ class Journal:
     def __init__(self, directory: Path, *, terminal: IO[str] | None = None) -> None:
         self.directory = directory
         self._terminal: IO[str] = terminal or sys.stdout
+        self._encoding = getattr(self._terminal, "encoding", None) or "utf-8"
         self._colour = self._terminal.isatty() and "NO_COLOR" not in os.environ
         self._selector = selectors.DefaultSelector()
         self._streams: dict[str, _Stream] = {}
@@ -108,9 +109,8 @@ class Journal:
         head = f"{name:<9} |"
         if self._colour:
             head = f"\x1b[{_COLOURS[sum(name.encode()) % len(_COLOURS)]}m{head}\x1b[0m"
-        encoding = self._terminal.encoding or "utf-8"
         try:
-            print(head, line.encode(encoding, "replace").decode(encoding), file=self._terminal, flush=True)
+            print(head, line.encode(self._encoding, "replace").decode(self._encoding), file=self._terminal, flush=True)
         except OSError:
             return  # the terminal is gone, and the file has the line; ending in order matters more
 

@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import IO
 
@@ -17,6 +19,7 @@ _TICK_SECONDS = 0.1
 _LONGEST_PAUSE = 30.0
 _STEADY_SECONDS = 60.0
 _READY_SECONDS = 120.0
+_ORPHAN_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -29,6 +32,7 @@ class Unit:
     stop: signal.Signals = signal.SIGTERM
     force: signal.Signals = signal.SIGQUIT  # what ends it faster, before SIGKILL
     patience: float = 20.0
+    orphan_grace: float = _ORPHAN_SECONDS  # how long it may outlive a supervisor that was killed
     process: "subprocess.Popen[bytes] | None" = None
     ready: bool = False
     restarts: int = 0
@@ -49,6 +53,13 @@ class Supervisor:
         self.units: dict[str, Unit] = {}
         self._publish = publish
         self._askings = 0
+        self._sentinel = subprocess.Popen(
+            [sys.executable, "-m", "config.runtime.sentinel"],
+            stdin=subprocess.PIPE,
+            cwd=Path(__file__).resolve().parents[2],
+            start_new_session=True,
+            text=True,
+        )
 
     def listen_to_signals(self) -> None:
         """From now on Ctrl-C, SIGTERM and a closed terminal ask for an ordered stop; a second one hurries it."""
@@ -88,6 +99,7 @@ class Supervisor:
         process = launch(subprocess.PIPE)
         assert process.stdout is not None  # noqa: S101 - we passed PIPE
         self.journal.follow(name, process.stdout)
+        self._note(f"+ {process.pid} {_ORPHAN_SECONDS}")
         try:
             while process.poll() is None:
                 self.pause()
@@ -97,6 +109,8 @@ class Supervisor:
             self._end(process, (signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
             _end_group(process.pid)
             raise
+        finally:
+            self._note(f"- {process.pid}")
         self.journal.catch_up(name)
         return process.returncode
 
@@ -126,8 +140,21 @@ class Supervisor:
                     self._end(unit.process, (unit.force, 10.0), (signal.SIGKILL, 5.0))
             self.journal.catch_up(name)
             _end_group(unit.process.pid)
+            self._note(f"- {unit.process.pid}")
             unit.process, unit.ready = None, False
         self._tell()
+
+    def close(self) -> None:
+        """Release the sentinel; without this, what is left of the units has only its grace to live."""
+        self._sentinel.communicate()
+
+    def _note(self, line: str) -> None:
+        assert self._sentinel.stdin is not None  # noqa: S101 - we passed PIPE
+        try:
+            self._sentinel.stdin.write(f"{line}\n")
+            self._sentinel.stdin.flush()
+        except BrokenPipeError:
+            self.journal.say("the sentinel is gone: a killed supervisor may now leave processes behind")
 
     def pause(self) -> None:
         """Wait a moment. Raises ``Interrupted`` when asked to stop."""
@@ -140,6 +167,7 @@ class Supervisor:
         unit.ready, unit.since, unit.resume_at = False, time.monotonic(), 0.0
         assert unit.process.stdout is not None  # noqa: S101 - we passed PIPE
         self.journal.follow(unit.name, unit.process.stdout)
+        self._note(f"+ {unit.process.pid} {unit.orphan_grace}")
         self._tell()
 
     def _now_ready(self, unit: Unit) -> None:
@@ -154,6 +182,7 @@ class Supervisor:
             if unit.process is not None and unit.process.poll() is not None:
                 _end_group(unit.process.pid)
                 unit.pause = 1.0 if now - unit.since > _STEADY_SECONDS else unit.pause
+                self._note(f"- {unit.process.pid}")
                 self.journal.say(
                     f"{unit.name} ended with code {unit.process.returncode}; starting it again in {unit.pause:.0f} s"
                 )

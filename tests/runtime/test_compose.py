@@ -230,6 +230,7 @@ def test_each_command_starts_with_the_environment_the_file_gives_it(stack: Stack
         assert supervisor.units[name].ready
     finally:
         supervisor.shut_down([])
+        supervisor.close()
         journal.close()
 
 

@@ -112,7 +112,7 @@ def test_roles_own_what_they_should_and_nobody_enters_without_a_password(cluster
     with pytest.raises(psycopg.OperationalError, match="no password supplied"):
         signs_in(f"postgresql://{roles.APP}@{LOOPBACK}:{cluster.port}/{roles.DATABASE}")
     with cluster.connect(roles.DATABASE) as database:
-        owners = dict(
+        owners = set(
             database.execute(
                 "SELECT nspname, nspowner::regrole::text FROM pg_namespace WHERE nspname IN ('public', 'mlflow')"
             ).fetchall()
@@ -120,7 +120,7 @@ def test_roles_own_what_they_should_and_nobody_enters_without_a_password(cluster
         powers = database.execute(
             "SELECT rolname FROM pg_roles WHERE rolname <> 'postgres' AND (rolsuper OR rolcreaterole OR rolcreatedb)"
         ).fetchall()
-    assert owners == {"public": roles.OWNER, "mlflow": roles.TRACKING}
+    assert owners == {("public", roles.OWNER), ("mlflow", roles.TRACKING)}
     assert powers == []
 
 

@@ -53,6 +53,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     made = Stage(tmp_path)
     yield made
     made.supervisor.shut_down([])
+    made.supervisor.close()
     made.journal.close()
 
 
