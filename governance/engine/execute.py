@@ -129,6 +129,7 @@ class _Work:
             roles=self._roles(),
             predictions=self._scores(SCORES),
             champion=self._scores(CHAMPION),
+            training=self._training(),
             importance=importance,
             scan=scan_directory(self._model(self.run.request.version)).as_dict() if "scan" in needs else None,
             card=filled_card(self.run.request.model) if "card" in needs else None,
@@ -148,7 +149,6 @@ class _Work:
         signed: tuple[str, ...] = ()
         with suppress(MLmodelError):  # an unreadable MLmodel is the sandbox's to report, with its own sentence
             signed = tuple(read_model_file(model_dir).inputs)
-        options = {name: self.run.parameters[name] for name in ("repeats", "seed") if name in self.run.parameters}
         outcome = sandbox.run(
             sandbox.SandboxJob(
                 mode=mode,
@@ -162,7 +162,6 @@ class _Work:
                     cpu_seconds=settings.CHECK_TIME_LIMIT * 4,
                     memory_bytes=settings.SANDBOX_MEMORY_MB * 2**20,
                 ),
-                **options,
             ),
             progress=self.progress,
         )
@@ -211,6 +210,11 @@ class _Work:
                     return pa.parquet.read_table(io.BytesIO(stream.read()))
             needed = needed.needs
         return None
+
+    def _training(self) -> "pa.Table | None":
+        """The registered training data, if the plan found it in the lineage of the version."""
+        named = self.run.requirement.get("training")
+        return _read_table(DatasetVersion.objects.get(pk=named)) if named else None
 
     def _record(self, outcome: sandbox.SandboxOutcome) -> dict[str, Any]:
         return {**outcome.record(), "platform": f"python {sys.version.split()[0]}, {platform.system()} {platform.machine()}"}

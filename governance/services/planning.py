@@ -16,6 +16,7 @@ from governance.policy import CheckRequirement
 from governance.standing import filled_card, policy_of
 from governance.states import CheckState
 from registry.models import DatasetVersion, ModelVersion
+from registry.selectors.lineage import node_of, upstream
 
 SCORES: Final = "predict.scores"
 CHAMPION: Final = "predict.champion"
@@ -95,6 +96,7 @@ def _run(
     champion = request.replaces.manifest_digest if "champion" in about.needs and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
     wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []
+    training = training_of(request.version) if about.key == "data.quality" else None
     several = titles.count(need.use) > 1
     return CheckRun(
         request=request,
@@ -108,6 +110,7 @@ def _run(
             "use": about.name,
             "sensitive": list(need.sensitive),
             "insufficient_data": need.insufficient_data,
+            "training": str(training.pk) if training else "",
             "limits": [
                 {"figure": one.figure, "op": one.op, "value": one.value, "bound": one.bound, "ideal": one.ideal}
                 for one in need.limits
@@ -118,8 +121,19 @@ def _run(
         cache_key=_cache_key(
             about.name, dict(need.params), list(need.sensitive), request.manifest_digest,
             dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
+            training.digest if training else "",
         ),
     )  # fmt: skip
+
+
+def training_of(version: ModelVersion) -> DatasetVersion | None:
+    """The newest training data in the version's lineage whose bytes are sealed here, or None."""
+    node = node_of(version)
+    if node is None:
+        return None
+    digests = {str(one.digests.get("sha256", "")) for one in upstream(node).nodes if one.kind == "dataset"}
+    sealed = DatasetVersion.objects.sealed().filter(digest__in=digests - {""}, role=DatasetVersion.Role.TRAIN)
+    return sealed.order_by("-sealed_at", "pk").first()
 
 
 def _columns(dataset: DatasetVersion | None) -> object:

@@ -1,0 +1,141 @@
+"""A check as a job: one claim, one result, whatever dies, arrives twice or comes too late."""
+
+import json
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit.models import Inbox
+from governance.models import CheckRun, PromotionRequest
+from governance.services import checks, promotions
+from governance.services.checks import Claim
+from governance.states import CheckState, RequestState
+from registry.models import User
+from tests.factories import governance as make
+
+pytestmark = pytest.mark.django_db
+
+
+def scores_of(request: PromotionRequest) -> CheckRun:
+    return request.checks.get(key="predict.scores")
+
+
+def claimed(run: CheckRun, owner: str = "one") -> Claim:
+    held = checks.claim(run.pk, owner=owner)
+    assert held is not None
+    return held
+
+
+def lapse(run: CheckRun) -> None:
+    """The worker died: nobody renews the lease any more, and its end is past."""
+    CheckRun.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def finished_entries(run_id: UUID) -> int:
+    bodies = [json.loads(row.canon) for row in Inbox.objects.all()]
+    return sum(body["action"] == "check.finished" and body["object"]["id"] == str(run_id) for body in bodies)
+
+
+def test_a_job_delivered_twice_is_claimed_once(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    assert claimed(run).attempt == 1
+    assert checks.claim(run.pk, owner="two") is None
+
+
+def test_a_job_waits_for_what_it_needs(checking: PromotionRequest) -> None:
+    scores, performance = checking.checks.all()
+    assert checks.claim(performance.pk, owner="one") is None
+    assert checks.due_of(checking.pk) == [scores.pk]
+    assert checks.finish(claimed(scores), make.outcome_of(scores, 0.9))
+    assert checks.due_of(checking.pk) == [performance.pk]
+
+
+def test_a_finished_job_is_not_run_again(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    held = claimed(run)
+    assert checks.finish(held, make.outcome_of(run, 0.9))
+    assert checks.claim(run.pk, owner="two") is None
+    assert not checks.finish(held, make.outcome_of(run, 0.1))
+    assert finished_entries(run.pk) == 1
+
+
+def test_only_the_present_owner_writes_the_result(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    first = claimed(run, "dead")
+    lapse(run)
+    second = claimed(run, "alive")
+    assert second.attempt == 2
+    assert not checks.renew(first)
+    assert not checks.progress(first, 1, 2)
+    assert not checks.finish(first, make.outcome_of(run, 0.1))
+    assert checks.renew(second)
+    assert checks.finish(second, make.outcome_of(run, 0.9))
+    run.refresh_from_db()
+    assert (run.owner, run.attempt, run.verdict) == ("alive", 2, "pass")
+    assert finished_entries(run.pk) == 1
+
+
+def test_the_sweeper_puts_back_what_a_dead_worker_left_and_rings_once(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    claimed(run)
+    assert checks.sweep() == []
+    lapse(run)
+    assert checks.sweep() == [run.pk]
+    assert checks.sweep() == []
+    run.refresh_from_db()
+    assert (run.state, run.owner, run.lease_until) == (CheckState.QUEUED, "", None)
+    CheckRun.objects.filter(pk=run.pk).update(rung_at=timezone.now() - checks.RING_AGAIN)
+    assert checks.sweep() == [run.pk]
+
+
+def test_a_job_that_kills_its_workers_ends_as_an_error(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    for _ in range(settings.JOB_MAX_ATTEMPTS):
+        claimed(run)
+        lapse(run)
+        checks.sweep()
+    run.refresh_from_db()
+    assert (run.state, run.verdict, run.error_code) == (CheckState.FINISHED, "error", "worker_lost")
+    dependant = checking.checks.get(key="performance.binary")
+    assert (dependant.verdict, dependant.error_code) == ("error", "needs_failed")
+    assert run.title in dependant.summary
+    checking.refresh_from_db()
+    assert checking.state == RequestState.CHECKS_FAILED
+    assert finished_entries(run.pk) == finished_entries(dependant.pk) == 1
+
+
+def test_an_error_in_the_scores_ends_what_needs_them(checking: PromotionRequest) -> None:
+    request = make.finish_all(checking, auc=None)
+    assert request.state == RequestState.CHECKS_FAILED
+    assert {run.error_code for run in request.checks.all()} == {"raised", "needs_failed"}
+    assert all(run.result_digest for run in request.checks.all())
+
+
+def test_a_result_after_the_withdrawal_is_not_taken(checking: PromotionRequest, scientist: User) -> None:
+    run = scores_of(checking)
+    held = claimed(run)
+    promotions.withdraw(request=checking, by=make.actor(scientist))
+    assert not checks.finish(held, make.outcome_of(run, 0.9))
+    assert not checks.renew(held)
+    run.refresh_from_db()
+    assert run.error_code == "cancelled"
+
+
+def test_errors_are_run_again_and_results_are_not(checking: PromotionRequest, scientist: User) -> None:
+    make.finish_all(checking, auc=None)
+    again = promotions.run_again(request=checking, by=make.actor(scientist))
+    assert again.state == RequestState.CHECKING
+    assert not again.checks.filter(round=2).exclude(reused_from=None).exists()
+    failed = make.finish_all(again, auc=0.5)
+    third = promotions.run_again(request=failed, by=make.actor(scientist))
+    assert third.state == RequestState.CHECKS_FAILED
+    assert not third.checks.filter(round=3, reused_from=None).exists()
+
+
+def test_postgresql_refuses_a_running_job_without_a_lease(checking: PromotionRequest) -> None:
+    with pytest.raises(IntegrityError, match="checkrun_leased_iff_running"), transaction.atomic():
+        CheckRun.objects.filter(pk=scores_of(checking).pk).update(state="running")
