@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 from pathlib import Path
 from typing import Final
 
@@ -40,14 +41,17 @@ def ensure_keys(place: Path) -> list[str]:
     made = []
     for name in (LEDGER, PERMIT):
         private, public = place / f"{name}.pem", place / f"{name}.pub.pem"
+        # Asked in this order, because another process may be making the same pair, private half first.
+        public_exists = public.exists()
         if not private.exists():
-            if public.exists():
+            if public_exists:
                 raise KeyProblem(f"{public} is there but {private.name} is gone: restore it, or move both away")
-            _write_private(private, _generate(name))
-            made.append(name)
-        if not public.exists():
-            key = load_pem_private_key(private.read_bytes(), None)
-            public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+            key = _generate(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            if _write_once(private, key, 0o600):
+                made.append(name)
+        if not public_exists:
+            half = load_pem_private_key(private.read_bytes(), None).public_key()
+            _write_once(public, half.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
     return made
 
 
@@ -94,19 +98,20 @@ def _generate(name: str) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
     return Ed25519PrivateKey.generate() if name == LEDGER else ec.generate_private_key(ec.SECP256R1())
 
 
-def _write_private(path: Path, key: Ed25519PrivateKey | ec.EllipticCurvePrivateKey) -> None:
-    """Write whole or not at all, and never over another process's key."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+def _write_once(path: Path, content: bytes, mode: int) -> bool:
+    """Write a file whole or not at all, and never over another process's; say whether it is ours."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, path)
+        os.link(draft, path)  # refuses to replace
     except FileExistsError:
-        pass  # another process was faster: its key is the key
+        return False
     finally:
         draft.unlink()
+    return True
 
 
 def _read(name: str) -> bytes:

@@ -27,7 +27,6 @@ def signed_in_as(transactional_db: None) -> Iterator[Connect]:
 
     def connect(role: str) -> "psycopg.Connection[tuple[object, ...]]":
 
-
         variable = {roles.APP: "DATABASE_URL", roles.SEQUENCER: "DATABASE_SEQUENCER_URL"}[role]
         opened.append(psycopg.connect(os.environ[variable], dbname=connection.settings_dict["NAME"], autocommit=True))
         return opened[-1]

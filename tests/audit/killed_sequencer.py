@@ -1,4 +1,4 @@
-"""A sequencer process that kills itself before or after a named step: ``python -m tests.audit.killed_sequencer STEP WHEN``."""
+"""A sequencer process that kills itself ``before`` or ``after`` a named step, both given as arguments."""
 
 import os
 import signal

@@ -2,4 +2,4 @@
 
 from config.settings.base import *  # noqa: F403
 
-FOLLOWERS: list[str] = []
+FOLLOWERS = []

@@ -1,4 +1,4 @@
-"""A whole promotion as governance will log it (docs/auditors/bundle.md), for the tests of the bundle and its verifier."""
+"""A whole promotion as governance logs it (docs/auditors/bundle.md), to test the bundle and its verifier on."""
 
 import base64
 import hashlib
@@ -47,7 +47,9 @@ class Promotion:
 
     requester: int = 1
     authors: list[str] = field(default_factory=lambda: ["user:1", "user:2"])
-    signers: list[tuple[int, int, str]] = field(default_factory=lambda: [(3, 0, "validator"), (4, 1, "approver"), (5, 1, "approver")])
+    signers: list[tuple[int, int, str]] = field(
+        default_factory=lambda: [(3, 0, "validator"), (4, 1, "approver"), (5, 1, "approver")]
+    )
     quorum: list[dict[str, Any]] = field(
         default_factory=lambda: [{"stage": 0, "role": "validator", "n": 1}, {"stage": 1, "role": "approver", "n": 2}]
     )
@@ -57,15 +59,21 @@ class Promotion:
     predicate_changes: dict[str, Any] = field(default_factory=dict)
     logged_changes: dict[str, Any] = field(default_factory=dict)
     opened_changes: dict[str, Any] = field(default_factory=dict)
-    subjects: list[tuple[str, str]] = field(default_factory=lambda: [(ABOUT.type, ABOUT.id), ("governance.permit", PERMIT)])
+    subjects: list[tuple[str, str]] = field(
+        default_factory=lambda: [(ABOUT.type, ABOUT.id), ("governance.permit", PERMIT)]
+    )
     indices: list[int] = field(default_factory=list)
     members: dict[str, bytes] = field(default_factory=dict)
 
     def build(self, guard: Path) -> bytes:
         plot = b"<svg/>"
-        result = canonical({"key": "performance", "verdict": "pass", "files": [{"name": "roc", "sha256": sha256(plot)}]})
+        result = canonical(
+            {"key": "performance", "verdict": "pass", "files": [{"name": "roc", "sha256": sha256(plot)}]}
+        )
         digests = {
-            "manifest_digest": sha256(manifest := canonical({"files": [{"path": "model.pkl", "size": 3, "sha256": "ab" * 32}]})),
+            "manifest_digest": sha256(
+                manifest := canonical({"files": [{"path": "model.pkl", "size": 3, "sha256": "ab" * 32}]})
+            ),
             "policy_digest": sha256(policy := b"policy: credit-risk\n"),
             "evidence_digest": sha256(
                 snapshot := canonical({"checks": [{"key": "performance", "result_digest": sha256(result)}]})
@@ -73,12 +81,15 @@ class Promotion:
         }
         opening = {"requested_by": f"user:{self.requester}", "authors": self.authors, **digests, **self.opened_changes}
         log(OPENED, ABOUT, person(self.requester), **opening)
-        approvals, decisions = [], {}
+        approvals: list[dict[str, Any]] = []
+        decisions: dict[str, bytes] = {}
         for number, stage, role in self.signers:
             shared = {"request": REQUEST, "outcome": self.outcome, "stage": stage, "role": role, **digests}
             record = canonical({**shared, "person": f"user:{number}", "meaning": "approval", **self.record_changes})
             decisions[f"decisions/d{len(decisions)}.json"] = record
-            entry_id = log(SIGNED, ABOUT, person(number), **{**shared, "record_digest": sha256(record), **self.fact_changes})
+            entry_id = log(
+                SIGNED, ABOUT, person(number), **{**shared, "record_digest": sha256(record), **self.fact_changes}
+            )
             approvals.append(
                 {"person": f"user:{number}", "stage": stage, "role": role, "outcome": self.outcome,
                  "record_digest": sha256(record), "entry_id": entry_id}
@@ -150,7 +161,9 @@ def pack(members: dict[str, bytes], *, honest_manifest: bool = True) -> bytes:
     if honest_manifest and "manifest.json" in members:
         manifest = json.loads(members["manifest.json"])
         manifest["members"] = {
-            name: {"sha256": sha256(data), "size": len(data)} for name, data in members.items() if name != "manifest.json"
+            name: {"sha256": sha256(data), "size": len(data)}
+            for name, data in members.items()
+            if name != "manifest.json"
         }
         members = {**members, "manifest.json": json.dumps(manifest).encode()}
     out = io.BytesIO()

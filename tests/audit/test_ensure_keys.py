@@ -11,7 +11,9 @@ from django.core.management import CommandError, call_command
 from audit import keys
 
 
-def test_both_pairs_are_made_and_the_private_ones_are_private(keys_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_pairs_are_made_and_the_private_ones_are_private(
+    keys_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     call_command("ensure_keys")
     assert sorted(path.name for path in keys_dir.iterdir()) == [
         "ledger.ed25519.pem", "ledger.ed25519.pub.pem", "permit.p256.pem", "permit.p256.pub.pem",

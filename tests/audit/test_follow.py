@@ -135,7 +135,12 @@ def test_entries_offer_followers_what_they_need() -> None:
     touch("x", number=4)
     integrate()
     entry = Entry.objects.get()
-    assert (entry.action, entry.subject_type, entry.subject_id, entry.actor_id) == (TOUCHED, "test.thing", "x", "service:robot")
+    assert (entry.action, entry.subject_type, entry.subject_id, entry.actor_id) == (
+        TOUCHED,
+        "test.thing",
+        "x",
+        "service:robot",
+    )
     assert (dict(entry.facts), dict(entry.diff), entry.reason, entry.index) == ({"number": 4}, {}, "", 0)
 
 

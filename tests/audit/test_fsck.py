@@ -55,19 +55,23 @@ def test_a_log_nobody_touched_is_sound(guard: Guard) -> None:
     assert (report.problems, report.entries, report.checkpoints) == ([], 300, 26)
 
 
+FORGE = "UPDATE audit_entry SET canon = replace(canon, 'robot', 'human') WHERE index = "
+OVER = "UPDATE audit_checkpoint SET "
+
+
 @pytest.mark.parametrize(
     ("statement", "where", "what"),
     [
-        ("UPDATE audit_entry SET canon = replace(canon, 'robot', 'human') WHERE index = 17", "entry 17", "changed since"),
+        (f"{FORGE}17", "entry 17", "changed since"),
         ("UPDATE audit_entry SET stream_n = 9, stream_previous = 3 WHERE index = 17", "entry 17", "changed since"),
-        ("UPDATE audit_entry SET canon = replace(canon, 'robot', 'human') WHERE index = 280", "checkpoint 281", "entry 280, or"),
-        ("UPDATE audit_entry SET canon = replace(canon, 'robot', 'human') WHERE index = 260", "checkpoint 276", "256 to 275"),
+        (f"{FORGE}280", "checkpoint 281", "entry 280, or"),
+        (f"{FORGE}260", "checkpoint 276", "256 to 275"),
         ("DELETE FROM audit_entry WHERE index = 17", "entry 17", "missing: the next stored index is 18"),
         ("DELETE FROM audit_entry WHERE index >= 290", "checkpoint 291", "its tail was cut"),
         ("DELETE FROM audit_entry WHERE index >= 290", "entry 290", "remembers 300 signed entries, the log has 290"),
         ("DELETE FROM audit_checkpoint WHERE size = 300", "entry 299", "no checkpoint covers"),
-        ("UPDATE audit_checkpoint SET root = sha256(root) WHERE size = 290", "checkpoint 290", "columns differ"),
-        ("UPDATE audit_checkpoint SET note = replace(note, '290', '291') WHERE size = 290", "checkpoint 290", "signature"),
+        (f"{OVER}root = sha256(root) WHERE size = 290", "checkpoint 290", "columns differ"),
+        (f"{OVER}note = replace(note, '290', '291') WHERE size = 290", "checkpoint 290", "signature"),
         ("UPDATE audit_node SET hash = sha256(hash)", "tree node 8/0", "is not the root"),
         ("UPDATE audit_node SET children = set_byte(children, 17 * 32, 0)", "entry 17", "changed since"),
         ("DELETE FROM audit_node", "tree node 8/0", "missing"),
@@ -94,7 +98,9 @@ def test_a_new_history_signed_with_the_real_key_is_betrayed_by_the_guard_file(gu
     tamper("TRUNCATE audit_entry", "TRUNCATE audit_node", "TRUNCATE audit_checkpoint")
     with connection.cursor() as cursor:
         for body in bodies:
-            cursor.execute("INSERT INTO audit_inbox (canon) VALUES (%s)", [body.replace('"name":"robot"', '"name":"human"')])
+            cursor.execute(
+                "INSERT INTO audit_inbox (canon) VALUES (%s)", [body.replace('"name":"robot"', '"name":"human"')]
+            )
     run_once(key=KEY, guard=Guard(tmp_path / "attackers.json"))
     assert complaints(Guard(tmp_path / "attackers.json")) == []
     assert any("not those that" in one and "remembers as signed" in one for one in complaints(guard))
@@ -139,7 +145,7 @@ def test_a_checkpoint_by_another_key_is_found(guard: Guard) -> None:
     origin = keys.origin(other.public_key())
     root = bytes(Checkpoint.objects.get(size=300).root)
     note = notes.sign(str(notes.CheckpointText(origin, 300, root)), origin, other)
-    tamper(f"UPDATE audit_checkpoint SET note = $note${note}$note$ WHERE size = 300")
+    tamper(f"{OVER}note = $note${note}$note$ WHERE size = 300")
     assert any("checkpoint 300: signature: not signed by" in one for one in complaints(guard))
 
 
@@ -174,5 +180,3 @@ def test_a_key_file_that_is_none_is_refused(tmp_path: Path, content: bytes | Non
     with pytest.raises(CommandError) as refusal:
         call_command("audit_verify", "--key", str(path))
     assert refusal.value.returncode == 2
-
-

@@ -117,10 +117,18 @@ def test_the_app_may_add_to_write_once_tables_and_no_more() -> None:
             table = model._meta.db_table
             cursor.execute(
                 "SELECT p, has_table_privilege(%s, %s, p) FROM unnest(%s::text[]) AS p",
-                [roles.APP, f'"{table}"', ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"]],
+                [
+                    roles.APP,
+                    f'"{table}"',
+                    ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES"],
+                ],
             )
             held = {right for right, has in cursor.fetchall() if has}
-            allowed = {"SELECT", "INSERT"} if getattr(model, "ledger_append_only", False) else {"SELECT", "INSERT", "UPDATE", "DELETE"}
+            allowed = (
+                {"SELECT", "INSERT"}
+                if getattr(model, "ledger_append_only", False)
+                else {"SELECT", "INSERT", "UPDATE", "DELETE"}
+            )
             assert held == allowed, table
 
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +20,7 @@ from pytest_django import Settings
 
 from audit import keys, notes, sequencer
 from audit.fsck import fsck
-from audit.guard import Guard, Refused
+from audit.guard import Guard, Head, Refused
 from audit.merkle import Frontier, verify_consistency
 from audit.models import Checkpoint, Entry, Inbox, Node
 from audit.proofs import consistency
@@ -44,14 +46,14 @@ def test_entries_are_dense_and_the_inbox_is_empty(guard: Guard) -> None:
 
 
 def test_each_checkpoint_is_signed_and_continues_the_one_before(guard: Guard) -> None:
-    heads = []
+    heads: list[notes.CheckpointText] = []
     for size in (1, 2, 7, 300, 301):
         for _ in range(size - (heads[-1].size if heads else 0)):
             touch()
         integrate(guard)
         note = Checkpoint.objects.get(size=size).note
         heads.append(notes.verify_checkpoint(note, keys.origin(KEY.public_key()), KEY.public_key()))
-    for old, new in zip(heads, heads[1:], strict=False):
+    for old, new in pairwise(heads):
         verify_consistency(old.size, new.size, consistency(old.size, new.size).hashes, old.root, new.root)
     assert fsck(key=KEY.public_key(), guard=guard).problems == []
 
@@ -86,7 +88,7 @@ def test_a_guard_file_that_lags_behind_a_crash_is_accepted(guard: Guard) -> None
 
 def test_a_log_that_was_rolled_back_is_not_signed(guard: Guard) -> None:
     log_of(3)
-    guard.write(sequencer.Head(5, b"\x01" * 32))
+    guard.write(Head(5, b"\x01" * 32))
     touch()
     with pytest.raises(Refused, match=r"3 entries, but 5 were signed before .*rolled back"):
         integrate(Guard(guard.path))
@@ -96,7 +98,7 @@ def test_a_log_that_was_rolled_back_is_not_signed(guard: Guard) -> None:
 
 def test_another_history_of_the_same_length_is_not_signed(guard: Guard) -> None:
     log_of(3)
-    guard.write(sequencer.Head(3, b"\x01" * 32))
+    guard.write(Head(3, b"\x01" * 32))
     touch()
     with pytest.raises(Refused, match="was rewritten"):
         integrate(Guard(guard.path))
@@ -230,7 +232,7 @@ def notes_key(tmp_path: Path) -> Ed25519PublicKey:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_process_that_must_not_sign_says_why_and_exits_with_3(start: Starter, tmp_path: Path) -> None:
+def test_a_process_that_must_not_sign_says_why_and_exits_with_3(start: Starter) -> None:
     log_of(2)
     process = start()
     output, _ = process.communicate(timeout=60)
@@ -256,7 +258,7 @@ def test_killed_between_any_two_steps_nothing_is_lost_or_doubled(
         env=process_environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    until(lambda: _no_other_sequencer(), what="PostgreSQL to notice the death")
+    until(_no_other_sequencer, what="PostgreSQL to notice the death")
     committed = step == "Guard.write"
     assert Entry.objects.count() == (260 if committed else 0)
     assert Inbox.objects.count() == (0 if committed else 260)
@@ -277,16 +279,21 @@ def test_killed_between_any_two_steps_nothing_is_lost_or_doubled(
     assert fsck(key=notes_key(tmp_path), guard=Guard(tmp_path / "guard.json")).problems == []
 
 
+def _progress(writers: list[threading.Thread], seen: int) -> bool:
+    return Entry.objects.count() > seen or not any(writer.is_alive() for writer in writers)
+
+
 def _no_other_sequencer() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s", [roles.SEQUENCER])
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s",
+            [roles.SEQUENCER],
+        )
         return int(cursor.fetchone()[0]) == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_writers_and_a_sequencer_that_is_killed_again_and_again(
-    start: Starter, process_environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_writers_and_a_sequencer_that_is_killed_again_and_again(start: Starter, tmp_path: Path) -> None:
     written: list[str] = []
     lock = threading.Lock()
 
@@ -305,9 +312,9 @@ def test_writers_and_a_sequencer_that_is_killed_again_and_again(
     for _ in range(3):
         process = start("--adopt")
         seen = Entry.objects.count()
-        until(lambda seen=seen: Entry.objects.count() > seen or not any(w.is_alive() for w in writers), what="progress")
+        until(partial(_progress, writers, seen), what="progress")
         process.kill()
-        process.communicate()
+        process.wait()
     for writer in writers:
         writer.join()
     until(_no_other_sequencer, what="the last session to end")
@@ -320,7 +327,9 @@ def test_writers_and_a_sequencer_that_is_killed_again_and_again(
 
 
 @pytest.mark.usefixtures("keys_dir")
-def test_once_integrates_and_lets_the_followers_run(settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_once_integrates_and_lets_the_followers_run(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings.DATA_DIR, settings.FOLLOWERS = tmp_path, []
     call_command("ensure_keys")
     touch()

@@ -13,7 +13,8 @@ from audit import notes
 PETER_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETER_TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
 PETER_NOTE = (
-    PETER_TEXT + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    PETER_TEXT
+    + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 )
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key()
@@ -133,7 +134,9 @@ def test_a_checkpoint_of_another_log_is_refused_though_the_key_signed_it() -> No
         notes.verify_checkpoint(note, NAME, PUBLIC)
 
 
-@pytest.mark.parametrize(("text", "name"), [("no newline", NAME), ("", NAME), ("a\x07\n", NAME), (GOOD, "a b"), (GOOD, "")])
+@pytest.mark.parametrize(
+    ("text", "name"), [("no newline", NAME), ("", NAME), ("a\x07\n", NAME), (GOOD, "a b"), (GOOD, "")]
+)
 def test_what_no_reader_would_accept_is_not_signed(text: str, name: str) -> None:
     with pytest.raises(notes.BadNote):
         notes.sign(text, name, KEY)

@@ -83,7 +83,9 @@ def lookup(subtrees: Sequence[Subtree]) -> Mapping[Subtree, bytes]:
 
 def test_the_roots_are_those_of_the_reference_tests() -> None:
     edge = Frontier()
-    assert edge.root() == EMPTY_ROOT == bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    assert (
+        edge.root() == EMPTY_ROOT == bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    )
     for leaf, root in zip(REFERENCE_LEAVES, REFERENCE_ROOTS, strict=True):
         list(edge.append(leaf_hash(bytes.fromhex(leaf))))
         assert edge.root().hex() == root
