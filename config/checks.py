@@ -15,7 +15,7 @@ _SHORTEST_SECRET = 32
 
 
 @register(Tags.security, deploy=True)
-def production(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[CheckMessage]:  # noqa: ARG001
+def production(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[CheckMessage]:
     """Return one message for each setting that is wrong for production, with what to set instead."""
     return [*_addresses(), *_secrets(), *_keys()]
 

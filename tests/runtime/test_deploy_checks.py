@@ -25,7 +25,7 @@ def codes() -> list[str]:
     return [str(message.id) for message in production(None)]
 
 
-def test_sound_settings_pass(sound: Settings) -> None:  # noqa: ARG001
+def test_sound_settings_pass(sound: Settings) -> None:
     assert codes() == []
 
 
