@@ -70,6 +70,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "config.pages.frame",
+                "governance.ui.frame.frame",
             ],
         },
     }
@@ -177,6 +178,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api_docs.with_refusals"],
+    "ENUM_NAME_OVERRIDES": {
+        "RequestState": "governance.states.RequestState",
+        "PermitState": "governance.states.PermitState",
+        "CheckState": "governance.states.CheckState",
+    },
 }
 
 # Celery reads these through config.celery. Timings: DESIGN section 10.

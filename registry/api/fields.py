@@ -1,5 +1,7 @@
 """Building blocks of input serializers: they refuse what the database, the ledger or a reader could not take."""
 
+# ruff: noqa: ANN401 - the signatures are the REST framework's
+
 import math
 import re
 from collections.abc import Mapping
@@ -25,7 +27,9 @@ class Input(serializers.Serializer[Any]):
             unknown = [name for name in values if name not in self.fields]
             if unknown:
                 known = ", ".join(self.fields) or "none"
-                raise serializers.ValidationError({name: [f"There is no such field here. Known: {known}."] for name in unknown})
+                raise serializers.ValidationError(
+                    {name: [f"There is no such field here. Known: {known}."] for name in unknown}
+                )
         return super().to_internal_value(values)
 
 
@@ -43,7 +47,7 @@ class Text(serializers.CharField):
         found = self.forbidden.search(data)
         if found:
             raise serializers.ValidationError(
-                f"Contains the character U+{ord(found.group()):04X} at position {found.start() + 1}, which is not allowed."
+                f"The character U+{ord(found.group()):04X} at position {found.start() + 1} is not allowed."
             )
         return super().to_internal_value(data)
 
@@ -121,7 +125,7 @@ class Table(serializers.DictField):
             for key in data:
                 if not key or len(key) > self.longest_key or _ANY_CONTROL.search(key):
                     raise serializers.ValidationError(
-                        f"The name {key[:40]!r} is empty, longer than {self.longest_key} characters, or has control characters."
+                        f"The name {key[:40]!r} is empty, too long, or holds a control character."
                     )
         checked: dict[str, Any] = super().to_internal_value(data)
         return checked

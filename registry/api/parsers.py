@@ -1,5 +1,7 @@
 """Reading request bodies: strict JSON of a bounded size, and raw chunks that are handed on as a stream."""
 
+# ruff: noqa: ANN401, ARG002 - the signatures are the REST framework's
+
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +11,7 @@ from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
 MAX_JSON_BYTES: Final = 256 * 1024
-"""Descriptions, cards, metrics. Bytes of models travel as uploads. Before and after must fit one ledger entry (1 MiB)."""
+"""Bytes of models travel as uploads. Before and after of a change must fit one ledger entry (1 MiB)."""
 
 
 class TooLarge(APIException):
@@ -25,14 +27,11 @@ class StrictJSONParser(BaseParser):
 
     media_type = "application/json"
 
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """Return the parsed body.
 
-        Raises:
-            TooLarge: the body is over the limit.
-            ParseError: it is not UTF-8, not JSON, nested too deeply, or says one name twice.
+        Raises ``TooLarge``: the body is over the limit; ``ParseError``: it is not UTF-8, not JSON, nested too
+        deeply, or says one name twice.
         """
         raw = stream.read(MAX_JSON_BYTES + 1)
         if len(raw) > MAX_JSON_BYTES:
@@ -58,9 +57,7 @@ class ChunkParser(BaseParser):
 
     media_type = "application/octet-stream"
 
-    def parse(
-        self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> Any:
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
         """Return the stream itself."""
         return stream
 

@@ -1,5 +1,7 @@
 """How the REST API describes itself: OpenAPI through drf-spectacular."""
 
+# ruff: noqa: ANN401, ARG002 - the signatures are the REST framework's
+
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -29,7 +31,7 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField()
     detail = serializers.CharField()
-    errors = FieldError(many=True, required=False)
+    errors = FieldError(many=True, required=False)  # type: ignore[assignment]
     instance = serializers.CharField(required=False, allow_blank=True)
     request_id = serializers.CharField(required=False, allow_blank=True)
 
@@ -40,9 +42,13 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
     target_class = "registry.api.authentication.TokenAuthentication"
     name = "bearerAuth"
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002 - spectacular's signature
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
         """Return the security scheme."""
-        return {"type": "http", "scheme": "bearer", "description": "An API token, made under /api/v1/tokens or by an administrator."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API token, made under /api/v1/tokens or by an administrator.",
+        }
 
 
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
@@ -53,7 +59,10 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
     "with `Idempotency-Replayed: true`; with another body it is refused with 422.",
 )
 IF_MATCH: Final = OpenApiParameter(
-    "If-Match", str, OpenApiParameter.HEADER, description='The `ETag` you read, such as `"3"`. Refused with 412 if it moved on.'
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description='The `ETag` you read, such as `"3"`. Refused with 412 if it moved on.',
 )
 _WHY: Final = {
     400: "The input is malformed; `errors` names each field.",

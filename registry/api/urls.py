@@ -1,5 +1,30 @@
-"""Addresses."""
+"""Addresses of the registry below ``/api/v1/``."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+import registry.api.converters  # noqa: F401 - registers the converters
+from registry.api.views import accounts, datasets, files, lineage, models, uploads, versions
+
+urlpatterns = [
+    path("me", accounts.Me.as_view(), name="me"),
+    path("tokens", accounts.Tokens.as_view(), name="tokens"),
+    path("tokens/<slug:prefix>", accounts.Token.as_view(), name="token"),
+    path("models", models.Models.as_view(), name="models"),
+    path("models/<name:name>", models.Model.as_view(), name="model"),
+    path("models/<name:name>/aliases", models.Aliases.as_view(), name="aliases"),
+    path("models/<name:name>/aliases/<name:alias>", models.OneAlias.as_view(), name="alias"),
+    path("models/<name:name>/versions", versions.Versions.as_view(), name="versions"),
+    path("models/<name:name>/versions/<number:number>", versions.Version.as_view(), name="version"),
+    path("models/<name:name>/versions/<number:number>/finish", versions.Finish.as_view(), name="version-finish"),
+    path("models/<name:name>/versions/<number:number>/lineage", lineage.Lineage.as_view(), name="version-lineage"),
+    path("models/<name:name>/versions/<number:number>/files", files.VersionFiles.as_view(), name="version-files"),
+    path("models/<name:name>/versions/<number:number>/files/<file:path>", files.Download.as_view(), name="version-file"),
+    path("uploads/<uuid:upload>", uploads.OneUpload.as_view(), name="upload"),
+    path("uploads/<uuid:upload>/complete", uploads.CompleteUpload.as_view(), name="upload-complete"),
+    path("datasets", datasets.Datasets.as_view(), name="datasets"),
+    path("datasets/<name:name>", datasets.OneDataset.as_view(), name="dataset"),
+    path("datasets/<name:name>/versions", datasets.DatasetVersions.as_view(), name="dataset-versions"),
+    path("datasets/<name:name>/versions/<number:number>", datasets.OneDatasetVersion.as_view(), name="dataset-version"),
+    path("datasets/<name:name>/versions/<number:number>/files", files.DatasetFiles.as_view(), name="dataset-files"),
+    path("datasets/<name:name>/versions/<number:number>/finish", datasets.Finish.as_view(), name="dataset-finish"),
+]

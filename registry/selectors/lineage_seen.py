@@ -18,15 +18,20 @@ def as_seen_by(user: User, graph: Graph) -> Graph:
     """``graph`` with the versions of invisible models reduced to their place in it."""
     if user.has_perm(VIEW):
         return graph
-    keys = [node.namespace.removeprefix(_PREFIX) for node in graph.nodes if node.kind == Node.Kind.VERSION]
+    keys = [node.namespace.removeprefix(_PREFIX) for node in graph.nodes if _is_ours(node)]
     seen = {str(pk) for pk in ModelVersion.objects.filter(pk__in=_uuids(keys)).visible_to(user).values_list("pk", flat=True)}
     return replace(graph, nodes=tuple(_seen(node, seen) for node in graph.nodes))
 
 
 def _seen(node: GraphNode, visible: set[str]) -> GraphNode:
-    if node.kind != Node.Kind.VERSION or node.namespace.removeprefix(_PREFIX) in visible:
+    if not _is_ours(node) or node.namespace.removeprefix(_PREFIX) in visible:
         return node
     return replace(node, namespace="", name=HIDDEN, version="", digests={}, facts={})
+
+
+def _is_ours(node: GraphNode) -> bool:
+    """Whether the node is a version registered here, not a base model from elsewhere that a client named."""
+    return node.kind == Node.Kind.VERSION and node.namespace.startswith(_PREFIX)
 
 
 def _uuids(keys: list[str]) -> list[UUID]:
@@ -57,7 +62,7 @@ def versions_by_node(graph: Graph) -> dict[UUID, ModelVersion]:
     keys = {
         node.namespace.removeprefix(_PREFIX): node.id
         for node in graph.nodes
-        if node.kind == Node.Kind.VERSION and node.namespace
+        if _is_ours(node)
     }
     rows = ModelVersion.objects.filter(pk__in=_uuids(list(keys))).select_related("model").prefetch_related("aliases")
     return {keys[str(version.pk)]: version for version in rows}

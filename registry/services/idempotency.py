@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.db import connection, transaction
 
-from config.errors import Conflict, Invalid
+from config.errors import Conflict, Invalid, Refusal
 from registry.models import IdempotencyKey, User
 
 LONGEST_KEY: Final = 128
@@ -26,18 +26,16 @@ class Answer:
     replayed: bool = False
 
 
-@transaction.atomic
 def once(*, user: User, key: str, route: str, payload: bytes, effect: Callable[[], Answer]) -> Answer:
     """Run ``effect`` once per (user, key, route) and give its answer to every repetition.
 
-    The key's row and the effect commit together or not at all: a crash or a ``Refusal`` of the effect leaves no key, so
-    the caller may try again. Two simultaneous calls never both run: the later one is refused, not queued.
+    The key and the effect commit together or not at all: a crash leaves neither. A ``Refusal`` of the effect leaves
+    no key, so the caller may try again, but keeps what the ledger says of it. Two simultaneous calls never both
+    run: the later one is refused, not queued.
 
-    Raises:
-        Invalid: the key is malformed (``idempotency.malformed``), or was used with another payload
-            (``idempotency.reused``).
-        Conflict: the first request with this key is still being worked on (``idempotency.in_progress``).
-        Refusal: whatever ``effect`` raises.
+    Raises ``Invalid`` for a key that is malformed (``idempotency.malformed``) or was used with another payload
+    (``idempotency.reused``), ``Conflict`` while the first request with this key is still being worked on
+    (``idempotency.in_progress``), and whatever ``effect`` raises.
     """
     if not _KEY.fullmatch(key):
         raise Invalid(
@@ -45,25 +43,36 @@ def once(*, user: User, key: str, route: str, payload: bytes, effect: Callable[[
             code="idempotency.malformed",
             field="Idempotency-Key",
         )
-    digest = hashlib.sha256(payload).hexdigest()
-    _hold(f"{user.pk}\0{route}\0{key}")
-    known = IdempotencyKey.objects.filter(user=user, key=key, route=route).first()
-    if known is not None:
-        if known.request_sha256 != digest:
-            raise Invalid(
-                "This Idempotency-Key was used before, with a different request.",
-                code="idempotency.reused",
-                field="Idempotency-Key",
-                remedy="Use a new key for a new request.",
-            )
-        stored = known.body
-        return Answer(status=known.status or 200, body=stored["body"], headers=stored["headers"], replayed=True)
-    row = IdempotencyKey.objects.create(user=user, key=key, route=route, request_sha256=digest)
-    answer = effect()
-    row.status = answer.status
-    row.body = {"body": answer.body, "headers": dict(answer.headers)}
-    row.save(update_fields=["status", "body"])
-    return answer
+    with transaction.atomic():
+        _hold(f"{user.pk}\0{route}\0{key}")
+        row, made = IdempotencyKey.objects.get_or_create(
+            user=user, key=key, route=route, defaults={"request_sha256": hashlib.sha256(payload).hexdigest()}
+        )
+        if not made:
+            return _repeated(row, payload)
+        try:
+            answer = effect()
+        except Refusal as refused:
+            row.delete()
+            refusal = refused
+        else:
+            row.status = answer.status
+            row.body = {"body": answer.body, "headers": dict(answer.headers)}
+            row.save(update_fields=["status", "body"])
+            return answer
+    raise refusal
+
+
+def _repeated(row: IdempotencyKey, payload: bytes) -> Answer:
+    if row.request_sha256 != hashlib.sha256(payload).hexdigest():
+        raise Invalid(
+            "This Idempotency-Key was used before, with a different request.",
+            code="idempotency.reused",
+            field="Idempotency-Key",
+            remedy="Use a new key for a new request.",
+        )
+    stored: dict[str, Any] = row.body or {}
+    return Answer(status=row.status or 200, body=stored["body"], headers=stored["headers"], replayed=True)
 
 
 def forget(*, before: datetime) -> int:
@@ -72,7 +81,7 @@ def forget(*, before: datetime) -> int:
 
 
 def _hold(identity: str) -> None:
-    """Take a lock of this transaction on the key's identity. The unique constraint is what guarantees; this answers early."""
+    """Lock the key's identity until the transaction ends. The unique constraint guarantees; this answers early."""
     number = int.from_bytes(hashlib.sha256(f"idempotency\0{identity}".encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])

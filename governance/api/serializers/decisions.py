@@ -109,5 +109,3 @@ class PolicyOut(serializers.Serializer[Policy]):
     name = serializers.CharField()
     current = PolicyVersionOut(allow_null=True)
     created_at = serializers.DateTimeField()
-
-

@@ -13,7 +13,9 @@ from registry.api.fields import Input, Text
 class CheckQuery(PageQuery):
     """Filters of a request's checks."""
 
-    round = serializers.IntegerField(required=False, min_value=1, max_value=32_767, help_text="The present one, if not given.")
+    round = serializers.IntegerField(
+        required=False, min_value=1, max_value=32_767, help_text="The present one, if not given."
+    )
 
 
 class CheckOut(serializers.Serializer[CheckRun]):
@@ -56,9 +58,15 @@ class CheckDetail(CheckOut):
 class WaiverIn(Input):
     """Which check, why, and until when."""
 
-    check = serializers.UUIDField(help_text="Id of the check run.")
+    check_run_id = serializers.UUIDField(help_text="Id of the check.")
     reason = Text(max_length=10_000)
     until = serializers.DateTimeField()
+
+
+class PasswordIn(Input):
+    """The second look at who signs."""
+
+    password = Text(max_length=4096, single_line=True, write_only=True)
 
 
 class WaiverSignatureOut(serializers.Serializer[Any]):
@@ -72,7 +80,7 @@ class WaiverOut(serializers.Serializer[Waiver]):
     """A dated way past a check that did not pass."""
 
     id = serializers.UUIDField()
-    check_id = serializers.UUIDField(source="check_run_id")
+    check_run_id = serializers.UUIDField()
     check_key = serializers.CharField(source="check_run.key")
     reason = serializers.CharField()
     until = serializers.DateTimeField()

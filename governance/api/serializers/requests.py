@@ -37,9 +37,13 @@ class RequestOut(serializers.Serializer[PromotionRequest]):
     version = serializers.IntegerField(source="version.number")
     target = serializers.CharField()
     state = serializers.ChoiceField(choices=RequestState.choices)
-    round = serializers.IntegerField(help_text="Grows when evidence or policy change; votes of earlier rounds are void.")
+    round = serializers.IntegerField(
+        help_text="Grows when evidence or policy change; votes of earlier rounds are void."
+    )
     manifest_digest = serializers.CharField()
-    evidence_digest = serializers.CharField(help_text="Digest of what is signed on; empty until the checks have finished.")
+    evidence_digest = serializers.CharField(
+        help_text="Digest of what is signed on; empty until the checks have finished."
+    )
     policy = serializers.CharField(source="policy_version.policy.name")
     policy_version = serializers.IntegerField(source="policy_version.number")
     requested_by = serializers.CharField(source="requested_by.username")
@@ -70,7 +74,7 @@ class Requirement(serializers.Serializer[Any]):
     """One thing the policy asks for, where it stands, why, and the way out. ``children`` are requirements too."""
 
     key = serializers.CharField()
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=["met", "not_met", "waived", "pending", "cannot_tell"])
     reason = serializers.CharField(allow_blank=True)
     remedy = serializers.CharField(allow_blank=True)
@@ -98,16 +102,16 @@ class RequestDetail(RequestOut):
     permit = serializers.SerializerMethodField(help_text="Id of the permit that came of it.")
 
     @extend_schema_field(Requirement)
-    def get_requirements(self, request: PromotionRequest) -> Any:  # noqa: ARG002 - serializer's signature
+    def get_requirements(self, _request: PromotionRequest) -> object:
         """The verdict tree."""
         return self.context["verdict"].root.as_dict()
 
     @extend_schema_field(AllowedAction(many=True))
-    def get_allowed_actions(self, request: PromotionRequest) -> Any:  # noqa: ARG002 - serializer's signature
+    def get_allowed_actions(self, _request: PromotionRequest) -> object:
         """Each action, with the reason against it."""
         return self.context["actions"]
 
-    def get_permit(self, request: PromotionRequest) -> str | None:  # noqa: ARG002 - serializer's signature
+    def get_permit(self, _request: PromotionRequest) -> str | None:
         """Its id, if one was issued."""
         permit = self.context["permit"]
         return str(permit.pk) if permit else None

@@ -1,5 +1,7 @@
 """Files, uploads and data sets."""
 
+# ruff: noqa: ANN401 - the signatures are the REST framework's
+
 from typing import Any
 
 from django.urls import reverse
@@ -67,7 +69,10 @@ class FileOut(serializers.Serializer[Any]):
         """Show either in the one shape."""
         if isinstance(instance, ManifestFile):
             return {
-                "path": instance.path, "size": instance.blob.size, "sha256": instance.blob_id, "state": "sealed",
+                "path": instance.path,
+                "size": instance.blob.size,
+                "sha256": instance.blob_id,
+                "state": "sealed",
             }
         return {
             "path": instance.path,
@@ -86,7 +91,7 @@ class DatasetQuery(PageQuery):
 class ColumnsIn(Input):
     """What the columns are for."""
 
-    label = Text(max_length=250, single_line=True)
+    label = Text(max_length=250, single_line=True)  # type: ignore[assignment]
     features = serializers.ListField(child=Text(max_length=250, single_line=True), required=False, max_length=5000)
     sensitive = serializers.ListField(
         child=Text(max_length=250, single_line=True), required=False, default=list, max_length=100
@@ -109,7 +114,9 @@ class DatasetVersionOut(serializers.Serializer[DatasetVersion]):
     dataset = serializers.CharField(source="dataset.name")
     number = serializers.IntegerField()
     role = serializers.ChoiceField(choices=DatasetVersion.Role.choices)
-    digest = serializers.CharField(help_text="SHA-256 of the bytes; empty until sealed.")
+    status = serializers.ChoiceField(choices=DatasetVersion.Status.choices)
+    status_message = serializers.CharField(allow_blank=True)
+    digest = serializers.CharField(allow_blank=True, help_text="SHA-256 of the bytes; empty until they are here.")
     format = serializers.CharField()
     rows = serializers.IntegerField()
     schema = serializers.ListField(child=serializers.DictField())

@@ -37,6 +37,9 @@ class ModelChange(Input):
     tier = Whole(required=False, min_value=1, max_value=3)
     use_case = Text(max_length=400, single_line=True, required=False, allow_blank=True)
     card = Table(child=Text(max_length=20_000, allow_blank=True), required=False, most=100)
+    evaluation_dataset = Name(
+        required=False, allow_null=True, help_text="The held-out data set that policies mean by role."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A change changes something."""
@@ -54,7 +57,8 @@ class ModelOut(serializers.Serializer[RegisteredModel]):
     team = serializers.CharField(source="team.name", allow_null=True, default=None)
     use_case = serializers.CharField()
     tier = serializers.IntegerField()
-    card = serializers.DictField(child=serializers.CharField())
+    card = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    evaluation_dataset = serializers.CharField(source="evaluation_dataset.name", allow_null=True, default=None)
     tags = serializers.SerializerMethodField()
     aliases = serializers.SerializerMethodField(help_text="Alias → version number.")
     latest_version = serializers.SerializerMethodField()

@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from registry.api.fields import Input, Name, Number, Sha256, Table, Text, Whole
@@ -11,58 +12,62 @@ from registry.models import ModelVersion
 
 
 class DatasetUsed(Input):
-    """A data set that went in. Its digest identifies it; ``version`` names one that is registered here."""
+    """A data set that went in. ``version`` or ``sha256`` tie it to one that is sealed here."""
 
     name = Name()
-    version = Whole(required=False, min_value=1, max_value=999_999_999)
-    sha256 = Sha256(required=False)
-    role = serializers.ChoiceField(choices=["training", "test", "validation", "other"], default="training")
-    source = Text(max_length=2000, single_line=True, required=False, allow_blank=True, default="")
+    version = Whole(required=False, default=0, min_value=1, max_value=999_999_999)
+    sha256 = Sha256(required=False, default="")
+    context = Text(max_length=40, single_line=True, required=False, default="training", help_text="training, test …")
+    source = Text(max_length=2000, single_line=True, required=False, allow_blank=True, default="")  # type: ignore[assignment]
 
 
 class CodeUsed(Input):
     """The commit that trained it."""
 
-    commit = serializers.RegexField(r"^[0-9a-f]{40}([0-9a-f]{24})?$", help_text="Full commit id.")
+    commit = Text(max_length=190, single_line=True)
     repository = Text(max_length=400, single_line=True, required=False, allow_blank=True, default="")
-    dirty = serializers.BooleanField(required=False, default=False, help_text="Whether there were uncommitted changes.")
-    author = Text(max_length=254, single_line=True, required=False, allow_blank=True, default="")
+    dirty = serializers.BooleanField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Whether there were uncommitted changes; null: not known.",
+    )
+    author = Text(
+        max_length=254, single_line=True, required=False, allow_blank=True, default="", help_text="`Name <address>`."
+    )
 
 
 class EnvironmentUsed(Input):
     """Where it was trained."""
 
     python = Text(max_length=40, single_line=True, required=False, allow_blank=True, default="")
-    lock_sha256 = Sha256(required=False)
-    image = Text(max_length=400, single_line=True, required=False, allow_blank=True, default="")
-    packages = serializers.ListField(
-        child=Text(max_length=300, single_line=True), required=False, default=list, max_length=2000
+    files = Table(
+        child=Sha256(), required=False, default=dict, most=100, help_text="`requirements.txt` and the like → SHA-256."
     )
 
 
 class RunUsed(Input):
     """The run that produced it."""
 
-    id = Text(max_length=64, single_line=True)
-    user = Text(max_length=150, single_line=True, required=False, allow_blank=True, default="")
-
-
-class BaseModel(Input):
-    """A registered version it was derived from."""
-
-    name = Name()
-    version = Whole(min_value=1, max_value=999_999_999)
+    id = Text(max_length=64, single_line=True, required=False, allow_blank=True, default="")
+    user = Text(max_length=254, single_line=True, required=False, allow_blank=True, default="")
 
 
 class LineageIn(Input):
     """Where a version comes from. Everything given becomes a node of the append-only graph."""
 
-    datasets = DatasetUsed(many=True, required=False, default=list)
+    datasets = serializers.ListField(child=DatasetUsed(), required=False, default=list, max_length=200)
     code = CodeUsed(required=False)
     environment = EnvironmentUsed(required=False)
     run = RunUsed(required=False)
-    seeds = Table(child=Whole(min_value=-(2**53), max_value=2**53), required=False, default=dict, most=50)
-    base_model = BaseModel(required=False)
+    seeds = Table(child=Whole(min_value=-(2**63), max_value=2**64), required=False, default=dict, most=50)
+    base_models = serializers.ListField(
+        child=Text(max_length=400, single_line=True),
+        required=False,
+        default=list,
+        max_length=200,
+        help_text="`models:/<name>/<number>`, or a name elsewhere.",
+    )
 
 
 class VersionIn(Input):
@@ -72,7 +77,7 @@ class VersionIn(Input):
     tags = Table(child=Text(max_length=5000, allow_blank=True), required=False, default=dict, most=100)
     parameters = Table(child=Text(max_length=6000, allow_blank=True), required=False, default=dict)
     metrics = Table(child=Number(), required=False, default=dict)
-    source = Text(max_length=2000, single_line=True, required=False, allow_blank=True, default="")
+    source = Text(max_length=2000, single_line=True, required=False, allow_blank=True, default="")  # type: ignore[assignment]
     lineage = LineageIn(required=False)
 
 
@@ -109,7 +114,7 @@ class VersionOut(serializers.Serializer[ModelVersion]):
     tags = serializers.SerializerMethodField()
     aliases = serializers.SerializerMethodField()
     run_id = serializers.CharField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]
     registered_by = serializers.CharField(source="registered_by.username")
     created_at = serializers.DateTimeField()
     sealed_at = serializers.DateTimeField(allow_null=True)
@@ -123,15 +128,15 @@ class VersionOut(serializers.Serializer[ModelVersion]):
         """Names that point here."""
         return sorted(alias.name for alias in version.aliases.all())
 
-    def get_links(self, version: ModelVersion) -> VersionLinks:
+    @extend_schema_field(VersionLinks)
+    def get_links(self, version: ModelVersion) -> dict[str, str]:
         """Where its files, its lineage, its permits and its requests are."""
         name = version.model.name
-        asked = f"?model={quote(name, safe="")}&version={version.number}"
+        asked = f"?model={quote(name, safe='')}&version={version.number}"
         here = {"name": name, "number": version.number}
-        links: Any = {
+        return {
             "files": reverse("api:version-files", kwargs=here),
             "lineage": reverse("api:version-lineage", kwargs=here),
             "permits": reverse("api:permits") + asked,
             "requests": reverse("api:requests") + asked,
         }
-        return links

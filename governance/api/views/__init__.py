@@ -1,0 +1,1 @@
+"""REST views of governance: parse, call a service or a selector, present."""

@@ -1,0 +1,147 @@
+"""Permits and the policies behind them."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from config.errors import NotFound
+from governance.api.serializers.decisions import PermitOut, PermitQuery, PolicyOut, PolicyVersionOut, RevocationIn
+from governance.models import Permit, Policy, PolicyVersion
+from governance.services import permits
+from registry.api.endpoint import Endpoint, PageQuery
+from registry.api.schema import BYTES, documented, page_of
+from registry.models import RegisteredModel, User
+
+ENVELOPE = "application/vnd.in-toto+json"
+
+
+def visible(user: User) -> QuerySet[Permit]:
+    """Permits of models that the person may see."""
+    models = RegisteredModel.objects.visible_to(user).values("pk")
+    return Permit.objects.filter(model__in=models).select_related("request", "model", "version")
+
+
+def permit_of(permit: UUID, user: User) -> Permit:
+    """The permit, if the person may see it. Raises ``NotFound``."""
+    found = visible(user).filter(pk=permit).first()
+    if found is None:
+        raise NotFound("There is no such permit, or you may not see it.", code="permit.unknown")
+    return found
+
+
+class Permits(Endpoint):
+    """All permits one may see."""
+
+    query = PermitQuery
+
+    @documented("permits_list", "List permits", tag="permits", query=PermitQuery, answer=page_of(PermitOut))
+    def get(self, _request: Request) -> Response:
+        """Newest first."""
+        asked = self.ask()
+        rows = visible(self.person)
+        if "model" in asked:
+            rows = rows.filter(model__name=asked["model"], model__deleted_at=None)
+        if "version" in asked:
+            rows = rows.filter(version__number=asked["version"])
+        if "state" in asked:
+            rows = rows.filter(state=asked["state"])
+        return self.listed(rows, keys=["-issued_at", "-pk"], asked=asked, present=PermitOut)
+
+
+class OnePermit(Endpoint):
+    """One permit."""
+
+    @documented("permits_read", "Read a permit", tag="permits", answer=PermitOut)
+    def get(self, _request: Request, permit: UUID) -> Response:
+        """Read."""
+        self.ask()
+        return Response(PermitOut(permit_of(permit, self.person)).data)
+
+
+class Envelope(Endpoint):
+    """The permit as it was signed."""
+
+    @documented(
+        "permits_envelope",
+        "Download a permit's DSSE envelope",
+        tag="permits",
+        answers={(200, ENVELOPE): BYTES},
+        description="An in-toto Statement in a DSSE envelope, byte for byte as signed. It verifies offline.",
+    )
+    def get(self, _request: Request, permit: UUID) -> HttpResponse:
+        """Download."""
+        self.ask()
+        found = permit_of(permit, self.person)
+        name = f'attachment; filename="permit-{found.pk}.dsse.json"'
+        return HttpResponse(found.envelope, content_type=ENVELOPE, headers={"Content-Disposition": name})
+
+
+class Revocation(Endpoint):
+    """The early end of a permit."""
+
+    @documented("permits_revoke", "Revoke a permit", tag="permits", request=RevocationIn, answer=PermitOut, writes=True)
+    def post(self, _request: Request, permit: UUID) -> Response:
+        """Revoke."""
+        found = permit_of(permit, self.person)
+        given = self.read(RevocationIn)
+        permits.revoke(permit=found, reason=given["reason"], by=self.actor)
+        return Response(PermitOut(permit_of(permit, self.person)).data)
+
+
+def _versions() -> QuerySet[PolicyVersion]:
+    return PolicyVersion.objects.select_related("policy", "adopted_by").defer("document")
+
+
+class Policies(Endpoint):
+    """All policies. Everybody may read the rules they are held to."""
+
+    query = PageQuery
+
+    @documented("policies_list", "List policies", tag="policies", query=PageQuery, answer=page_of(PolicyOut))
+    def get(self, _request: Request) -> Response:
+        """By name."""
+        rows = Policy.objects.select_related("current__policy", "current__adopted_by")
+        return self.listed(rows, keys=["name"], asked=self.ask(), present=PolicyOut)
+
+
+class PolicyVersions(Endpoint):
+    """All versions of a policy."""
+
+    query = PageQuery
+
+    @documented(
+        "policy_versions_list",
+        "List the versions of a policy",
+        tag="policies",
+        query=PageQuery,
+        answer=page_of(PolicyVersionOut),
+    )
+    def get(self, _request: Request, policy: str) -> Response:
+        """Newest first."""
+        found = Policy.objects.filter(name=policy).first()
+        if found is None:
+            raise NotFound("There is no such policy.", code="policy.unknown")
+        rows = _versions().filter(policy=found)
+        return self.listed(rows, keys=["-number"], asked=self.ask(), present=PolicyVersionOut)
+
+
+class PolicyDocument(Endpoint):
+    """The text of one version of a policy."""
+
+    @documented(
+        "policy_versions_document",
+        "Download the text of a policy version",
+        tag="policies",
+        answers={(200, "application/yaml"): BYTES},
+        description="YAML, byte for byte as adopted. The `ETag` is its SHA-256.",
+    )
+    def get(self, _request: Request, policy: str, number: int) -> HttpResponse:
+        """Download."""
+        self.ask()
+        found = PolicyVersion.objects.filter(policy__name=policy, number=number).first()
+        if found is None:
+            raise NotFound("There is no such version of a policy of that name.", code="policy.unknown")
+        return HttpResponse(found.document, content_type="application/yaml", headers={"ETag": f'"{found.digest}"'})

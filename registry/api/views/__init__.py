@@ -1,0 +1,1 @@
+"""REST views of the registry: parse, call a service or a selector, present."""

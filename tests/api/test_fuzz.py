@@ -1,0 +1,51 @@
+"""Schemathesis against the API's own description: no 5xx, and every answer is one that the description promises."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from drf_spectacular.generators import SchemaGenerator
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from tests.api.calls import Api
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 8
+
+
+def _operations() -> list[tuple[str, str]]:
+    document = SchemaGenerator().get_schema(request=None, public=True)
+    return [(path, method) for path, item in document["paths"].items() for method in item if method != "parameters"]
+
+
+@pytest.fixture(scope="module")
+def description() -> Any:
+    schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+    schema.app = get_wsgi_application()
+    return schema
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("promotion")
+@pytest.mark.parametrize(("path", "method"), _operations(), ids=lambda part: part)
+def test_whatever_is_sent_the_answer_is_a_described_one(
+    path: str, method: str, description: Any, contributor: Api
+) -> None:
+    operation = description[path][method.upper()]
+    headers = {"Authorization": f"Bearer {contributor.token}"}
+
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    def send(case: Any) -> None:
+        case.call_and_validate(headers=headers, checks=CHECKS)
+
+    send()
