@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ def split(inputs: CheckInputs, shards: int) -> tuple[CheckInputs, ...]:
     data = rows_of(inputs)
     edges = np.linspace(0, data.num_rows, max(1, min(shards, data.num_rows)) + 1).astype(int).tolist()
     parts = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         cut = {
             name: table.slice(start, stop - start)
             for name in ("data", "predictions", "champion")
@@ -73,7 +73,7 @@ def binary_label(inputs: CheckInputs) -> pa.Array:
     return is_positive(label, inputs.roles.positive)
 
 
-def is_positive(values: pa.ChunkedArray, positive: Any) -> pa.Array:
+def is_positive(values: pa.ChunkedArray, positive: str | int | None) -> pa.Array:
     """1 where a value is the positive class (1 or true when ``positive`` is None), else 0."""
     wanted = 1 if positive is None else positive
     distinct = [value for value in pc.unique(values).to_pylist() if value == wanted or str(value) == str(wanted)]
@@ -166,5 +166,4 @@ def declared_groups(data: pa.Table, name: str) -> list[str]:
 
 
 def _one(values: pa.ChunkedArray) -> pa.Array:
-    made = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return made
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values

@@ -86,10 +86,15 @@ class DataQuality(Check):
         )
         rows = tuple((name, count, count / n, name in constant) for name, count in sorted(missing.items()))
         return CheckResult(
-            QUALITY.key, QUALITY.version, params.as_dict(), n, tuple(figures),
-            tables=(Table("columns", "Columns", columns_of, rows),), findings=tuple(_findings(absent, constant, repeated, n)),
+            QUALITY.key,
+            QUALITY.version,
+            params.as_dict(),
+            n,
+            tuple(figures),
+            tables=(Table("columns", "Columns", columns_of, rows),),
+            findings=tuple(_findings(absent, constant, repeated, n)),
             limits=("Rows count as equal when all their cells are.",),
-        )  # fmt: skip
+        )
 
 
 def row_hashes(data: pa.Table) -> np.ndarray:

@@ -67,7 +67,8 @@ def _placements(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> np.ndarr
     above = positive.sum() - np.cumsum(positive)
     of_positive = (below + negative / 2) / negative.sum()
     of_negative = (above + positive / 2) / positive.sum()
-    return np.where(y == 1, of_positive[at], of_negative[at])
+    placed: np.ndarray = np.where(y == 1, of_positive[at], of_negative[at])
+    return placed
 
 
 def _variance(a: np.ndarray, b: np.ndarray, weights: tuple[np.ndarray, np.ndarray]) -> float | None:

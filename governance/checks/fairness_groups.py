@@ -82,14 +82,19 @@ class GroupFairness(Check):
             tables.append(_table(everyone, name, own))
             findings += _findings(everyone, own, name)
         return CheckResult(
-            check=FAIRNESS.key, version=FAIRNESS.version, params=params.as_dict(), n=n, figures=tuple(figures),
-            tables=tuple(tables), findings=tuple(findings),
+            check=FAIRNESS.key,
+            version=FAIRNESS.version,
+            params=params.as_dict(),
+            n=n,
+            figures=tuple(figures),
+            tables=tuple(tables),
+            findings=tuple(findings),
             limits=(
-                "These figures cannot all be equal between groups unless base rates are; the policy says which one gates.",
+                "These figures cannot all be equal unless base rates are; the policy says which one gates.",
                 "The four-fifths line is a heuristic; the interval says how sure the ratio is.",
             ),
             facts={"threshold": params.threshold},
-        )  # fmt: skip
+        )
 
 
 def _named(items: tuple[str, ...], attribute: str) -> list[str]:
@@ -152,19 +157,44 @@ def _figure(key: str, attribute: str, one: Compared) -> Figure:
     low, high = one.interval or (None, None)
     spec = _SPECS[key]
     return Figure(
-        key, spec.label, one.value, one.n, spec.better, ci_low=low, ci_high=high,
-        scale="log" if key == "selection_rate_ratio" else "identity", attribute=attribute, group=one.group or None,
-        reference=one.reference, smallest_gap=one.gap, note=one.note,
-    )  # fmt: skip
+        key,
+        spec.label,
+        one.value,
+        one.n,
+        spec.better,
+        ci_low=low,
+        ci_high=high,
+        scale="log" if key == "selection_rate_ratio" else "identity",
+        attribute=attribute,
+        group=one.group or None,
+        reference=one.reference,
+        smallest_gap=one.gap,
+        note=one.note,
+    )
 
 
 _COLUMNS = (
-    ("attribute", "Attribute"), ("group", "Group"), ("n", "Rows"), ("positives", "Positives"), ("selected", "Selected"),
-    ("base_rate", "Base rate"), ("rate", "Selection rate"), ("rate_low", "Low"), ("rate_high", "High"),
-    ("ratio", "Ratio"), ("ratio_low", "Ratio low"), ("ratio_high", "Ratio high"), ("tpr", "TPR"), ("tpr_low", "TPR low"),
-    ("tpr_high", "TPR high"), ("fpr", "FPR"), ("fpr_low", "FPR low"), ("fpr_high", "FPR high"), ("precision", "Precision"),
+    ("attribute", "Attribute"),
+    ("group", "Group"),
+    ("n", "Rows"),
+    ("positives", "Positives"),
+    ("selected", "Selected"),
+    ("base_rate", "Base rate"),
+    ("rate", "Selection rate"),
+    ("rate_low", "Low"),
+    ("rate_high", "High"),
+    ("ratio", "Ratio"),
+    ("ratio_low", "Ratio low"),
+    ("ratio_high", "Ratio high"),
+    ("tpr", "TPR"),
+    ("tpr_low", "TPR low"),
+    ("tpr_high", "TPR high"),
+    ("fpr", "FPR"),
+    ("fpr_low", "FPR low"),
+    ("fpr_high", "FPR high"),
+    ("precision", "Precision"),
     ("is_reference", "Reference"),
-)  # fmt: skip
+)
 
 
 def _table(groups: list[Group], attribute: str, figures: list[Figure]) -> Table:
@@ -177,11 +207,20 @@ def _table(groups: list[Group], attribute: str, figures: list[Figure]) -> Table:
         own: tuple[Cell, ...] = (ratio.value, ratio.ci_low, ratio.ci_high) if ratio else (None, None, None)
         rows.append(
             (
-                attribute, group.name, group.n, group.base.hits, group.selected.hits, group.base.value,
-                *_cells(group.selected), *((1.0, None, None) if is_reference else own), *_cells(group.tpr),
-                *_cells(group.fpr), group.precision.value, is_reference,
+                attribute,
+                group.name,
+                group.n,
+                group.base.hits,
+                group.selected.hits,
+                group.base.value,
+                *_cells(group.selected),
+                *((1.0, None, None) if is_reference else own),
+                *_cells(group.tpr),
+                *_cells(group.fpr),
+                group.precision.value,
+                is_reference,
             )
-        )  # fmt: skip
+        )
     return Table(f"groups:{attribute}", f"Groups of {attribute}", _COLUMNS, tuple(rows))
 
 

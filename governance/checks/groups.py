@@ -84,7 +84,7 @@ class Compared:
 
 
 def compare(groups: list[Group], rate_of: RateOf, how: str, *, least: int, reference: str | None) -> list[Compared]:
-    """Every group against the reference by ``how``: "ratio", "below" (reference − group) or "above" (group − reference).
+    """Every group against the reference by ``how``: "ratio", "below" or "above" the reference.
 
     The reference is the named one, or the group with the highest rate (the lowest for "above") that has at least
     ``least`` rows to count; of equals the first by name. Groups with fewer give no number but say so.

@@ -12,7 +12,7 @@ BINARY = Manifest(
     definition=(
         "AUC = P(score of a positive > score of a negative) + ½ P(tie), interval by DeLong (Biometrics 44, 1988; "
         "Sun & Xu 2014) on the logit scale. Average precision as the step sum over distinct scores. Log loss with "
-        "scores clipped to [2⁻⁵², 1−2⁻⁵²], Brier score, expected calibration error over equal-width bins. Accuracy, "
+        "scores clipped to [2⁻⁵², 1-2⁻⁵²], Brier score, expected calibration error over equal-width bins. Accuracy, "
         "precision, recall at the threshold with Wilson intervals (JASA 22, 1927)."
     ),
     figures=(
@@ -27,7 +27,7 @@ REGRESSION = Manifest(
     key="performance.regression", version=1, category="performance", title="Performance of a regression",
     task="regression", needs=("data", "label", "predictions"),
     definition=(
-        "RMSE = √mean((y−ŷ)²), MAE = mean|y−ŷ|, R² = 1 − Σ(y−ŷ)²/Σ(y−ȳ)². Intervals: percentile bootstrap over rows, "
+        "RMSE = √mean((y-ŷ)²), MAE = mean|y-ŷ|, R² = 1 - Σ(y-ŷ)²/Σ(y-ȳ)². Intervals: percentile bootstrap over rows, "
         "seeded (Efron & Tibshirani 1993)."
     ),
     figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),

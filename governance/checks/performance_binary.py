@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +10,9 @@ import pyarrow as pa
 from governance.checks import columns, delong
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, numbers
-from governance.checks.intervals import mean_interval, wilson
+from governance.checks.intervals import Interval, mean_interval, wilson
 from governance.checks.manifests import BINARY
-from governance.checks.results import CheckError, CheckResult, Figure, Table
+from governance.checks.results import CheckError, CheckResult, Figure, Scale, Table
 
 _NO_SCORES = "The model gives no probabilities, only labels."
 _EPSILON = 2.0**-52
@@ -62,22 +61,37 @@ class BinaryPerformance(Check):
         ]
         positives = cells[2] + cells[3]
         confusion = Table(
-            "confusion", "Decisions against truth", (("truth", "Truth"), ("negative", "Decided 0"), ("positive", "Decided 1")),
+            "confusion",
+            "Decisions against truth",
+            (("truth", "Truth"), ("negative", "Decided 0"), ("positive", "Decided 1")),
             (("0", cells[0], cells[1]), ("1", cells[2], cells[3])),
-        )  # fmt: skip
+        )
         tables = (confusion, _calibration(numbers(state, "score"), y, count, params.bins)) if scored else (confusion,)
         return CheckResult(
-            check=BINARY.key, version=BINARY.version, params=params.as_dict(), n=n, figures=tuple(figures), tables=tables,
+            check=BINARY.key,
+            version=BINARY.version,
+            params=params.as_dict(),
+            n=n,
+            figures=tuple(figures),
+            tables=tables,
             findings=(f"{n} rows, of which {positives} are positive ({positives / n:.1%}).",),
             limits=("The figures hold for data like this test set; they say nothing about other populations.",),
             facts={"positives": positives, "base_rate": positives / n},
-        )  # fmt: skip
+        )
 
 
-def _figure(key: str, value: float | None, n: int, interval: tuple[float, float] | None = None, **more: Any) -> Figure:
+def _figure(
+    key: str,
+    value: float | None,
+    n: int,
+    interval: Interval | None = None,
+    *,
+    note: str = "",
+    scale: Scale = "identity",
+) -> Figure:
     spec = next(spec for spec in BINARY.figures if spec.key == key)
     low, high = interval or (None, None)
-    return Figure(key, spec.label, value, n, spec.better, ci_low=low, ci_high=high, **more)
+    return Figure(key, spec.label, value, n, spec.better, ci_low=low, ci_high=high, note=note, scale=scale)
 
 
 def _none(n: int) -> list[Figure]:
@@ -106,7 +120,7 @@ def _mean(key: str, values: np.ndarray, count: np.ndarray, n: int) -> Figure:
 
 
 def _average_precision(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> float:
-    """Σ (Rₖ − Rₖ₋₁) Pₖ over distinct scores from the highest down, as scikit-learn defines it."""
+    """Σ (Rₖ - Rₖ₋₁) Pₖ over distinct scores from the highest down, as scikit-learn defines it."""
     values, at = np.unique(-score, return_inverse=True)
     hits = np.cumsum(np.bincount(at, weights=count * y, minlength=len(values)))
     total = np.cumsum(np.bincount(at, weights=count, minlength=len(values)))
@@ -115,7 +129,8 @@ def _average_precision(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> f
 
 
 def _bins(score: np.ndarray, bins: int) -> np.ndarray:
-    return np.minimum((score * bins).astype("int64"), bins - 1)
+    made: np.ndarray = np.minimum((score * bins).astype("int64"), bins - 1)
+    return made
 
 
 def _ece(score: np.ndarray, y: np.ndarray, count: np.ndarray, bins: int) -> float:
@@ -135,9 +150,14 @@ def _calibration(score: np.ndarray, y: np.ndarray, count: np.ndarray, bins: int)
             mean = float((count * score)[here].sum() / n)
             rows.append((number / bins, (number + 1) / bins, n, mean, hits / n, *wilson(hits, n)))
     labels = (
-        ("from", "From"), ("to", "To"), ("n", "Rows"), ("score", "Mean score"), ("rate", "Observed rate"),
-        ("low", "Low"), ("high", "High"),
-    )  # fmt: skip
+        ("from", "From"),
+        ("to", "To"),
+        ("n", "Rows"),
+        ("score", "Mean score"),
+        ("rate", "Observed rate"),
+        ("low", "Low"),
+        ("high", "High"),
+    )
     return Table("calibration", "Calibration", labels, tuple(rows))
 
 

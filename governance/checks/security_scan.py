@@ -33,11 +33,18 @@ class SecurityScan(RowlessCheck):
         return CheckResult(
             SECURITY.key, SECURITY.version, params.as_dict(), files,
             figures=(
-                Figure("refused_findings", "Refused findings", float(len(refused)), files, "lower", ci_low=float(len(refused)), ci_high=float(len(refused))),
-                Figure("warnings", "Warnings", float(len(warned)), files, "lower", ci_low=float(len(warned)), ci_high=float(len(warned))),
+                _exact("refused_findings", "Refused findings", len(refused), files),
+                _exact("warnings", "Warnings", len(warned), files),
             ),
             tables=(Table("findings", "Findings", columns, rows),) if rows else (),
             findings=tuple(said) or (f"{files} files were read; nothing in them is refused (flavours: {names}).",),
             limits=("A scan is triage, not proof: the model runs in the sandbox only.",),
-            facts={"loader_module": str(scan.get("loader_module", "")), "requirements": len(scan.get("requirements", ()))},
+            facts={
+                "loader_module": str(scan.get("loader_module", "")), "requirements": len(scan.get("requirements", ())),
+            },
         )  # fmt: skip
+
+
+def _exact(key: str, label: str, count: int, files: int) -> Figure:
+    number = float(count)
+    return Figure(key, label, number, files, "lower", ci_low=number, ci_high=number)

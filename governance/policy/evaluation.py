@@ -24,9 +24,10 @@ _SAFE = (Judgement.PASS, Judgement.CAUTION)
 
 
 def evaluate(policy: Policy, facts: Facts) -> Verdict:
-    """Judge everything the policy asks for. Guarantees: equal arguments give equal verdicts; a check is met only
+    """Judge everything the policy asks for.
 
-    if a fresh, finished run has every figure a limit asks for and each keeps it (or passes with caution).
+    Guarantees: equal arguments give equal verdicts; a check is met only if a fresh, finished run has every figure
+    a limit asks for and each keeps it (or passes with caution).
     """
     checks = _branch("checks", "Checks", [_check(policy, need, facts) for need in policy.checks])
     card = _branch("card", "Model card", [_field(name, facts) for name in policy.card])
@@ -75,7 +76,9 @@ def _unfinished(key: str, need: CheckRequirement, fact: CheckFact | None) -> Nod
 
 
 def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact, facts: Facts) -> Node:
-    leaves = tuple(_limit(policy, key, need, limit, fact, facts) for limit in need.limits)
+    leaves = tuple(
+        _limit(policy=policy, parent=key, need=need, limit=limit, fact=fact, facts=facts) for limit in need.limits
+    )
     whole = _waiver(policy.waivers, need.key, facts)
     if not leaves:
         return Node(key, need.key, Status.MET, "It ran; the policy sets no limit on it.", anchor=_anchor(key))
@@ -92,7 +95,7 @@ def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact,
     return _with_waiver(node, whole)
 
 
-def _limit(policy: Policy, parent: str, need: CheckRequirement, limit: Limit, fact: CheckFact, facts: Facts) -> Node:
+def _limit(*, policy: Policy, parent: str, need: CheckRequirement, limit: Limit, fact: CheckFact, facts: Facts) -> Node:
     key = f"{parent}/{limit.figure}"
     figures = [figure for figure in fact.figures if figure.key == limit.figure]
     if not figures:
@@ -106,9 +109,14 @@ def _limit(policy: Policy, parent: str, need: CheckRequirement, limit: Limit, fa
     good = worst.judgement in _SAFE
     tell = Status.CANNOT_TELL if worst.judgement is Judgement.INSUFFICIENT else Status.NOT_MET
     node = Node(
-        key, figures[0].label, Status.MET if good else tell, worst.reason,
-        "" if good else _REMEDY[worst.judgement], _anchor(key), judged=judged,
-    )  # fmt: skip
+        key,
+        figures[0].label,
+        Status.MET if good else tell,
+        worst.reason,
+        "" if good else _REMEDY[worst.judgement],
+        _anchor(key),
+        judged=judged,
+    )
     return _with_waiver(node, _waiver(policy.waivers, f"{need.key}/{limit.figure}", facts))
 
 

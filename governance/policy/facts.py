@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 CheckState = Literal["not_run", "queued", "running", "done", "error", "timeout", "cancelled", "not_applicable"]
 Decision = Literal["approve", "reject", "request_changes"]
@@ -66,7 +66,7 @@ class CheckFact:
         """From a stored ``CheckResult``. A result that says it does not apply is ``not_applicable``, never met."""
         figures = tuple(FigureFact.from_json(item) for item in result["figures"])
         reason = str(result.get("not_applicable", ""))
-        return cls(key, cast(CheckState, "not_applicable" if reason else "done"), figures, reason, stale)
+        return cls(key, "not_applicable" if reason else "done", figures, reason, stale)
 
 
 @dataclass(frozen=True, slots=True)

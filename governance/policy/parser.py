@@ -1,5 +1,6 @@
 """Policy documents: bytes of YAML in, a :class:`Policy` out, or an error that names the line and the way out."""
 
+# ruff: noqa: ANN401 - these values come from outside and are checked here
 from __future__ import annotations
 
 import hashlib

@@ -40,7 +40,7 @@ class Node:
     waiver: str = ""
 
     def walk(self) -> Iterator[Node]:
-        """This node and everything below it, parents first."""
+        """The node and everything below it, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()

@@ -1,5 +1,6 @@
 """What came out, parsed as hostile: sizes, types, row counts and finite values are checked before use."""
 
+# ruff: noqa: ANN401 - these values come from outside and are checked here
 from __future__ import annotations
 
 import json

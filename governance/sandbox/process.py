@@ -45,10 +45,17 @@ def environment(scratch: Path) -> dict[str, str]:
     """The child's whole environment: nothing of ours, one thread per library."""
     single = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT", "ARROW_IO_THREADS")
     return {
-        **dict.fromkeys(single, "1"), "LANG": "C.UTF-8", "HOME": str(scratch), "TMPDIR": str(scratch),
-        "PYTHONHASHSEED": "0", "MPLCONFIGDIR": str(scratch), "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "JOBLIB_MULTIPROCESSING": "0",
+        **dict.fromkeys(single, "1"),
+        "LANG": "C.UTF-8",
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "PYTHONHASHSEED": "0",
+        "MPLCONFIGDIR": str(scratch),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "JOBLIB_MULTIPROCESSING": "0",
         "ARROW_DEFAULT_MEMORY_POOL": "system",
-    }  # fmt: skip
+    }
 
 
 def follow(job: dict[str, Any], *, scratch: Path, limits: Limits, progress: Progress) -> Ended:
@@ -62,9 +69,15 @@ def follow(job: dict[str, Any], *, scratch: Path, limits: Limits, progress: Prog
     started = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-I", "-B", "-c", _START, str(_ROOT)],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=scratch, env=names,
-        close_fds=True, pass_fds=(send,), start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=scratch,
+        env=names,
+        close_fds=True,
+        pass_fds=(send,),
+        start_new_session=True,
+    )
     os.close(send)
     ended = Ended()
     try:
@@ -93,9 +106,15 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
 
 
 def _listen(
-    child: subprocess.Popen[bytes], receive: int, ended: Ended, *,
-    limits: Limits, scratch: Path, progress: Progress, started: float,
-) -> None:  # fmt: skip
+    child: subprocess.Popen[bytes],
+    receive: int,
+    ended: Ended,
+    *,
+    limits: Limits,
+    scratch: Path,
+    progress: Progress,
+    started: float,
+) -> None:
     """Until the child has exited: read both pipes, mind the deadline and the size of the scratch directory."""
     stderr = _pipe(child.stderr).fileno()
     exited = os.pidfd_open(child.pid)
@@ -183,9 +202,11 @@ def _message(line: bytes) -> dict[str, Any] | None:
     if not isinstance(message, dict):
         return None
     kinds: dict[frozenset[str], type] = {
-        frozenset({"layers"}): dict, frozenset({"loaded"}): bool, frozenset({"forbidden"}): str,
+        frozenset({"layers"}): dict,
+        frozenset({"loaded"}): bool,
+        frozenset({"forbidden"}): str,
         frozenset({"done", "total"}): int,
-    }  # fmt: skip
+    }
     kind = kinds.get(frozenset(message))
     if kind is None or not all(type(value) is kind for value in message.values()):
         return None
@@ -201,9 +222,9 @@ def _message(line: bytes) -> dict[str, Any] | None:
 
 def _finish(child: subprocess.Popen[bytes], ended: Ended) -> None:
     """Kill the group, kill the child, reap it and read what it used."""
-    for end in (lambda: os.killpg(child.pid, signal.SIGKILL), lambda: os.kill(child.pid, signal.SIGKILL)):
+    for kill in (os.killpg, os.kill):
         try:
-            end()
+            kill(child.pid, signal.SIGKILL)
         except ProcessLookupError:
             continue  # gone already
         except PermissionError:

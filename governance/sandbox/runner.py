@@ -1,5 +1,6 @@
 """``run(job) -> outcome``: stage, scan, start, follow, judge the end, and parse the output."""
 
+# ruff: noqa: PLC0415 - the child imports this module too, and loads pyarrow only after it is confined
 from __future__ import annotations
 
 import signal
@@ -7,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from governance.sandbox.job import Layers, Progress, SandboxJob, SandboxOutcome, limits_as_dict
+from governance.sandbox.job import Code, Layers, Limits, Progress, SandboxJob, SandboxOutcome, limits_as_dict
 from governance.sandbox.process import Ended, follow
 from governance.sandbox.staging import Stage, staged
 from registry.formats.scan import MLmodelError, ModelFile, read_model_file, scan_directory
@@ -34,12 +35,17 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
             return prepared
         told, rows = prepared
         ended = follow(told, scratch=stage.scratch, limits=job.limits, progress=progress)
-        outcome = _judge(job, ended) or _collect(job, stage, told, rows, ended)
+        outcome = _judge(job, ended) or _collect(job, stage, told, rows)
     notes = (f"{ended.garbage} lines of garbage on the result channel were dropped.",) if ended.garbage else ()
     return replace(
-        outcome, layers=Layers(dict(ended.layers)), seconds=ended.seconds, cpu_seconds=ended.cpu_seconds,
-        peak_bytes=ended.peak_bytes, notes=notes, detail=ended.stderr.decode("utf-8", errors="replace"),
-    )  # fmt: skip
+        outcome,
+        layers=Layers(dict(ended.layers)),
+        seconds=ended.seconds,
+        cpu_seconds=ended.cpu_seconds,
+        peak_bytes=ended.peak_bytes,
+        notes=notes,
+        detail=ended.stderr.decode("utf-8", errors="replace"),
+    )
 
 
 def _prepare(job: SandboxJob, stage: Stage) -> tuple[dict[str, Any], int] | SandboxOutcome:
@@ -68,11 +74,23 @@ def _prepare(job: SandboxJob, stage: Stage) -> tuple[dict[str, Any], int] | Sand
     if rows == 0:
         return SandboxOutcome("input_invalid", "The data set has no rows.", _NONE)
     told = {
-        "mode": job.mode, "model_dir": str(stage.model_dir), "data": str(stage.data), "scratch": str(stage.scratch),
-        "uid": stage.uid, "traverse": stage.traverse, "code": [str(path) for path in stage.code], "limits": limits_as_dict(job.limits),
-        "flavor": flavor, "format": format_, "model_file": file, "features": list(features), "label": label,
-        "positive": job.positive, "repeats": job.repeats, "seed": job.seed,
-    }  # fmt: skip
+        "mode": job.mode,
+        "model_dir": str(stage.model_dir),
+        "data": str(stage.data),
+        "scratch": str(stage.scratch),
+        "uid": stage.uid,
+        "traverse": stage.traverse,
+        "code": [str(path) for path in stage.code],
+        "limits": limits_as_dict(job.limits),
+        "flavor": flavor,
+        "format": format_,
+        "model_file": file,
+        "features": list(features),
+        "label": label,
+        "positive": job.positive,
+        "repeats": job.repeats,
+        "seed": job.seed,
+    }
     return told, rows
 
 
@@ -101,42 +119,39 @@ def _schema(data: Path) -> tuple[pa.Schema, int] | SandboxOutcome:
                 reader = pa.ipc.open_file(source)
                 return reader.schema, sum(reader.get_batch(n).num_rows for n in range(reader.num_record_batches))
         file = pa.parquet.ParquetFile(data)
-        return file.schema_arrow, file.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
         return SandboxOutcome("input_invalid", f"The data set is neither Parquet nor Arrow: {error}", _NONE)
+    return file.schema_arrow, file.metadata.num_rows
 
 
 def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:
     """What the end of the process says by itself; None when it left an answer to read."""
-    limits = job.limits
-    if ended.forbidden:
-        return SandboxOutcome(
-            "forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run.", _NONE
-        )
-    if ended.stopped == "timeout":
-        return SandboxOutcome(
-            "timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds.", _NONE
-        )
-    if ended.stopped == "output_too_large":
-        return SandboxOutcome("output_too_large", f"The model wrote more than {limits.scratch_bytes} bytes.", _NONE)
-    if ended.status == -signal.SIGXCPU:
-        return SandboxOutcome("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.", _NONE)
-    if ended.status == -signal.SIGSYS:
-        return SandboxOutcome(
-            "forbidden", "The model made a system call that the sandbox forbids, and was ended.", _NONE
-        )
-    if ended.status == -signal.SIGXFSZ:
-        return SandboxOutcome("output_too_large", f"The model wrote a file above {limits.file_bytes} bytes.", _NONE)
-    if ended.status == 0:
+    if not ended.forbidden and not ended.stopped and ended.status == 0:
         return None
-    if ended.status < 0 and ended.cpu_seconds >= limits.cpu_seconds:
-        return SandboxOutcome("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.", _NONE)
+    code, message = _ending(job.limits, ended)
+    return SandboxOutcome(code, message, _NONE)
+
+
+def _ending(limits: Limits, ended: Ended) -> tuple[Code, str]:
+    too_long: tuple[Code, str] = ("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.")
+    if ended.forbidden:
+        return "forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run."
+    if ended.stopped == "timeout":
+        return "timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds."
+    if ended.stopped:
+        return "output_too_large", f"The model wrote more than {limits.scratch_bytes} bytes."
     if not ended.layers:
-        return SandboxOutcome("killed", f"The sandbox could not be set up: {_last_line(ended.stderr)}", _NONE)
-    if ended.status < 0:
-        name = signal.Signals(-ended.status).name
-        return SandboxOutcome("killed", f"The process of the model died with {name}.", _NONE)
-    return SandboxOutcome("killed", f"The model left the process with status {ended.status} and no answer.", _NONE)
+        return "killed", f"The sandbox could not be set up: {_last_line(ended.stderr)}"
+    if ended.status > 0:
+        return "killed", f"The model left the process with status {ended.status} and no answer."
+    by_signal: dict[int, tuple[Code, str]] = {
+        signal.SIGXCPU: too_long,
+        signal.SIGSYS: ("forbidden", "The model made a system call that the sandbox forbids, and was ended."),
+        signal.SIGXFSZ: ("output_too_large", f"The model wrote a file above {limits.file_bytes} bytes."),
+    }
+    name = {one.value: one.name for one in signal.Signals}.get(-ended.status, f"signal {-ended.status}")
+    died: tuple[Code, str] = ("killed", f"The process of the model died with {name}.")
+    return by_signal.get(-ended.status, too_long if ended.cpu_seconds >= limits.cpu_seconds else died)
 
 
 def _last_line(stderr: bytes) -> str:
@@ -152,7 +167,7 @@ _SENTENCES = {
 }
 
 
-def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any], rows: int, ended: Ended) -> SandboxOutcome:
+def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any], rows: int) -> SandboxOutcome:
     """The answer and the output, checked."""
     from governance.sandbox.output import InvalidOutputError, read_answer, read_predictions, read_report
 

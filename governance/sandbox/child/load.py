@@ -1,5 +1,6 @@
 """Loading the model by its native flavour, without MLflow where that can be (its import costs seconds)."""
 
+# ruff: noqa: ANN401 - a model, and what it returns, can be anything
 from __future__ import annotations
 
 import importlib

@@ -4,6 +4,7 @@ The answer is ``answer.json`` (and ``predictions.arrow``) in the scratch directo
 model shares this process, so the parent believes none of it without checking.
 """
 
+# ruff: noqa: ANN401 - a model, and what it returns, can be anything
 from __future__ import annotations
 
 import errno
@@ -27,7 +28,7 @@ def main() -> None:
     say(channel, {"layers": confine(job)})
     try:
         load.imports(job)
-        from governance.sandbox.child import work  # loads numpy, so only now
+        from governance.sandbox.child import work  # noqa: PLC0415 - loads numpy, so only now
 
         watch(lambda attempt: _forbidden(channel, attempt))
         model = _loaded(job)

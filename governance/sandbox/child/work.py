@@ -1,5 +1,6 @@
 """What is done with the model: scores for every row, or the importance of its inputs."""
 
+# ruff: noqa: ANN401 - a model, and what it returns, can be anything
 from __future__ import annotations
 
 import os
@@ -24,9 +25,9 @@ def work(model: Any, job: dict[str, Any], progress: Progress) -> dict[str, Any]:
     if job["mode"] == "importance":
         return {"code": "ok", "report": _importance(model, table, job, progress)}
     scored = _predict(model, table, job, progress)
-    with pa.OSFile(os.path.join(job["scratch"], "predictions.arrow"), "wb") as sink:  # noqa: PTH118
-        with pa.ipc.new_file(sink, scored.schema) as writer:
-            writer.write_table(scored)
+    path = os.path.join(job["scratch"], "predictions.arrow")  # noqa: PTH118
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, scored.schema) as writer:
+        writer.write_table(scored)
     return {"code": "ok"}
 
 

@@ -1,5 +1,6 @@
 """Looking into files by their magic bytes: pickles, zip archives, skops files, compressed streams, numpy arrays."""
 
+# ruff: noqa: ANN401 - these values come from outside and are checked here
 from __future__ import annotations
 
 import bz2

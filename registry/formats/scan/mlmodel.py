@@ -1,5 +1,6 @@
 """Reading ``MLmodel`` as hostile YAML: size limit, no aliases, safe types only."""
 
+# ruff: noqa: ANN401 - these values come from outside and are checked here
 from __future__ import annotations
 
 import json
@@ -86,5 +87,6 @@ def _inputs(signature: Any) -> tuple[str, ...]:
         raise MLmodelError("mlmodel.invalid", "The signature in MLmodel is not valid JSON.") from error
     if not isinstance(columns, list):
         raise MLmodelError("mlmodel.invalid", "The signature in MLmodel is not a list of columns.")
-    names = [column.get("name") for column in columns if isinstance(column, dict)]
-    return tuple(names) if names and all(isinstance(name, str) for name in names) else ()
+    names = [column.get("name") if isinstance(column, dict) else None for column in columns]
+    texts = tuple(name for name in names if isinstance(name, str))
+    return texts if len(texts) == len(names) else ()

@@ -19,7 +19,6 @@ from governance.checks import CheckInputs, Roles, get, run_check
 from governance.checks.intervals import katz, newcombe, wilson
 from tests.governance.checks.tables import fairness, inputs_of, performance
 
-CLOSE = {"rel": 1e-9, "abs": 1e-9}
 bits = st.integers(0, 1)
 ROWS = st.lists(st.tuples(bits, st.integers(0, 20)), min_size=4, max_size=120)
 GROUPED = st.lists(st.tuples(bits, bits, st.sampled_from("abc")), min_size=6, max_size=120)
@@ -36,17 +35,17 @@ def test_performance_is_scikit_learns(rows: list[tuple[int, int]]) -> None:
     def value(key: str) -> float | None:
         return result.figure(key).value
 
-    assert value("auc") == pytest.approx(sk.roc_auc_score(y, score), **CLOSE)
-    assert value("average_precision") == pytest.approx(sk.average_precision_score(y, score), **CLOSE)
+    assert value("auc") == pytest.approx(sk.roc_auc_score(y, score), rel=1e-9, abs=1e-9)
+    assert value("average_precision") == pytest.approx(sk.average_precision_score(y, score), rel=1e-9, abs=1e-9)
     assert value("log_loss") == pytest.approx(sk.log_loss(y, score, labels=[0, 1]), rel=1e-9)
-    assert value("brier") == pytest.approx(sk.brier_score_loss(y, score), **CLOSE)
-    assert value("accuracy") == pytest.approx(sk.accuracy_score(y, decision), **CLOSE)
-    assert value("recall") == pytest.approx(sk.recall_score(y, decision), **CLOSE)
+    assert value("brier") == pytest.approx(sk.brier_score_loss(y, score), rel=1e-9, abs=1e-9)
+    assert value("accuracy") == pytest.approx(sk.accuracy_score(y, decision), rel=1e-9, abs=1e-9)
+    assert value("recall") == pytest.approx(sk.recall_score(y, decision), rel=1e-9, abs=1e-9)
     if decision.any():
-        assert value("precision") == pytest.approx(sk.precision_score(y, decision), **CLOSE)
+        assert value("precision") == pytest.approx(sk.precision_score(y, decision), rel=1e-9, abs=1e-9)
     else:
         assert value("precision") is None
-    assert value("f1") == pytest.approx(sk.f1_score(y, decision), **CLOSE)
+    assert value("f1") == pytest.approx(sk.f1_score(y, decision), rel=1e-9, abs=1e-9)
 
 
 def test_delong_is_the_textbook_formula() -> None:
@@ -60,9 +59,9 @@ def test_delong_is_the_textbook_formula() -> None:
     half = 1.959963984540054 * np.sqrt(variance) / (auc * (1 - auc))
     logit = np.log(auc / (1 - auc))
     figure = performance(y, score).figure("auc")
-    assert figure.value == pytest.approx(auc, **CLOSE)
-    assert figure.ci_low == pytest.approx(1 / (1 + np.exp(half - logit)), **CLOSE)
-    assert figure.ci_high == pytest.approx(1 / (1 + np.exp(-half - logit)), **CLOSE)
+    assert figure.value == pytest.approx(auc, rel=1e-9, abs=1e-9)
+    assert figure.ci_low == pytest.approx(1 / (1 + np.exp(half - logit)), rel=1e-9, abs=1e-9)
+    assert figure.ci_high == pytest.approx(1 / (1 + np.exp(-half - logit)), rel=1e-9, abs=1e-9)
 
 
 def test_a_perfect_model_keeps_an_honest_interval() -> None:
@@ -83,8 +82,10 @@ def test_the_paired_difference_is_the_textbook_formula() -> None:
     variance = sum((parts[0][k] - parts[1][k]).var(ddof=1) / len(parts[0][k]) for k in (1, 2))
     made = inputs_of(y, first, champion=pa.table({"score": second}))
     figure = run_check(get("compare.champion"), made).figure("auc_difference")
-    assert figure.value == pytest.approx(parts[0][0] - parts[1][0], **CLOSE)
-    assert figure.ci_low == pytest.approx(parts[0][0] - parts[1][0] - 1.959963984540054 * np.sqrt(variance), **CLOSE)
+    assert figure.value == pytest.approx(parts[0][0] - parts[1][0], rel=1e-9, abs=1e-9)
+    assert figure.ci_low == pytest.approx(
+        parts[0][0] - parts[1][0] - 1.959963984540054 * np.sqrt(variance), rel=1e-9, abs=1e-9
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,14 +93,14 @@ def test_the_paired_difference_is_the_textbook_formula() -> None:
 def test_wilson_is_scipys(hits: int, more: int) -> None:
     assume(hits + more > 0)
     expected = binomtest(hits, hits + more).proportion_ci(method="wilson")
-    assert wilson(hits, hits + more) == pytest.approx((expected.low, expected.high), **CLOSE)
+    assert wilson(hits, hits + more) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=60, deadline=None)
 @given(a=st.integers(1, 30), b=st.integers(1, 30), more=st.integers(1, 30), other=st.integers(0, 30))
 def test_katz_is_scipys(a: int, b: int, more: int, other: int) -> None:
     expected = relative_risk(a, a + more, b, b + other).confidence_interval(0.95)
-    assert katz(a, a + more, b, b + other) == pytest.approx((expected.low, expected.high), **CLOSE)
+    assert katz(a, a + more, b, b + other) == pytest.approx((expected.low, expected.high), rel=1e-9, abs=1e-9)
 
 
 def test_newcombe_is_the_published_example() -> None:
@@ -122,21 +123,23 @@ def test_fairness_is_fairlearns(rows: list[tuple[int, int, str]]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert max(values("selection_rate_difference")) == pytest.approx(
-            fl.demographic_parity_difference(**about), **CLOSE
+            fl.demographic_parity_difference(**about), rel=1e-9, abs=1e-9
         )
         if any(decision):
-            assert min(values("selection_rate_ratio")) == pytest.approx(fl.demographic_parity_ratio(**about), **CLOSE)
+            assert min(values("selection_rate_ratio")) == pytest.approx(
+                fl.demographic_parity_ratio(**about), rel=1e-9, abs=1e-9
+            )
         else:
             assert not values("selection_rate_ratio")
         pairs = {(a, b) for a, b in zip(y, group, strict=True)}
         if all((1, name) in pairs for name in set(group)):
             assert max(values("equal_opportunity_difference")) == pytest.approx(
-                fl.equal_opportunity_difference(**about), **CLOSE
+                fl.equal_opportunity_difference(**about), rel=1e-9, abs=1e-9
             )
             if all((0, name) in pairs for name in set(group)):
                 expected = fl.equalized_odds_difference(**about)
                 found = max([*values("equal_opportunity_difference"), *values("false_positive_rate_difference")])
-                assert found == pytest.approx(expected, **CLOSE)
+                assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=30, deadline=None)
@@ -145,8 +148,8 @@ def test_regression_is_scikit_learns(rows: list[tuple[int, int]]) -> None:
     y, predicted = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     table = CheckInputs(pa.table({"y": y}), Roles("y"), pa.table({"prediction": predicted}))
     result = run_check(get("performance.regression"), table, {"draws": 100})
-    assert result.figure("rmse").value == pytest.approx(sk.root_mean_squared_error(y, predicted), **CLOSE)
-    assert result.figure("mae").value == pytest.approx(sk.mean_absolute_error(y, predicted), **CLOSE)
+    assert result.figure("rmse").value == pytest.approx(sk.root_mean_squared_error(y, predicted), rel=1e-9, abs=1e-9)
+    assert result.figure("mae").value == pytest.approx(sk.mean_absolute_error(y, predicted), rel=1e-9, abs=1e-9)
     if len(set(y)) > 1:
         assert result.figure("r2").value == pytest.approx(sk.r2_score(y, predicted), rel=1e-9, abs=1e-9)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ def test_any_partition_merges_to_the_same_bits(use: str, seed: int, cuts: set[in
     if len(check.plan(inputs, params, shards=2)) == 1:
         return
     edges = [0, *sorted(cuts), ROWS]
-    parts = [cut(inputs, start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+    parts = [cut(inputs, start, stop) for start, stop in pairwise(edges)]
     states = [check.map(part, params) for part in data.draw(st.permutations(parts))]
     merged = check.merge([check.merge(states[:1]), check.merge(states[1:])]) if len(states) > 1 else check.merge(states)
     assert bits(merged) == bits(whole)

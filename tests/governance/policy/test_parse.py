@@ -11,7 +11,8 @@ from jsonschema import Draft202012Validator
 from governance.checks import catalogue
 from governance.policy import Limit, PolicyError, Slots, WaiverRule, built_in, parse, schema
 
-MINIMAL = "policy: p\ngoverns: {tiers: [1], targets: [alias:production]}\nreview: [{stage: approval, all: [{role: approver, n: 1}]}]\n"
+MINIMAL = "policy: p\ngoverns: {tiers: [1], targets: [alias:production]}\n"
+MINIMAL += "review: [{stage: approval, all: [{role: approver, n: 1}]}]\n"
 
 
 def test_the_built_in_policy_reads_as_written() -> None:

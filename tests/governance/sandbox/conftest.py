@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -18,7 +18,7 @@ MakeModel = Callable[[Any], Path]
 
 @pytest.fixture(autouse=True)
 def run_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Runs get their directories here; at the end of each test none may be left. (``tmp_path`` itself comes first.)"""
+    """Runs get their directories here (``tmp_path`` itself comes first), and none may be left."""
     assert tmp_path.is_dir()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -1,5 +1,6 @@
 """Sound models through the sandbox, as MLflow writes them, and the input errors that need no model."""
 
+# ruff: noqa: PLC0415 - MLflow and skops take seconds to import
 from __future__ import annotations
 
 import shutil
@@ -192,7 +193,7 @@ def test_the_models_own_list_of_trusted_types_is_ignored(
     assert "not on the allow-list" in outcome.message
 
 
-class _Stranger(LogisticRegression):
+class _Stranger(LogisticRegression):  # type: ignore[misc]
     """An estimator of a module that nobody allowed."""
 
 

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import yaml
@@ -56,11 +56,18 @@ class Calls:
 @pytest.mark.parametrize(
     "attack",
     [
-        Calls(os.system, "true"), Calls(builtins.eval, "1"), Calls(builtins.exec, "1"), Calls(subprocess.run, ["true"]),
-        Calls(builtins.getattr, os, "system"), Calls(builtins.__import__, "os"), Calls(np.load, "x"),
-        Calls(__import__("importlib").import_module, "os"), Calls(pickle.loads, b""), Calls(io.open, "/etc/passwd"),
+        Calls(os.system, "true"),
+        Calls(builtins.eval, "1"),
+        Calls(builtins.exec, "1"),
+        Calls(subprocess.run, ["true"]),
+        Calls(builtins.getattr, os, "system"),
+        Calls(builtins.__import__, "os"),
+        Calls(np.load, "x"),
+        Calls(__import__("importlib").import_module, "os"),
+        Calls(pickle.loads, b""),
+        Calls(io.open, "/etc/passwd"),
     ],
-)  # fmt: skip
+)
 def test_a_pickle_that_would_run_code_is_refused(folder: Path, attack: Any, protocol: int) -> None:
     if isinstance(attack.call[1][0], type(os)):
         attack = Calls(attack.call[0], "a", "b")
@@ -110,10 +117,16 @@ def test_hiding_the_name_does_not_help(folder: Path, data: bytes) -> None:
     "data",
     [
         b"\x80\x04\x8c\x02os\x8c\x03sys\x85\x93.",  # the name is a tuple's remains
-        b"\x80\x04\x82\x01.", b"\x80\x04K\x01Q.", b"\x80\x02Pabc\n.",  # extension registry, persistent ids
-        b"\x80\x04\x8c\x02os", b"\x80\x04h\x07.", b"\x80\x04\x93.", b"\x80\x04", b"\x80\x04\xff.",
+        b"\x80\x04\x82\x01.",
+        b"\x80\x04K\x01Q.",
+        b"\x80\x02Pabc\n.",  # extension registry, persistent ids
+        b"\x80\x04\x8c\x02os",
+        b"\x80\x04h\x07.",
+        b"\x80\x04\x93.",
+        b"\x80\x04",
+        b"\x80\x04\xff.",
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_followed_is_refused(folder: Path, data: bytes) -> None:
     assert codes(write(folder, data)) <= {"pickle.global", "pickle.unreadable"}
     assert not scan_directory(folder).ok
@@ -149,11 +162,14 @@ def test_an_array_of_objects_is_a_pickle_in_disguise(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "code"),
     [
-        ("helper.py", b"print(1)", "file.code"), ("lib.so", b"\x7fELF", "file.code"), ("run", b"#!/bin/sh\n", "file.code"),
-        ("blob.bin", b"\x00\xff\x00\xfe", "file.unknown"), ("bomb.zip", b"PK\x03\x04broken", "archive.unreadable"),
+        ("helper.py", b"print(1)", "file.code"),
+        ("lib.so", b"\x7fELF", "file.code"),
+        ("run", b"#!/bin/sh\n", "file.code"),
+        ("blob.bin", b"\x00\xff\x00\xfe", "file.unknown"),
+        ("bomb.zip", b"PK\x03\x04broken", "archive.unreadable"),
         ("evil.skops", b"", ""),
     ],
-)  # fmt: skip
+)
 def test_other_files_are_judged_by_their_bytes(folder: Path, name: str, data: bytes, code: str) -> None:
     write(folder, pickle.dumps({"a": 1}))
     (folder / name).write_bytes(data)
@@ -190,13 +206,16 @@ def test_mlmodel_is_held_to_the_allow_list(folder: Path, flavors: dict[str, Any]
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        (None, "mlmodel.missing"), ("a: [", "mlmodel.invalid"), ("a: 1", "mlmodel.no_flavors"),
-        ("flavors: {}", "mlmodel.no_flavors"), ("flavors: [sklearn]", "mlmodel.no_flavors"),
+        (None, "mlmodel.missing"),
+        ("a: [", "mlmodel.invalid"),
+        ("a: 1", "mlmodel.no_flavors"),
+        ("flavors: {}", "mlmodel.no_flavors"),
+        ("flavors: [sklearn]", "mlmodel.no_flavors"),
         ("a: &x [1]\nb: *x\nflavors: {sklearn: {}}", "mlmodel.invalid"),
         ("flavors: !!python/object/apply:os.system [true]", "mlmodel.invalid"),
         ("flavors: {sklearn: 3}", "mlmodel.invalid"),
     ],
-)  # fmt: skip
+)
 def test_a_model_that_is_no_mlflow_model_is_told_so(folder: Path, text: str | None, code: str) -> None:
     if text is not None:
         (folder / "MLmodel").write_text(text)
