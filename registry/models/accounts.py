@@ -11,6 +11,8 @@ class User(AbstractUser):
 
     display_name = models.CharField(max_length=120, blank=True)
     is_service = models.BooleanField(default=False, help_text="Service accounts use tokens and may never sign.")
+    sign_in_failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    sign_in_locked_until = models.DateTimeField(null=True, blank=True, editable=False)
     signing_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     signing_locked_until = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -55,6 +57,7 @@ class ApiToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    refused_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Last refusal on record.")
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:

@@ -33,6 +33,12 @@ class DatasetVersion(models.Model):
         TEST = "test", "Held out for testing"
         OTHER = "other", "Other"
 
+    class Status(models.TextChoices):
+        OPEN = "open", "Waiting for its file"
+        SEALING = "sealing", "Being sealed"
+        SEALED = "sealed", "Sealed"
+        FAILED = "failed", "Failed"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -46,6 +52,8 @@ class DatasetVersion(models.Model):
         default=dict, help_text='Roles: {"label": name, "features": [...], "sensitive": [...], "positive": value}.'
     )
     source = models.CharField(max_length=2000, blank=True)
+    status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    status_message = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     sealed_at = models.DateTimeField(null=True, blank=True)
@@ -59,6 +67,10 @@ class DatasetVersion(models.Model):
             models.CheckConstraint(
                 name="datasetversion_sealed_has_bytes",
                 condition=Q(sealed_at=None) | Q(blob__isnull=False, digest__regex=r"^[0-9a-f]{64}$"),
+            ),
+            models.CheckConstraint(
+                name="datasetversion_sealed_iff_dated",
+                condition=Q(status="sealed", sealed_at__isnull=False) | ~Q(status="sealed") & Q(sealed_at=None),
             ),
         ]
 

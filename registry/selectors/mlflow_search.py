@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import and_
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db.models import BooleanField, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
@@ -33,7 +33,7 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns(Generic[Row]):
+class _Columns:
     """Names of the language → lookups of the ORM."""
 
     fields: dict[str, str]
@@ -42,13 +42,13 @@ class _Columns(Generic[Row]):
     default: Sequence[str]
 
 
-_MODELS: Final = _Columns[RegisteredModel](
+_MODELS: Final = _Columns(
     fields={"name": "name"},
     orders={"name": "name", "updated": "updated_at"},
     tie_break=("name",),
     default=("name",),
 )
-_VERSIONS: Final = _Columns[ModelVersion](
+_VERSIONS: Final = _Columns(
     fields={"name": "model__name", "run_id": "run_id", "source_path": "source", "version_number": "number"},
     orders={"name": "model__name", "number": "number", "created": "created_at", "updated": "updated_at"},
     tie_break=("model__name", "-number"),
@@ -168,7 +168,7 @@ def _page(rows: QuerySet[Row], keys: Sequence[str], *, after: str, size: int) ->
         raise Invalid("This page token is not one of this search.", code="page_token", field="page_token") from error
 
 
-def _keys(order: Sequence[tuple[str, bool]], columns: _Columns[Any]) -> list[str]:
+def _keys(order: Sequence[tuple[str, bool]], columns: _Columns) -> list[str]:
     if not order:
         return list(columns.default)
     keys = [columns.orders[name] if ascending else f"-{columns.orders[name]}" for name, ascending in order]

@@ -1,0 +1,77 @@
+"""Who may do what in the registry. Each guard raises the sentence that also explains a disabled button."""
+
+from collections.abc import Callable
+from typing import ParamSpec
+
+from audit.actors import Actor
+from config.errors import Conflict, NotAllowed, Refusal
+from registry import reach
+from registry.models import ModelVersion, RegisteredModel, User
+
+P = ParamSpec("P")
+
+
+def why_not(check: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> str:
+    """The reason why ``check`` refuses, or an empty text."""
+    try:
+        check(*args, **kwargs)
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
+
+
+def _holds(by: Actor, permissions: tuple[str, ...], model: RegisteredModel | None) -> bool:
+    if by.kind in {"system", "service"} and by.id != "service:visitor":
+        return True
+    if not isinstance(by.user, User):
+        return False
+    return any(reach.holds(by.user, permission, model.pk if model else None) for permission in permissions)
+
+
+def check_can_create_model(by: Actor) -> None:
+    """A contributor on every model may create new ones."""
+    if not _holds(by, (reach.CONTRIBUTE,), None):
+        raise NotAllowed(
+            "You may not create models: that needs the role contributor on every model.",
+            code="model.not_contributor",
+            remedy="Ask an administrator to grant it to your team.",
+        )
+
+
+def check_can_contribute(by: Actor, model: RegisteredModel) -> None:
+    """Register versions, write tags and texts, ask for promotion."""
+    if not _holds(by, (reach.CONTRIBUTE,), model):
+        raise NotAllowed(
+            f"You may not change {model.name}: that needs the role contributor on it.",
+            code="model.not_contributor",
+            remedy="Ask an administrator to grant it to your team.",
+        )
+
+
+def check_can_curate(by: Actor, model: RegisteredModel) -> None:
+    """Change the card, tier, use case and evaluation data set: contributors, validators, administrators."""
+    if not _holds(by, (reach.CONTRIBUTE, reach.VALIDATE, reach.ADMINISTER), model):
+        raise NotAllowed(
+            f"You may not edit {model.name}: that needs the role contributor, validator or administrator on it.",
+            code="model.not_curator",
+        )
+
+
+def check_can_administer(by: Actor, model: RegisteredModel | None = None) -> None:
+    """People, teams, roles; with a model: that model."""
+    if not _holds(by, (reach.ADMINISTER,), model):
+        raise NotAllowed("This needs the role administrator.", code="not_administrator")
+
+
+def check_is_sealed(version: ModelVersion) -> None:
+    """The bytes are fixed."""
+    if not version.is_sealed:
+        raise Conflict(
+            f"{version} is not sealed: {version.get_status_display().lower()}.", code="version.not_sealed"
+        )
+
+
+def check_can_sign_for(by: Actor, model: RegisteredModel) -> None:
+    """Move a governed name after signing: approvers, validators and administrators, if the gate lets the name pass."""
+    if not _holds(by, (reach.APPROVE, reach.VALIDATE, reach.ADMINISTER), model):
+        raise NotAllowed(f"You may not move the names of {model.name}.", code="model.not_signer")

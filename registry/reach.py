@@ -1,0 +1,110 @@
+"""What an account may do, from the rows that grant it: on every model, or on one.
+
+Django's ``has_perm`` answers yes to everything for a superuser. A superuser here administers and sees; votes and
+contributions come from roles alone, so that nobody approves by being the administrator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
+
+from django.contrib.auth.models import Permission
+from django.db.models import Q
+
+if TYPE_CHECKING:
+    from registry.models import User
+
+VIEW: Final = "registry.view_registeredmodel"
+CONTRIBUTE: Final = "registry.contribute_registeredmodel"
+VALIDATE: Final = "registry.validate_registeredmodel"
+APPROVE: Final = "registry.approve_registeredmodel"
+AUDIT: Final = "registry.audit_registeredmodel"
+ADMINISTER: Final = "registry.administer_registeredmodel"
+
+_SUPERUSER: Final = frozenset({"view_registeredmodel", "administer_registeredmodel"})
+_NOTHING: Final[frozenset[str]] = frozenset()
+_EVERYWHERE = "_countersign_everywhere"
+_BY_MODEL = "_countersign_by_model"
+_TEAMS = "_countersign_teams"
+
+
+def codename_of(permission: str) -> str:
+    """Return ``approve_registeredmodel`` for it and for ``registry.approve_registeredmodel``."""
+    return permission.rpartition(".")[2]
+
+
+def everywhere(user: User) -> frozenset[str]:
+    """Return the codenames the account holds on every model. One query per account object, so one per request."""
+    if not user.is_active:
+        return _NOTHING
+    cached: frozenset[str] | None = user.__dict__.get(_EVERYWHERE)
+    if cached is None:
+        held = Permission.objects.filter(
+            Q(group__user=user) | Q(user=user),
+            content_type__app_label="registry",
+            content_type__model="registeredmodel",
+        )
+        cached = frozenset(held.values_list("codename", flat=True)) | (_SUPERUSER if user.is_superuser else _NOTHING)
+        user.__dict__[_EVERYWHERE] = cached
+    return cached
+
+
+def on_model(user: User, model_id: int) -> frozenset[str]:
+    """Return the codenames granted on this very model. One query per account object and model."""
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+
+    if not user.is_active:
+        return _NOTHING
+    by_model: dict[int, frozenset[str]] = user.__dict__.setdefault(_BY_MODEL, {})
+    if model_id not in by_model:
+        teams = ByTeam.objects.filter(content_object=model_id, group__user=user).values_list("permission__codename")
+        person = ByPerson.objects.filter(content_object=model_id, user=user).values_list("permission__codename")
+        by_model[model_id] = frozenset(row[0] for row in teams.union(person))
+    return by_model[model_id]
+
+
+def preload(user: User, model_ids: Collection[int]) -> None:
+    """Ask for many models what ``on_model`` would ask for each: one query, for lists."""
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+
+    if not user.is_active or not model_ids:
+        return
+    columns = ("content_object_id", "permission__codename")
+    teams = ByTeam.objects.filter(content_object__in=model_ids, group__user=user).values_list(*columns)
+    person = ByPerson.objects.filter(content_object__in=model_ids, user=user).values_list(*columns)
+    found: dict[int, set[str]] = {model_id: set() for model_id in model_ids}
+    for model_id, codename in teams.union(person):
+        found[model_id].add(codename)
+    user.__dict__.setdefault(_BY_MODEL, {}).update({key: frozenset(held) for key, held in found.items()})
+
+
+def teams_of(user: User) -> frozenset[int]:
+    """Return the ids of the account's teams. One query per account object."""
+    cached: frozenset[int] | None = user.__dict__.get(_TEAMS)
+    if cached is None:
+        cached = frozenset(user.groups.values_list("pk", flat=True))
+        user.__dict__[_TEAMS] = cached
+    return cached
+
+
+def holds(user: User, permission: str, model_id: int | None = None) -> bool:
+    """Say whether the account holds ``permission`` on every model or, if one is given, on that one."""
+    codename = codename_of(permission)
+    return codename in everywhere(user) or (model_id is not None and codename in on_model(user, model_id))
+
+
+def holds_anywhere(user: User, permission: str) -> bool:
+    """Say whether the account holds ``permission`` on every model or on at least one."""
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+
+    codename = codename_of(permission)
+    if codename in everywhere(user):
+        return True
+    return user.is_active and (
+        ByTeam.objects.filter(permission__codename=codename, group__user=user).exists()
+        or ByPerson.objects.filter(permission__codename=codename, user=user).exists()
+    )

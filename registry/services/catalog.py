@@ -1,0 +1,262 @@
+"""Writes to the catalogue: models, their tags and aliases. Lock order: model, then version, then the rest."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.services import append
+from config.errors import Conflict, Invalid, NotFound, StaleEdit
+from registry import guards, names
+from registry.models import Alias, Dataset, ModelTag, ModelVersion, RegisteredModel, User
+from registry.services.gated import ask, recording_refusals
+
+
+class _Keep:
+    """Marks an argument that was not given: the field keeps its value."""
+
+
+KEEP: Final = _Keep()
+
+
+def person_of(by: Actor) -> User:
+    """The account behind an actor. Raises ``Invalid`` for a service: what is owned or signed is a person's."""
+    if not isinstance(by.user, User):
+        raise Invalid("This must be done by a person or a service account that is signed in.", code="actor.no_account")
+    return by.user
+
+
+def lock_model(model: RegisteredModel) -> RegisteredModel:
+    """The model's row, locked and fresh. Raises ``NotFound`` if it was deleted meanwhile."""
+    found = RegisteredModel.objects.alive().locked().filter(pk=model.pk).first()
+    if found is None:
+        raise NotFound(f"There is no model {model.name!r} any more.", code="model.unknown")
+    return found
+
+
+@transaction.atomic
+def create_model(
+    *,
+    name: str,
+    by: Actor,
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    tier: int = RegisteredModel.Tier.ONE,
+    use_case: str = "",
+    card: Mapping[str, str] | None = None,
+) -> RegisteredModel:
+    """Create a registered model, owned by who asks.
+
+    Raises ``NotAllowed`` without the role, ``Invalid`` naming the field, ``Conflict`` (``model.exists``) when the name
+    is taken.
+    """
+    guards.check_can_create_model(by)
+    names.check_name(name)
+    _check_texts(description=description, use_case=use_case, tier=tier, card=card)
+    names.check_tags(tags or {})
+    owner = person_of(by)
+    try:
+        with transaction.atomic():
+            model = RegisteredModel.objects.create(
+                name=name, description=description, owner=owner, tier=tier, use_case=use_case, card=dict(card or {})
+            )
+    except IntegrityError as error:
+        if "registeredmodel_name_once" not in str(error):
+            raise
+        raise Conflict(f"A model named {name!r} exists already.", code="model.exists", field="name") from error
+    for key, value in sorted((tags or {}).items()):
+        ask(model, by, lambda gate, key=key: gate.check_tag(model=model, version=None, key=key, by=by))
+        ModelTag.objects.create(model=model, key=key, value=value)
+    append(action="model.created", subject=model, by=by, diff={"tags": dict(tags or {})}, facts={"name": name})
+    return model
+
+
+create_model = recording_refusals(create_model)
+
+
+def _check_texts(
+    *,
+    description: str | None = None,
+    use_case: str | None = None,
+    tier: int | None = None,
+    card: Mapping[str, str] | None = None,
+) -> None:
+    if description is not None:
+        names.check_text(description, field="description")
+    if use_case is not None:
+        names.check_text(use_case, field="use_case", longest=400)
+    if tier is not None and tier not in RegisteredModel.Tier.values:
+        raise Invalid("The tier is 1, 2 or 3.", code="model.tier", field="tier")
+    if card is not None:
+        names.check_card(card)
+
+
+@transaction.atomic
+def update_model(
+    *,
+    model: RegisteredModel,
+    by: Actor,
+    description: str | None = None,
+    tier: int | None = None,
+    use_case: str | None = None,
+    card: Mapping[str, str] | None = None,
+    evaluation_dataset: Dataset | None | _Keep = KEEP,
+    revision: int | None = None,
+) -> RegisteredModel:
+    """Change what is given; ``None`` keeps a field (``KEEP`` for the data set, where ``None`` takes it away).
+
+    Raises ``NotAllowed``, ``Invalid`` naming the field, ``StaleEdit`` when ``revision`` is not the current one.
+    """
+    guards.check_can_curate(by, model)
+    _check_texts(description=description, use_case=use_case, tier=tier, card=card)
+    model = lock_model(model)
+    if revision is not None and revision != model.revision:
+        raise StaleEdit(
+            "Somebody changed this model after you read it.",
+            code="model.stale",
+            remedy="Read it again, then repeat your change.",
+            extra={"revision": model.revision},
+        )
+    wanted: dict[str, object] = {"description": description, "tier": tier, "use_case": use_case}
+    wanted["card"] = dict(card) if card is not None else None
+    changed = {field: value for field, value in wanted.items() if value is not None and value != getattr(model, field)}
+    if not isinstance(evaluation_dataset, _Keep) and evaluation_dataset != model.evaluation_dataset:
+        changed["evaluation_dataset"] = evaluation_dataset
+    if not changed:
+        return model
+    before = {field: _logged(getattr(model, field)) for field in changed}
+    for field, value in changed.items():
+        setattr(model, field, value)
+    model.revision += 1
+    model.save(update_fields=[*changed, "revision", "updated_at"])
+    diff = {field: {"before": before[field], "after": _logged(value)} for field, value in changed.items()}
+    append(action="model.changed", subject=model, by=by, diff=diff)
+    return model
+
+
+def _logged(value: object) -> object:
+    return str(value) if isinstance(value, Dataset) else value
+
+
+@recording_refusals
+@transaction.atomic
+def rename_model(*, model: RegisteredModel, new_name: str, by: Actor) -> RegisteredModel:
+    """Give a model another name. Raises ``NotAllowed``, ``Invalid``, ``Conflict`` (``model.exists``), the gate's refusal."""
+    guards.check_can_contribute(by, model)
+    names.check_name(new_name, field="new_name")
+    model = lock_model(model)
+    ask(model, by, lambda gate: gate.check_change(model=model, version=None, verb="rename", by=by))
+    before, model.name = model.name, new_name
+    model.revision += 1
+    try:
+        with transaction.atomic():
+            model.save(update_fields=["name", "revision", "updated_at"])
+    except IntegrityError as error:
+        if "registeredmodel_name_once" not in str(error):
+            raise
+        raise Conflict(f"A model named {new_name!r} exists already.", code="model.exists", field="new_name") from error
+    append(action="model.renamed", subject=model, by=by, diff={"name": {"before": before, "after": new_name}})
+    return model
+
+
+@recording_refusals
+@transaction.atomic
+def delete_model(*, model: RegisteredModel, by: Actor) -> None:
+    """Take a model out of the catalogue. Its rows, decisions and log entries stay. Raises as ``rename_model``."""
+    guards.check_can_contribute(by, model)
+    model = lock_model(model)
+    ask(model, by, lambda gate: gate.check_change(model=model, version=None, verb="delete", by=by))
+    now = timezone.now()
+    for alias in list(model.aliases.all()):
+        ask(model, by, lambda gate, alias=alias: gate.check_alias(model=model, alias=alias.name, version=None, by=by))
+        append(action="alias.deleted", subject=alias, by=by)
+        alias.delete()
+    for version in list(ModelVersion.objects.filter(model=model, deleted_at=None).order_by("pk").select_for_update()):
+        version.deleted_at = now
+        version.save(update_fields=["deleted_at", "updated_at"])
+        append(action="version.deleted", subject=version, by=by, reason="The model was deleted.")
+    model.deleted_at = now
+    model.revision += 1
+    model.save(update_fields=["deleted_at", "revision", "updated_at"])
+    append(action="model.deleted", subject=model, by=by)
+
+
+@recording_refusals
+@transaction.atomic
+def set_model_tag(*, model: RegisteredModel, key: str, value: str, by: Actor) -> None:
+    """Set a tag. Raises ``NotAllowed``, ``Invalid``, the gate's refusal."""
+    guards.check_can_contribute(by, model)
+    names.check_tag(key, value)
+    model = lock_model(model)
+    ask(model, by, lambda gate: gate.check_tag(model=model, version=None, key=key, by=by))
+    before = ModelTag.objects.filter(model=model, key=key).values_list("value", flat=True).first()
+    ModelTag.objects.update_or_create(model=model, key=key, defaults={"value": value})
+    append(action="model.tag_set", subject=model, by=by, diff={"tag": {"key": key, "before": before, "after": value}})
+
+
+@recording_refusals
+@transaction.atomic
+def delete_model_tag(*, model: RegisteredModel, key: str, by: Actor) -> None:
+    """Delete a tag; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
+    guards.check_can_contribute(by, model)
+    model = lock_model(model)
+    ask(model, by, lambda gate: gate.check_tag(model=model, version=None, key=key, by=by))
+    if ModelTag.objects.filter(model=model, key=key).delete()[0]:
+        append(action="model.tag_deleted", subject=model, by=by, diff={"tag": {"key": key}})
+
+
+@recording_refusals
+@transaction.atomic
+def set_alias(*, model: RegisteredModel, alias: str, number: int, by: Actor) -> Alias:
+    """Let an alias name a version of the model.
+
+    Raises ``NotAllowed``, ``Invalid`` for the alias, ``NotFound`` for the version, the gate's refusal if the alias is
+    governed and no active permit is for this version.
+    """
+    names.check_alias(alias)
+    model = lock_model(model)
+    version = ModelVersion.objects.locked().filter(model=model, number=number, deleted_at=None).first()
+    if version is None:
+        raise NotFound(f"{model.name} has no version {number}.", code="version.unknown", field="version")
+    ask(model, by, lambda gate: gate.check_alias(model=model, alias=alias, version=version, by=by))
+    _check_may_move_alias(by, model)
+    row = Alias.objects.filter(model=model, name=alias).select_related("version").first()
+    before = row.version.number if row else None
+    if row is None:
+        row = Alias(model=model, name=alias)
+    row.version = version
+    row.set_by = by.user if isinstance(by.user, User) else None
+    row.save()
+    append(
+        action="alias.set",
+        subject=row,
+        by=by,
+        diff={"version": {"before": before, "after": number}},
+        facts={"model": model.name, "alias": alias},
+    )
+    return row
+
+
+def _check_may_move_alias(by: Actor, model: RegisteredModel) -> None:
+    """Contributors; and whoever signed last: the gate has let the alias pass because a permit says so."""
+    if guards.why_not(guards.check_can_contribute, by, model) and guards.why_not(guards.check_can_sign_for, by, model):
+        guards.check_can_contribute(by, model)
+
+
+@recording_refusals
+@transaction.atomic
+def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
+    """Take an alias away; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
+    model = lock_model(model)
+    _check_may_move_alias(by, model)
+    ask(model, by, lambda gate: gate.check_alias(model=model, alias=alias, version=None, by=by))
+    row = Alias.objects.filter(model=model, name=alias).select_related("version").first()
+    if row is not None:
+        before = row.version.number
+        append(
+            action="alias.deleted", subject=row, by=by, diff={"version": {"before": before, "after": None}},
+            facts={"model": model.name, "alias": alias},
+        )
+        row.delete()

@@ -1,0 +1,257 @@
+"""Writes to versions: registering, sealing, failing, texts, stages, tags. A sealed version's content never changes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit.actors import Actor
+from audit.services import append
+from config.errors import Conflict, Invalid, NotFound
+from registry import guards, names
+from registry.digests import SealedFile, manifest_digest, manifest_document
+from registry.models import Blob, Manifest, ManifestFile, ModelVersion, RegisteredModel, User, VersionTag
+from registry.services.catalog import lock_model, person_of
+from registry.services.gated import ask, recording_refusals
+
+STAGES: Final = {stage.value.lower(): stage.value for stage in ModelVersion.Stage}
+_LONGEST_MESSAGE: Final = 2000
+_BATCH: Final = 1000
+
+
+def lock_version(version: ModelVersion) -> ModelVersion:
+    """Lock the model's row, then the version's, and return it fresh. Raises ``NotFound`` if it is gone."""
+    model = lock_model(version.model)
+    found = ModelVersion.objects.locked().filter(pk=version.pk, deleted_at=None).first()
+    if found is None:
+        raise NotFound(f"There is no {version} any more.", code="version.unknown")
+    found.model = model
+    return found
+
+
+@recording_refusals
+@transaction.atomic
+def register_version(
+    *,
+    model: RegisteredModel,
+    by: Actor,
+    source: str = "",
+    run_id: str = "",
+    logged_model_id: str = "",
+    run_link: str = "",
+    description: str = "",
+    tags: Mapping[str, str] | None = None,
+    parameters: Mapping[str, str] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> ModelVersion:
+    """Register the next version, pending until its bytes are sealed. Simultaneous calls get different numbers.
+
+    Raises ``NotAllowed``, ``Invalid`` naming the field, the gate's refusal for a tag.
+    """
+    guards.check_can_contribute(by, model)
+    texts = {"source": source, "run_link": run_link, "run_id": run_id, "logged_model_id": logged_model_id}
+    for field, text in texts.items():
+        names.check_text(text, field=field, longest=64 if field.endswith("_id") else 2000)
+    names.check_text(description, field="description")
+    names.check_tags(tags or {})
+    names.check_parameters(parameters or {})
+    names.check_metrics(metrics or {})
+    person = person_of(by)
+    model = lock_model(model)
+    number = model.next_version
+    model.next_version = number + 1
+    model.save(update_fields=["next_version", "updated_at"])
+    version = ModelVersion.objects.create(
+        model=model,
+        number=number,
+        registered_by=person,
+        description=description,
+        parameters=dict(parameters or {}),
+        metrics=dict(metrics or {}),
+        **texts,
+    )
+    for key, value in sorted((tags or {}).items()):
+        ask(version, by, lambda gate, key=key: gate.check_tag(model=model, version=version, key=key, by=by))
+        VersionTag.objects.create(version=version, key=key, value=value)
+    facts = {"model": model.name, "number": number, "source": source, "run_id": run_id}
+    append(action="version.registered", subject=version, by=by, facts=facts)
+    return version
+
+
+@transaction.atomic
+def seal_version(
+    *,
+    version_id: UUID,
+    files: Sequence[SealedFile],
+    by: Actor,
+    flavours: Sequence[str] = (),
+    signature: Mapping[str, Any] | None = None,
+) -> ModelVersion:
+    """Fix a version's bytes: manifest, digest, READY. The blobs must be stored. Sealing the same bytes again is no error.
+
+    Raises ``Conflict`` when it is sealed with other bytes or has failed, ``Invalid`` for files that make no manifest,
+    ``NotFound``.
+    """
+    document = manifest_document(files)
+    digest = manifest_digest(document)
+    version = ModelVersion.objects.locked().filter(pk=version_id).first()
+    if version is None:
+        raise NotFound("There is no such version.", code="version.unknown")
+    if version.is_sealed:
+        if version.manifest_digest == digest:
+            return version
+        raise Conflict(f"{version} is sealed with other bytes; they cannot change.", code="version.sealed")
+    if version.status != ModelVersion.Status.PENDING:
+        raise Conflict(f"{version} has failed: {version.status_message}", code="version.failed")
+    total = sum(file.size for file in files)
+    version.manifest = _manifest(digest, document, files, total)
+    version.manifest_digest = digest
+    version.size_bytes = total
+    version.flavours = sorted(flavours)
+    version.signature = dict(signature or {})
+    version.status = ModelVersion.Status.READY
+    version.status_message = ""
+    version.sealed_at = timezone.now()
+    version.ingest_lease_until = None
+    version.save()
+    facts = {"manifest_digest": digest, "files": len(files), "size": total, "flavours": sorted(flavours)}
+    append(action="version.sealed", subject=version, by=by, facts=facts)
+    return version
+
+
+def _manifest(digest: str, document: str, files: Sequence[SealedFile], total: int) -> Manifest:
+    Blob.objects.bulk_create(
+        [Blob(sha256=file.sha256, size=file.size) for file in {file.sha256: file for file in files}.values()],
+        ignore_conflicts=True,
+        batch_size=_BATCH,
+    )
+    manifest, created = Manifest.objects.get_or_create(
+        digest=digest, defaults={"document": document, "file_count": len(files), "total_size": total}
+    )
+    if created:
+        ManifestFile.objects.bulk_create(
+            [ManifestFile(manifest=manifest, path=file.path, blob_id=file.sha256) for file in files], batch_size=_BATCH
+        )
+    return manifest
+
+
+@transaction.atomic
+def fail_version(*, version_id: UUID, message: str, by: Actor) -> ModelVersion:
+    """End a pending version with the reason; one that has failed already stays as it is.
+
+    Raises ``Conflict`` when it is sealed, ``NotFound``.
+    """
+    version = ModelVersion.objects.locked().filter(pk=version_id).first()
+    if version is None:
+        raise NotFound("There is no such version.", code="version.unknown")
+    if version.is_sealed:
+        raise Conflict(f"{version} is sealed; it cannot fail any more.", code="version.sealed")
+    if version.status == ModelVersion.Status.FAILED:
+        return version
+    version.status = ModelVersion.Status.FAILED
+    version.status_message = message.replace("\x00", "")[:_LONGEST_MESSAGE] or "No reason was given."
+    version.ingest_lease_until = None
+    version.save()
+    append(action="version.failed", subject=version, by=by, reason=version.status_message[:1000])
+    return version
+
+
+@recording_refusals
+@transaction.atomic
+def update_version(*, version: ModelVersion, by: Actor, description: str) -> ModelVersion:
+    """Change the description. Raises ``NotAllowed``, ``Invalid``, the gate's refusal for an approved version."""
+    guards.check_can_contribute(by, version.model)
+    names.check_text(description, field="description")
+    version = lock_version(version)
+    ask(version, by, lambda gate: gate.check_change(model=version.model, version=version, verb="describe", by=by))
+    before, version.description = version.description, description
+    version.save(update_fields=["description", "updated_at"])
+    diff = {"description": {"before": before, "after": description}}
+    append(action="version.changed", subject=version, by=by, diff=diff)
+    return version
+
+
+@recording_refusals
+@transaction.atomic
+def delete_version(*, version: ModelVersion, by: Actor) -> None:
+    """Take a version out of the catalogue, with the aliases that name it. Its rows and log entries stay.
+
+    Raises ``NotAllowed``, the gate's refusal.
+    """
+    guards.check_can_contribute(by, version.model)
+    version = lock_version(version)
+    model = version.model
+    ask(version, by, lambda gate: gate.check_change(model=model, version=version, verb="delete", by=by))
+    for alias in list(version.aliases.all()):
+        ask(version, by, lambda gate, alias=alias: gate.check_alias(model=model, alias=alias.name, version=None, by=by))
+        append(action="alias.deleted", subject=alias, by=by, reason="The version was deleted.")
+        alias.delete()
+    version.deleted_at = timezone.now()
+    version.save(update_fields=["deleted_at", "updated_at"])
+    append(action="version.deleted", subject=version, by=by)
+
+
+@recording_refusals
+@transaction.atomic
+def set_stage(*, version: ModelVersion, stage: str, archive_existing: bool, by: Actor) -> ModelVersion:
+    """Move a version to one of MLflow's stages (any case); with ``archive_existing`` the others there are archived.
+
+    Raises ``NotAllowed``, ``Invalid`` for an unknown stage, the gate's refusal.
+    """
+    wanted = STAGES.get(stage.lower() if isinstance(stage, str) else "")
+    if wanted is None:
+        known = ", ".join(STAGES.values())
+        raise Invalid(f"Invalid Model Version stage: {stage}. Value must be one of {known}.", code="stage", field="stage")
+    version = lock_version(version)
+    ask(version, by, lambda gate: gate.check_stage(version=version, stage=wanted, by=by))
+    if guards.why_not(guards.check_can_sign_for, by, version.model):
+        guards.check_can_contribute(by, version.model)
+    if archive_existing and wanted in {ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION}:
+        others = ModelVersion.objects.filter(model=version.model, stage=wanted, deleted_at=None).exclude(pk=version.pk)
+        for other in list(others.order_by("pk").select_for_update(of=("self",)).select_related("model")):
+            ask(other, by, lambda gate, other=other: gate.check_stage(version=other, stage="Archived", by=by))
+            _enter(other, ModelVersion.Stage.ARCHIVED, by)
+    if version.stage != wanted:
+        _enter(version, wanted, by)
+    else:
+        version.save(update_fields=["updated_at"])
+    return version
+
+
+def _enter(version: ModelVersion, stage: str, by: Actor) -> None:
+    before, version.stage = version.stage, stage
+    version.save(update_fields=["stage", "updated_at"])
+    diff = {"stage": {"before": before, "after": stage}}
+    append(action="version.stage_changed", subject=version, by=by, diff=diff)
+
+
+@recording_refusals
+@transaction.atomic
+def set_version_tag(*, version: ModelVersion, key: str, value: str, by: Actor) -> None:
+    """Set a tag. Raises ``NotAllowed``, ``Invalid``, the gate's refusal."""
+    guards.check_can_contribute(by, version.model)
+    names.check_tag(key, value)
+    version = lock_version(version)
+    ask(version, by, lambda gate: gate.check_tag(model=version.model, version=version, key=key, by=by))
+    before = VersionTag.objects.filter(version=version, key=key).values_list("value", flat=True).first()
+    VersionTag.objects.update_or_create(version=version, key=key, defaults={"value": value})
+    diff = {"tag": {"key": key, "before": before, "after": value}}
+    append(action="version.tag_set", subject=version, by=by, diff=diff)
+
+
+@recording_refusals
+@transaction.atomic
+def delete_version_tag(*, version: ModelVersion, key: str, by: Actor) -> None:
+    """Delete a tag; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
+    guards.check_can_contribute(by, version.model)
+    version = lock_version(version)
+    ask(version, by, lambda gate: gate.check_tag(model=version.model, version=version, key=key, by=by))
+    if VersionTag.objects.filter(version=version, key=key).delete()[0]:
+        append(action="version.tag_deleted", subject=version, by=by, diff={"tag": {"key": key}})
+
+
+def user_named(name: str) -> User | None:
+    """The account of that name, if there is one: for who trained a run or wrote a commit."""
+    return User.objects.filter(username=name).first()
