@@ -124,6 +124,7 @@ def dataset(owner: User, content: bytes | None = None, *, role: str = "test", **
         rows=1,
         columns=columns or {"label": "y", "features": ["x"], "sensitive": ["sex"]},
         created_by=owner,
+        status=DatasetVersion.Status.SEALED,
         sealed_at=timezone.now(),
     )
 
