@@ -1,4 +1,4 @@
-"""Reactions of the registry to the ledger: versions are ingested, and their lineage read.
+"""Reactions of the registry to the ledger: versions and data sets are sealed, and lineage is read.
 
 A follower only rings the bell: the row says what is to be done, and ``registry.tasks.sweep`` rings again for what was
 lost. Tasks are sent by name, because tasks stand above followers.
@@ -22,14 +22,15 @@ def send(task: str, argument: str) -> None:
 
 
 class Ingest(Follower):
-    """A version was registered: have its bytes read and sealed."""
+    """A version was registered, or a data set uploaded whole: have its bytes read and sealed."""
 
     name: ClassVar[str] = "registry.ingest"
-    actions: ClassVar[frozenset[str]] = frozenset({"version.registered"})
+    actions: ClassVar[frozenset[str]] = frozenset({"version.registered", "dataset.finished"})
 
     def handle(self, entry: Entry) -> None:
         """Start the task once the cursor has moved."""
-        transaction.on_commit(partial(send, "ingest_version", entry.subject_id), robust=True)
+        task = "seal_dataset" if entry.action == "dataset.finished" else "ingest_version"
+        transaction.on_commit(partial(send, task, entry.subject_id), robust=True)
 
 
 class Lineage(Follower):

@@ -52,6 +52,9 @@ def sweep() -> None:
             ingest.give_up(version)
         else:
             send("ingest_version", str(version.pk))
+    sealing = DatasetVersion.objects.filter(status=DatasetVersion.Status.SEALING, created_at__lt=before)
+    for dataset_id in sealing.order_by("created_at").values_list("pk", flat=True)[:PER_ROUND]:
+        send("seal_dataset", str(dataset_id))
     for version_id in _without_lineage()[:PER_ROUND]:
         send("record_lineage", str(version_id))
 

@@ -1,6 +1,7 @@
-"""Who asks, at the MLflow edge: a bearer token, or basic authentication, with every request. Never a session cookie.
+"""Who asks, at the MLflow edge: an API token with every request. Never a session cookie.
 
-MLflow's client sends ``MLFLOW_TRACKING_TOKEN`` as a bearer token, or ``MLFLOW_TRACKING_USERNAME`` and ``…_PASSWORD``.
+MLflow's client sends ``MLFLOW_TRACKING_TOKEN`` as a bearer token; or, by basic authentication, what is set as
+``MLFLOW_TRACKING_USERNAME`` and ``…_PASSWORD``, which is the account's name and again a token.
 A browser sends neither by itself, so these addresses need no CSRF token.
 """
 
@@ -19,6 +20,7 @@ from registry.api.authentication import authenticate_request
 from registry.mlflow import errors
 from registry.models import ApiToken, RoleGrant, User
 from registry.roles import Role
+from registry.services.access import check_token_may_write
 
 View = Callable[..., HttpResponseBase]
 Call = Callable[..., HttpResponseBase]
@@ -40,11 +42,7 @@ def sign_in(request: HttpRequest) -> Actor:
 
 def check_may_write(request: HttpRequest) -> None:
     """Raise ``NotAllowed`` if the request came with a token that may only read."""
-    token = getattr(request, "auth", None)
-    if isinstance(token, ApiToken) and token.scope != ApiToken.Scope.WRITE:
-        raise NotAllowed(
-            f"The token “{token.name}” may only read.", code="token.read_only", remedy="Use one with write scope."
-        )
+    check_token_may_write(cast("ApiToken", request.auth))  # type: ignore[attr-defined]
 
 
 def roles_of(user: User) -> frozenset[str]:

@@ -54,9 +54,9 @@ def test_wrong_credentials_are_401(credentials: str) -> None:
     assert (answer.status_code, json.loads(answer.content)["error_code"]) == (401, "UNAUTHENTICATED")
 
 
-@pytest.mark.usefixtures("ada", "model")
-def test_basic_authentication_by_password_works() -> None:
-    basic = base64.b64encode(b"ada:a-long-password-of-mine").decode()
+@pytest.mark.usefixtures("model")
+def test_a_token_works_as_the_password_of_basic_authentication(ada: Person) -> None:
+    basic = base64.b64encode(f"ada:{ada.token}".encode()).decode()
     answer = Client(headers={"authorization": f"Basic {basic}"}).get(f"{API}/registered-models/get", {"name": "credit"})
     assert answer.status_code == 200
 
