@@ -1,5 +1,7 @@
-"""Settings of the sequencer processes that tests start: the real ones, without the followers of other apps."""
+"""Settings of the sequencer processes that tests start: the real ones, with the followers the test names."""
+
+import os
 
 from config.settings.base import *  # noqa: F403
 
-FOLLOWERS = []
+FOLLOWERS = os.environ.get("TEST_FOLLOWERS", "").split()

@@ -243,6 +243,15 @@ def test_a_process_that_must_not_sign_says_why_and_exits_with_3(start: Starter) 
     assert adopted.returncode == 0, output
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_sequencer_does_not_go_on_without_its_followers(start: Starter, process_environment: dict[str, str]) -> None:
+    process_environment["TEST_FOLLOWERS"] = "tests.audit.fatal_follower.Fatal"
+    touch()
+    output, _ = start().communicate(timeout=60)
+    assert "the followers ended without being told to" in output
+    assert Entry.objects.count() == 1
+
+
 KILL_POINTS = ("_take", "_placed", "_insert_entries", "_insert_node", "Sequencer._sign", "Guard.write")
 
 

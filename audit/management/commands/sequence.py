@@ -7,7 +7,7 @@ import threading
 from argparse import ArgumentParser
 from typing import Final
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, close_old_connections, connection
 
 from audit import followers, keys, sequencer
@@ -58,8 +58,16 @@ class Command(BaseCommand):
         self.stdout.write(f"{integrated} entries integrated, {handled} handled by followers")
 
     def _work(self, worker: sequencer.Sequencer, stop: threading.Event) -> None:
-        news = threading.Event()
-        reactions = threading.Thread(target=follow, args=(followers.configured(), stop, news), name="followers")
+        news, known, told = threading.Event(), followers.configured(), threading.Event()
+
+        def react() -> None:
+            try:
+                follow(known, stop, news)
+                told.set()
+            finally:
+                stop.set()  # no sequencer without its followers: the supervisor starts both again
+
+        reactions = threading.Thread(target=react, name="followers")
         reactions.start()
         try:
             while not stop.is_set():
@@ -75,6 +83,8 @@ class Command(BaseCommand):
             news.set()
             reactions.join()
             connection.close()
+        if not told.is_set():
+            raise CommandError("the followers ended without being told to; the cause is in the log above")
 
     def _lead(self, worker: sequencer.Sequencer, stop: threading.Event, news: threading.Event) -> None:
         """Become the one sequencer, then integrate a batch every interval, at once while there is more."""
