@@ -1,41 +1,30 @@
 """Django's admin for people, teams, roles and tokens. It shows and asks; the services of access write and log."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 
 from audit.actors import Actor
 from config.errors import Refusal
-from registry import reach
 from registry.models import ApiToken, RegisteredModel, RoleGrant, User
 from registry.roles import LABELS
 from registry.services import access
 
 
-class CountersignAdminSite(admin.AdminSite):
-    """The admin under the product's name, for administrators. It signs people in through the product's own page."""
-
-    site_header = "Countersign administration"
-    site_title = "Countersign"
-    index_title = "People, teams, roles and tokens"
-    enable_nav_sidebar = False
-
-    def has_permission(self, request: HttpRequest) -> bool:
-        """Staff who administer every model."""
-        user = request.user
-        return isinstance(user, User) and user.is_active and user.is_staff and reach.holds(user, reach.ADMINISTER)
-
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseRedirect:  # type: ignore[override]
-        """Lead to the sign-in page, where tries are counted and logged."""
-        return HttpResponseRedirect(f"{reverse('login')}?next={request.get_full_path()}")
+if TYPE_CHECKING:
+    AnyAdmin = admin.ModelAdmin[Any]
+    AnyUserForm, AnyTeamForm = forms.ModelForm[User], forms.ModelForm[Group]
+    AnyRoleForm, AnyTokenForm = forms.ModelForm[RoleGrant], forms.ModelForm[ApiToken]
+else:  # generic for type checkers alone
+    AnyAdmin = admin.ModelAdmin
+    AnyUserForm = AnyTeamForm = AnyRoleForm = AnyTokenForm = forms.ModelForm
 
 
-class ByServices(admin.ModelAdmin[Any]):
+class ByServices(AnyAdmin):
     """What every page here has in common: administrators only, a refusal becomes a message, nothing is deleted."""
 
     actions = None
@@ -80,7 +69,7 @@ class ByServices(admin.ModelAdmin[Any]):
         """As above."""
 
 
-class UserForm(forms.ModelForm[User]):
+class UserForm(AnyUserForm):
     """An account, with a new password if one is given."""
 
     password_new = forms.CharField(
@@ -105,7 +94,7 @@ class UserAdmin(ByServices):
         """A name and the kind of an account are for good: the ledger knows it by them."""
         return ["username", "is_service"] if obj else []
 
-    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: User, form: AnyUserForm, change: bool) -> None:  # noqa: FBT001
         """Through the service."""
         given = form.cleaned_data
         password = given.get("password_new") or None
@@ -122,7 +111,7 @@ class UserAdmin(ByServices):
         obj._state.adding = False
 
 
-class TeamForm(forms.ModelForm[Group]):
+class TeamForm(AnyTeamForm):
     """A team and who is in it."""
 
     members = forms.ModelMultipleChoiceField(queryset=User.objects.order_by("username"), required=False)
@@ -148,7 +137,7 @@ class TeamAdmin(ByServices):
         """A team keeps its name."""
         return ["name"] if obj else []
 
-    def save_model(self, request: HttpRequest, obj: Group, form: forms.ModelForm[Group], change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: Group, form: AnyTeamForm, change: bool) -> None:  # noqa: FBT001
         """Through the services: create, then add and remove members."""
         by = Actor.of(request)
         team = Group.objects.get(pk=obj.pk) if change else access.create_team(name=form.cleaned_data["name"], by=by)
@@ -162,7 +151,7 @@ class TeamAdmin(ByServices):
             access.remove_member(team=team, user=user, by=by)
 
 
-class RoleForm(forms.ModelForm[RoleGrant]):
+class RoleForm(AnyRoleForm):
     """A role for a team, on one model or on every model."""
 
     role = forms.ChoiceField(choices=[(role.value, label) for role, label in LABELS.items()])
@@ -191,7 +180,7 @@ class RoleAdmin(ByServices):
         """Deleting revokes."""
         return self.admin_site.has_permission(request)
 
-    def save_model(self, request: HttpRequest, obj: RoleGrant, form: forms.ModelForm[RoleGrant], change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: RoleGrant, form: AnyRoleForm, change: bool) -> None:  # noqa: FBT001
         """Through the service."""
         given = form.cleaned_data
         grant = access.grant_role(team=given["team"], role=given["role"], model=given["model"], by=Actor.of(request))
@@ -208,7 +197,7 @@ class RoleAdmin(ByServices):
             access.revoke_role(grant=grant, by=Actor.of(request))
 
 
-class TokenForm(forms.ModelForm[ApiToken]):
+class TokenForm(AnyTokenForm):
     """A token for an account: service accounts have no page of their own to make one."""
 
     days = forms.IntegerField(min_value=1, max_value=365, initial=90)
@@ -232,7 +221,7 @@ class TokenAdmin(ByServices):
         """On the list only, for the action that revokes."""
         return obj is None and self.admin_site.has_permission(request)
 
-    def save_model(self, request: HttpRequest, obj: ApiToken, form: forms.ModelForm[ApiToken], change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: AnyTokenForm, change: bool) -> None:  # noqa: FBT001
         """Through the service; the secret stands in a message and nowhere else."""
         token, secret = access.issue_token(by=Actor.of(request), **form.cleaned_data)
         obj.pk = token.pk

@@ -18,4 +18,4 @@ class RegistryConfig(AppConfig):
 class CountersignAdminConfig(AdminConfig):
     """Django's admin, with our site: every write goes through the services and the ledger."""
 
-    default_site = "registry.admin.CountersignAdminSite"
+    default_site = "registry.admin_site.CountersignAdminSite"
