@@ -37,26 +37,19 @@ def test_it():
     {ending}
 """)
     own = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    arguments = [
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        "--rootdir",
-        str(place),
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:django",
-    ]
+    config = place / "pytest.ini"
+    config.touch()
+    plugins = ["-p", "no:cacheprovider", "-p", "no:django", "-p", "tests.cluster"]
     done = subprocess.run(
         [
             sys.executable,
             "-m",
             "pytest",
-            *arguments,
-            "-o",
-            "addopts=",
-            "-p",
-            "tests.cluster",
+            "-c",
+            str(config),
+            "--rootdir",
+            str(place),
+            *plugins,
             str(place / "test_it.py"),
         ],
         cwd=ROOT,
