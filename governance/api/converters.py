@@ -1,7 +1,5 @@
 """Path converter of a promotion request's number: ``REQ-0412``."""
 
-from django.urls import register_converter
-
 
 class RefConverter:
     """As people cite it; only the one spelling."""
@@ -15,6 +13,3 @@ class RefConverter:
     def to_url(self, value: int) -> str:
         """Write the reference."""
         return f"REQ-{value:04d}"
-
-
-register_converter(RefConverter, "ref")

@@ -1,10 +1,11 @@
 """Addresses of governance below ``/api/v1/``."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
-import governance.api.converters
-import registry.api.converters  # noqa: F401 - both register their converters
+from governance.api.converters import RefConverter
 from governance.api.views import checks, decisions, permits, requests
+
+register_converter(RefConverter, "ref")
 
 urlpatterns = [
     path("requests", requests.Requests.as_view(), name="requests"),
@@ -26,6 +27,8 @@ urlpatterns = [
     path("policies", permits.Policies.as_view(), name="policies"),
     path("policies/<slug:policy>/versions", permits.PolicyVersions.as_view(), name="policy-versions"),
     path(
-        "policies/<slug:policy>/versions/<number:number>/document", permits.PolicyDocument.as_view(), name="policy-document"
+        "policies/<slug:policy>/versions/<int:number>/document",
+        permits.PolicyDocument.as_view(),
+        name="policy-document",
     ),
 ]

@@ -1,7 +1,5 @@
 """Path converters: what no object can be named does not match, so it is 404 and never reaches the database."""
 
-from django.urls import register_converter
-
 
 class NameConverter:
     """A name in one path segment."""
@@ -35,8 +33,3 @@ class NumberConverter:
     def to_url(self, value: int) -> str:
         """Write it."""
         return str(value)
-
-
-register_converter(NameConverter, "name")
-register_converter(FilePathConverter, "file")
-register_converter(NumberConverter, "number")

@@ -1,6 +1,6 @@
 """What every REST view shares: who asks, strict input, keyset pages, ETags, idempotent creation."""
 
-# ruff: noqa: ANN401, ARG002 - the signatures are the REST framework's
+# ruff: noqa: ANN401 - the signatures are the REST framework's
 
 import json
 import re

@@ -1,6 +1,6 @@
 """Reading request bodies: strict JSON of a bounded size, and raw chunks that are handed on as a stream."""
 
-# ruff: noqa: ANN401, ARG002 - the signatures are the REST framework's
+# ruff: noqa: ANN401 - the signatures are the REST framework's
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """How the REST API describes itself: OpenAPI through drf-spectacular."""
 
-# ruff: noqa: ANN401, ARG002 - the signatures are the REST framework's
+# ruff: noqa: ANN401 - the signatures are the REST framework's
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus

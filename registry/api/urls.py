@@ -1,9 +1,13 @@
 """Addresses of the registry below ``/api/v1/``."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
-import registry.api.converters  # noqa: F401 - registers the converters
+from registry.api.converters import FilePathConverter, NameConverter, NumberConverter
 from registry.api.views import accounts, datasets, files, lineage, models, uploads, versions
+
+register_converter(NameConverter, "name")
+register_converter(FilePathConverter, "file")
+register_converter(NumberConverter, "number")
 
 urlpatterns = [
     path("me", accounts.Me.as_view(), name="me"),
@@ -18,7 +22,9 @@ urlpatterns = [
     path("models/<name:name>/versions/<number:number>/finish", versions.Finish.as_view(), name="version-finish"),
     path("models/<name:name>/versions/<number:number>/lineage", lineage.Lineage.as_view(), name="version-lineage"),
     path("models/<name:name>/versions/<number:number>/files", files.VersionFiles.as_view(), name="version-files"),
-    path("models/<name:name>/versions/<number:number>/files/<file:path>", files.Download.as_view(), name="version-file"),
+    path(
+        "models/<name:name>/versions/<number:number>/files/<file:path>", files.Download.as_view(), name="version-file"
+    ),
     path("uploads/<uuid:upload>", uploads.OneUpload.as_view(), name="upload"),
     path("uploads/<uuid:upload>/complete", uploads.CompleteUpload.as_view(), name="upload-complete"),
     path("datasets", datasets.Datasets.as_view(), name="datasets"),

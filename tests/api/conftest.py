@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 
 from audit.actors import SYSTEM, Actor
+from audit.keys import ensure_keys
 from governance.models import PromotionRequest
 from governance.services.policies import adopt
 from governance.services.promotions import request_promotion
@@ -38,13 +39,14 @@ flavors:
 @pytest.fixture(autouse=True)
 def places(artifact_root: Path, keys_dir: Path) -> None:
     """Bytes and keys of this test's own."""
+    ensure_keys(keys_dir)
 
 
 Person = Callable[..., User]
 
 
 @pytest.fixture
-def person(db: None) -> Person:  # noqa: ARG001 - pytest-django's way to ask for a database
+def person(db: None) -> Person:
     """Make somebody, with a role on every model if one is named."""
 
     def make(username: str, role: str = "") -> User:
@@ -92,7 +94,7 @@ def stranger(person: Person) -> Api:
 
 
 @pytest.fixture
-def nobody(db: None) -> Api:  # noqa: ARG001 - pytest-django's way to ask for a database
+def nobody(db: None) -> Api:
     """Without credentials."""
     return Api()
 
@@ -104,12 +106,14 @@ def model(ada: User) -> RegisteredModel:
 
 
 def upload(api: Api, path: str, content: bytes, *, to: str = "models/credit-default/versions/1/files") -> None:
-    """Send one file in chunks of two bytes at most, and close it."""
+    """Send one file in two chunks, and close it."""
     opened = api.post(to, {"path": path, "sha256": sha256(content), "size": len(content)})
     assert opened.status_code == 201, opened.content
     url = opened.json()["url"]
     half = len(content) // 2
     for start, chunk in ((0, content[:half]), (half, content[half:])):
+        if not chunk:
+            continue
         sent = api.send("PUT", url, chunk, kind="application/octet-stream", upload_offset=str(start))
         assert sent.status_code == 200, sent.content
     closed = api.post(opened.json()["complete_url"])

@@ -27,7 +27,7 @@ def test_a_token_is_made_in_a_session_shown_once_used_and_revoked(ada: User) -> 
     assert made.status_code == 201, made.content
     assert made["Cache-Control"] == "no-store"
     secret = made.json()["token"]
-    assert secret.startswith(made.json()["prefix"])
+    assert secret.startswith(f"csn_{made.json()['prefix']}.")
     api = Api(secret)
     assert api.get("me").status_code == 200
     assert "token" not in session.get("tokens").json()["results"][0]

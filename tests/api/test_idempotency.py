@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connection
 
 from config.errors import Conflict, Invalid, NotAllowed
 from registry.models import IdempotencyKey, User
@@ -88,8 +89,6 @@ def test_a_second_request_while_the_first_still_works_is_told_so_and_does_nothin
         return _answer()
 
     def first() -> Answer:
-        from django.db import connection  # noqa: PLC0415 - the thread's own connection
-
         try:
             return once(user=caller, key="k1", route=ROUTE, payload=b"{}", effect=slow)
         finally:

@@ -8,6 +8,7 @@ from audit.actors import Actor
 from registry.models import IdempotencyKey, ModelVersion, RegisteredModel, User
 from registry.services import catalog
 from tests.api.calls import Api
+from tests.api.conftest import token_of
 
 LIST_QUERIES = 9
 """Token, user, permissions, rows, and one for each thing that is prefetched. However many rows there are."""
@@ -212,8 +213,6 @@ def test_a_reserved_alias_and_a_version_that_is_not_there_are_refused(
 
 
 def test_a_person_who_may_only_look_is_told_why_they_may_not_register(person: Any, model: RegisteredModel) -> None:
-    from tests.api.conftest import token_of  # noqa: PLC0415 - beside the fixtures
-
     auditor = Api(token_of(person("aud", "auditor")))
 
     assert auditor.get("models/credit-default").status_code == 200

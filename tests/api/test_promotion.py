@@ -1,8 +1,10 @@
 """One promotion over REST: asked, checked, signed in a session, live, and taken away as evidence."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from audit.actors import SYSTEM
 from governance.models import Decision, Permit, PromotionRequest, Waiver
@@ -17,7 +19,7 @@ QUERIES = 12
 
 
 @pytest.fixture
-def owner(db: None) -> User:  # noqa: ARG001 - pytest-django's way to ask for a database
+def owner(db: None) -> User:
     return made.person("owner", made.Role.CONTRIBUTOR)
 
 
@@ -197,10 +199,6 @@ def test_a_request_is_talked_about_withdrawn_and_then_closed(review: PromotionRe
 
 
 def test_a_check_that_failed_can_be_waived_by_two(owner: User, person: Person) -> None:
-    from datetime import timedelta  # noqa: PLC0415
-
-    from django.utils import timezone  # noqa: PLC0415
-
     made.policy()
     version = made.sealed_version(made.registered_model(owner), owner)
     stopped = made.finish_all(made.request(version, owner), auc=0.5)

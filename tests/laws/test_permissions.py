@@ -11,7 +11,18 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from governance.models import PromotionRequest
 from registry.models import ModelVersion, Upload
 from tests.api.calls import Api, sha256
-from tests.api.conftest import ada, contributor, model, nobody, person, places, promotion, sealed_version, stranger
+from tests.api.conftest import (
+    ada,
+    contributor,
+    model,
+    nobody,
+    person,
+    places,
+    promotion,
+    sealed_version,
+    stranger,
+    token_of,
+)
 
 __all__ = ["ada", "contributor", "model", "nobody", "person", "places", "promotion", "sealed_version", "stranger"]
 
@@ -90,8 +101,6 @@ def test_a_person_without_a_role_sees_nothing_and_does_nothing(
 
 @pytest.mark.parametrize(("name", "method"), [call for call in CALLS if call[1] != "GET"])
 def test_a_token_that_may_only_read_changes_nothing(name: str, method: str, address: Any, ada: Any) -> None:
-    from tests.api.conftest import token_of  # noqa: PLC0415 - beside the fixtures
-
     answer = Api(token_of(ada, "read")).call(method, address(name), {})
 
     assert answer.status_code == 403

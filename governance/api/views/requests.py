@@ -7,7 +7,6 @@ from django.http import FileResponse
 from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample
-from registry.selectors.catalog import model_by_name, version_by_number
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -27,6 +26,7 @@ from governance.services import evidence, promotions
 from governance.standing import standing_of
 from registry.api.endpoint import Endpoint, PageQuery, created
 from registry.api.schema import BYTES, IDEMPOTENCY_KEY, documented, page_of
+from registry.selectors.catalog import model_by_name, version_by_number
 from registry.services.idempotency import Answer
 
 TAG = "requests"
@@ -203,7 +203,11 @@ class EvidenceBundle(RequestEndpoint):
         self.ask()
         found = self.found(ref)
         out = tempfile.SpooledTemporaryFile(max_size=SPOOLED_IN_MEMORY)  # noqa: SIM115 - the response closes it
-        evidence.export_bundle(request=found, by=self.actor, out=out)
+        try:
+            evidence.export_bundle(request=found, by=self.actor, out=out)
+        except BaseException:
+            out.close()
+            raise
         out.seek(0)
         return FileResponse(
             out, as_attachment=True, filename=f"{found.ref}-evidence.zip", content_type="application/zip"

@@ -1,7 +1,5 @@
 """Files, uploads and data sets."""
 
-# ruff: noqa: ANN401 - the signatures are the REST framework's
-
 from typing import Any
 
 from django.urls import reverse

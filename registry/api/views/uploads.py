@@ -90,6 +90,12 @@ class OneUpload(Endpoint):
         if not _OFFSET.fullmatch(length):
             raise LengthRequired
         offset = _place(request, size=found.declared_size, length=int(length))
+        if offset + int(length) > found.declared_size:
+            raise Invalid(
+                f"The chunk goes beyond the {found.declared_size} bytes that were declared.",
+                code="upload.too_long",
+                field="Content-Length",
+            )
         stream = request.data if int(length) else io.BytesIO()
         return self.present(artifacts.append_chunk(upload=found, offset=offset, stream=stream, by=self.actor))
 
