@@ -1,0 +1,8 @@
+"""Settings of the worker processes that tests start: the real ones, with a short lease and no followers."""
+
+from datetime import timedelta
+
+from config.settings.base import *  # noqa: F403
+
+FOLLOWERS: list[str] = []
+JOB_LEASE = timedelta(seconds=3)

@@ -1,0 +1,119 @@
+"""The whole way of a check: sealed bytes, artifact gate, sandbox, figures, verdict, snapshot."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from governance import tasks
+from governance.models import CheckRun, PromotionRequest
+from governance.services import checks
+from governance.services.evidence import result_bytes
+from governance.states import RequestState
+from registry.models import User
+from tests.factories import governance as make
+from tests.governance.engine import models
+
+pytestmark = pytest.mark.django_db
+
+POLICY = """\
+policy: house
+governs: {tiers: [1, 2, 3], targets: ["alias:production", "stage:Production"]}
+checks:
+  - use: security.scan
+    require: {refused_findings: {le: 0}}
+  - use: performance.binary
+    data: {role: test}
+    require: {auc: {ge: 0.75, bound: ci_low}}
+  - use: fairness.groups
+    data: {role: test}
+    sensitive: [sex]
+    require: {equal_opportunity_difference: {le: 0.30}}
+review:
+  - stage: approval
+    all: [{role: approver, n: 2}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings: Any, tmp_path: Path) -> None:
+    """Scratch directories belong to the test. The lease thread has a connection of its own, so it must not come to run."""
+    settings.DATA_DIR = tmp_path / "data"
+    settings.JOB_LEASE = timedelta(hours=1)
+
+
+def asked(scientist: User, files: dict[str, bytes], **columns: Any) -> PromotionRequest:
+    make.policy(POLICY)
+    roles = {"label": "y", "features": models.FEATURES, "sensitive": ["sex"]} | columns
+    data = make.dataset(scientist, models.parquet(models.people(seed=11)), **roles)
+    model = make.registered_model(scientist, evaluation_dataset=data.dataset)
+    return make.request(make.sealed_version(model, scientist, files), scientist)
+
+
+def run_all(request: PromotionRequest) -> PromotionRequest:
+    """Ring until nothing is due, as the follower does, and answer as a worker does."""
+    while due := checks.due_of(request.pk):
+        for run_id in due:
+            tasks.run_check(str(run_id))
+    return PromotionRequest.objects.get(pk=request.pk)
+
+
+def run_of(request: PromotionRequest, key: str) -> CheckRun:
+    return request.checks.get(key=key)
+
+
+@pytest.mark.slow
+def test_a_sound_model_is_scored_once_and_checked(scientist: User) -> None:
+    request = run_all(asked(scientist, models.sound_model()))
+    assert {run.key: (run.verdict, run.summary) for run in request.checks.all()}["performance.binary"][0] == "pass"
+    assert request.state == RequestState.READY
+    scores, performance = run_of(request, "predict.scores"), run_of(request, "performance.binary")
+    assert scores.output_blob_id
+    assert scores.sandbox["layers"]
+    assert performance.result is not None
+    assert performance.result["n"] == 600
+    assert make.digest(result_bytes(performance).decode()) == performance.result_digest
+
+
+@pytest.mark.slow
+def test_a_pickle_that_would_run_code_is_refused_by_the_gate_and_never_loaded(scientist: User, tmp_path: Path) -> None:
+    mark = tmp_path / "the-gate-was-open"
+    request = run_all(asked(scientist, models.deadly_model(mark)))
+    assert not mark.exists()
+    assert run_of(request, "security.scan").verdict == "fail"
+    scores = run_of(request, "predict.scores")
+    assert (scores.verdict, scores.error_code) == ("error", "refused_by_scan")
+    assert scores.summary.startswith("Not run: the artifact gate refused")
+    assert run_of(request, "performance.binary").error_code == "needs_failed"
+    assert request.state == RequestState.CHECKS_FAILED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("columns", "named"), [({"label": "outcome"}, "outcome"), ({"label": None}, "label")])
+def test_a_missing_label_is_named(scientist: User, columns: dict[str, Any], named: str) -> None:
+    performance = run_of(run_all(asked(scientist, models.sound_model(), **columns)), "performance.binary")
+    assert performance.verdict == "error"
+    assert named in performance.summary
+
+
+@pytest.mark.slow
+def test_bytes_changed_on_disk_are_noticed_before_anything_runs(scientist: User, artifact_root: Path) -> None:
+    request = asked(scientist, models.sound_model())
+    manifest = request.version.manifest
+    assert manifest is not None
+    damaged = manifest.files.get(path="model.pkl").blob_id
+    (place,) = artifact_root.rglob(damaged)
+    place.chmod(0o600)
+    place.write_bytes(b"something else")
+    run_all(request)
+    assert run_of(request, "predict.scores").error_code == "blob.damaged"
+
+
+@pytest.mark.slow
+def test_a_check_that_hangs_is_stopped_at_its_limit_and_says_so(scientist: User, settings: Any) -> None:
+    settings.CHECK_TIME_LIMIT = 1
+    request = run_all(asked(scientist, models.sound_model()))
+    scores = run_of(request, "predict.scores")
+    assert scores.error_code == "timeout"
+    assert "1 seconds" in scores.summary
