@@ -65,7 +65,7 @@ def follow(job: dict[str, Any], *, scratch: Path, limits: Limits, progress: Prog
     """
     receive, send = os.pipe()
     names = environment(scratch)
-    job = {**job, "channel": send, "environment": sorted(names)}
+    job = {**job, "channel": send, "environment": sorted(names), "parent": os.getpid()}
     started = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-I", "-B", "-c", _START, str(_ROOT)],

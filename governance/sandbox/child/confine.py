@@ -43,6 +43,8 @@ def confine(job: Mapping[str, Any]) -> dict[str, str]:
     _capabilities(libc, keep=_DAC_READ_SEARCH if traverse else 0)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     _prctl(libc, _PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != job["parent"]:
+        raise ProcessLookupError("the worker that started this run is gone")
     _prctl(libc, _PR_SET_DUMPABLE, 0)
     layers["no_new_privs"] = "on"
     layers["landlock"] = landlock.restrict(libc, read=readable, write=job["scratch"])
@@ -76,8 +78,9 @@ def _namespaces(libc: ctypes.CDLL) -> str:
         if libc.unshare(flags | _NEW_USER):
             return f"not allowed here ({os.strerror(ctypes.get_errno())})"
         for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as handle:
-                handle.write(line)
+            descriptor = os.open(f"/proc/self/{name}", os.O_WRONLY)
+            os.write(descriptor, line.encode())
+            os.close(descriptor)
         return "on"
     if libc.unshare(flags):
         return f"not allowed here ({os.strerror(ctypes.get_errno())})"

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -333,3 +337,40 @@ def test_no_process_of_the_model_is_left(make_model: MakeModel, people: Path) ->
             except (FileNotFoundError, ProcessLookupError):
                 continue
             assert b"governance.sandbox.child" not in command
+
+
+STARTS_A_SLEEPER = """
+import sys
+from pathlib import Path
+from governance.sandbox import SandboxJob, run
+run(SandboxJob("predict", Path(sys.argv[1]), Path(sys.argv[2]), features=("age",), scan=False))
+"""
+
+
+def test_the_model_dies_with_the_worker_that_is_killed(
+    make_model: MakeModel, people: Path, run_directories: Path
+) -> None:
+    class Model:
+        def predict(self, _rows: Any) -> Any:
+            import time
+
+            time.sleep(3600)
+
+    root = Path(__file__).resolve().parents[3]
+    arguments = [sys.executable, "-c", STARTS_A_SLEEPER, str(make_model(Model())), str(people)]
+    with subprocess.Popen(arguments, cwd=root, env={**os.environ, "TMPDIR": str(run_directories)}) as worker:
+        children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
+        until(lambda: bool(children.read_text()))
+        child = Path("/proc", children.read_text().split()[0])
+        until(lambda: b"Seccomp:\t2" in (child / "status").read_bytes())  # it is confined, so it is tied to the worker
+        worker.kill()
+    until(lambda: not child.exists() or b"State:\tZ" in (child / "status").read_bytes())
+    for left in run_directories.iterdir():  # a killed worker cannot tidy up
+        shutil.rmtree(left)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
