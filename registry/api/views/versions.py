@@ -95,12 +95,16 @@ class Versions(Endpoint):
         return self.once(create)
 
 
-class Version(Endpoint):
-    """One version."""
+class VersionEndpoint(Endpoint):
+    """Views of one version."""
 
     def present(self, version: ModelVersion) -> Response:
         """The version as it is now."""
         return Response(VersionOut(shown(ModelVersion.objects.all()).get(pk=version.pk)).data)
+
+
+class Version(VersionEndpoint):
+    """One version."""
 
     @documented("versions_read", "Read a version", tag=TAG, answer=VersionOut)
     def get(self, _request: Request, name: str, number: int) -> Response:
@@ -122,10 +126,8 @@ class Version(Endpoint):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-class Finish(Version):
+class Finish(VersionEndpoint):
     """All files are up: seal."""
-
-    http_method_names = ["post", "options"]
 
     @documented(
         "versions_finish",
