@@ -8,15 +8,15 @@ from registry.models import ModelVersion, RegisteredModel
 class DenyProduction:
     """``production`` needs a request; everything else is free."""
 
-    def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:  # noqa: ARG002
+    def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:
         if alias == "production":
             raise _refusal(f"The alias production of {model.name} is governed by the policy credit-risk.", model)
 
-    def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:  # noqa: ARG002
+    def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
         if stage == "Production":
             raise _refusal(f"The stage Production of {version.model.name} is governed.", version.model)
 
-    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:  # noqa: ARG002
+    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
         if key.startswith("approved"):
             raise _refusal("Tags that look like approvals are not yours to write.", model)
 

@@ -1,6 +1,7 @@
 """A real tracking process for tests: the supervisor's own command, on a schema of its own in the test cluster."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def tracking_process(data_dir: Path, schema: str) -> Iterator[str]:
         until(lambda: _answers(process, url, log), what="the tracking process", seconds=90)
         yield url
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGQUIT)  # at once: our own connections to it are still open
         process.wait(30)
         with psycopg.connect(owner, autocommit=True) as connection:
             connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
