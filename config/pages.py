@@ -1,11 +1,13 @@
 """Pages: whole for a browser, one partial of the same template for htmx, so that they cannot drift."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
@@ -13,6 +15,7 @@ from django.views.decorators.http import require_safe
 from config.errors import Refusal
 from config.problems import answer
 
+P = ParamSpec("P")
 THEMES = frozenset({"light", "dark"})
 ERROR_PAGES = frozenset({400, 403, 404, 409})
 
@@ -41,6 +44,24 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "public_url": settings.PUBLIC_URL,
         "theme": theme if theme in THEMES else "",
     }
+
+
+def signed_in(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Send a visitor to the sign-in page and back. A region that htmx asks for leaves the whole page, not just itself."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        htmx = getattr(request, "htmx", False)
+        if not htmx:
+            return redirect_to_login(request.get_full_path())
+        back = redirect_to_login(htmx.current_url_abs_path or "/")
+        return HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"HX-Redirect": back["Location"]})
+
+    return guarded
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 
-from governance.models import CheckRun, Decision, PolicyVersion, PromotionRequest, Waiver
+from governance.models import CheckRun, Decision, PolicyVersion, PromotionRequest, Waiver, WaiverSignature
 from governance.policy import (
     CheckFact,
     Conflict,
@@ -27,7 +27,7 @@ from governance.policy import (
 from governance.policy.facts import Decision as Vote
 from governance.states import CheckState
 from registry.models import ModelVersion, RegisteredModel, User
-from registry.reach import ADMINISTER, APPROVE, AUDIT, CONTRIBUTE, VALIDATE, holds
+from registry.reach import ADMINISTER, APPROVE, AUDIT, CONTRIBUTE, VALIDATE, holds, teams_of
 from registry.roles import Role
 
 _MARK = {
@@ -93,7 +93,7 @@ def is_independent(user: User, model: RegisteredModel) -> bool:
     """Whether the person stands outside the development: not the owner, not of the owning team, no contributor."""
     if user.pk == model.owner_id or "contributor" in roles_held(user, model):
         return False
-    return model.team_id is None or not user.groups.filter(pk=model.team_id).exists()
+    return model.team_id is None or model.team_id not in teams_of(user)
 
 
 def conflicts_of(version: ModelVersion, requested_by_id: int | None) -> tuple[Conflict, ...]:
@@ -113,9 +113,14 @@ def authors_of(version: ModelVersion) -> list[str]:
 
 
 def with_rows(requests: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
-    """Prefetch everything that ``standing_of`` reads: six queries, however many rows."""
-    return requests.select_related("version__model", "model", "policy_version__policy").prefetch_related(
-        "checks", "decisions__person", "waivers__signatures__person", "waivers__check_run"
+    """Prefetch everything that ``standing_of`` reads, and what people are shown of it: four queries, however many rows."""
+    return requests.select_related(
+        "version__model", "model__owner", "policy_version__policy", "requested_by", "replaces"
+    ).prefetch_related(
+        Prefetch("checks", CheckRun.objects.select_related("dataset__dataset")),
+        Prefetch("decisions", Decision.objects.select_related("person")),
+        Prefetch("waivers", Waiver.objects.select_related("check_run", "asked_by")),
+        Prefetch("waivers__signatures", WaiverSignature.objects.select_related("person")),
     )
 
 

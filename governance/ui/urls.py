@@ -1,5 +1,30 @@
-"""Addresses."""
+"""Addresses of governance's pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from governance.ui.views import acts, checks, inbox, permits, policies, requests
+
+REQUEST = "requests/<str:ref>/"
+
+urlpatterns = [
+    path("", inbox.index, name="inbox"),
+    path("inbox/waiting/", inbox.waiting, name="inbox-waiting"),
+    path("requests/", requests.index, name="requests"),
+    path(REQUEST, requests.detail, name="request"),
+    path(f"{REQUEST}sign/", acts.sign, name="request-sign"),
+    path(f"{REQUEST}comment/", acts.comment, name="request-comment"),
+    path(f"{REQUEST}withdraw/", acts.withdraw, name="request-withdraw"),
+    path(f"{REQUEST}run-again/", acts.run_again, name="request-run-again"),
+    path(f"{REQUEST}waivers/ask/", acts.ask_waiver, name="request-waiver"),
+    path(f"{REQUEST}waivers/<uuid:pk>/sign/", acts.sign_waiver, name="request-waiver-sign"),
+    path(f"{REQUEST}evidence.zip", acts.bundle, name="request-bundle"),
+    path(f"{REQUEST}checks/<uuid:pk>/", checks.detail, name="check"),
+    path(f"{REQUEST}checks/<uuid:pk>/evidence.json", checks.evidence, name="check-evidence"),
+    path(f"{REQUEST}<slug:name>/", requests.region, name="request-region"),
+    path("models/<str:name>/versions/<int:number>/promote/", requests.promote, name="promote"),
+    path("permits/<uuid:pk>/", permits.detail, name="permit"),
+    path("permits/<uuid:pk>/envelope.json", permits.envelope, name="permit-envelope"),
+    path("policies/", policies.index, name="policies"),
+    path("policies/<str:name>/", policies.detail, name="policy"),
+    path("policies/<str:name>/v<int:number>.yaml", policies.document, name="policy-document"),
+]

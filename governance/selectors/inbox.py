@@ -1,0 +1,101 @@
+"""What waits for one person: signatures wanted, own requests, permits that end soon, recent decisions.
+
+The number of queries does not depend on the number of requests.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from audit.actors import Actor
+from config.errors import Refusal
+from governance import guards
+from governance.models import Decision, Permit, PromotionRequest
+from governance.policy import Filled, Verdict, fill
+from governance.standing import standing_of, with_rows
+from governance.states import RequestState
+from registry.models import RegisteredModel, User
+from registry.reach import APPROVE, VALIDATE, preload
+
+MOST: Final = 50
+ENDING: Final = timedelta(days=30)
+SIGNABLE: Final = (RequestState.READY, RequestState.IN_REVIEW)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One open request. ``ready``: the person may sign the approval now."""
+
+    request: PromotionRequest
+    verdict: Verdict
+    places: tuple[Filled, ...]
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """Everything on the first page. ``more``: there are more open requests than are shown."""
+
+    waiting: tuple[Waiting, ...]
+    own: tuple[Waiting, ...]
+    ending: tuple[Permit, ...]
+    recent: tuple[Decision, ...]
+    more: bool
+
+
+def inbox_of(user: User, by: Actor) -> Inbox:
+    """The person's inbox: ready ones first, then by the day they must be decided, then the oldest."""
+    at = timezone.now()
+    rows = list(_open(user).order_by(F("decide_by").asc(nulls_last=True), "created_at")[: MOST + 1])
+    preload(user, {row.model_id for row in rows})
+    shown = [_waiting(row, by, at) for row in rows[:MOST]]
+    waiting = [one for one, wanted in shown if wanted]
+    return Inbox(
+        waiting=tuple(sorted(waiting, key=lambda one: not one.ready)),
+        own=tuple(one for one, _ in shown if one.request.requested_by_id == user.pk),
+        ending=tuple(_ending(user, at)),
+        recent=tuple(_recent(user)),
+        more=len(rows) > MOST,
+    )
+
+
+def waiting_count(user: User) -> int:
+    """How many requests stand ready for a signature that this person's role could give. One query."""
+    may = RegisteredModel.objects.visible_to(user, APPROVE) | RegisteredModel.objects.visible_to(user, VALIDATE)
+    signed = Decision.objects.filter(request=OuterRef("pk"), round=OuterRef("round"), person=user)
+    mine = Q(requested_by=user) | Q(version__registered_by=user) | Q(version__trained_by=user) | Q(version__code_author=user)
+    found = PromotionRequest.objects.filter(state__in=SIGNABLE, model__in=may.values("pk"))
+    return found.exclude(mine).exclude(Exists(signed)).count()
+
+
+def _open(user: User) -> QuerySet[PromotionRequest]:
+    found: QuerySet[PromotionRequest] = PromotionRequest.objects.open().visible_to(user)
+    return with_rows(found)
+
+
+def _waiting(request: PromotionRequest, by: Actor, at: datetime) -> tuple[Waiting, bool]:
+    """The row, and whether a place of the review is this person's to fill, now or once the checks have finished."""
+    standing = standing_of(request, at=at)
+    try:
+        guards.check_may_vote(by, request)
+        guards.slot_for(by, request, standing)
+        wanted = request.state != RequestState.CHANGES_REQUESTED
+    except Refusal:
+        wanted = False
+    ready = wanted and request.state in SIGNABLE and standing.verdict.ready_for_review
+    return Waiting(request, standing.verdict, fill(standing.policy, standing.facts), ready), wanted
+
+
+def _ending(user: User, at: datetime) -> QuerySet[Permit]:
+    models = RegisteredModel.objects.visible_to(user).values("pk")
+    active = Permit.objects.active().filter(model__in=models, expires_at__lt=at + ENDING)
+    return active.select_related("model", "version", "request").order_by("expires_at")[:8]
+
+
+def _recent(user: User) -> QuerySet[Decision]:
+    seen = PromotionRequest.objects.visible_to(user).values("pk")
+    found = Decision.objects.filter(request__in=seen).select_related("person", "request__model", "request__version")
+    return found.order_by("-signed_at")[:8]

@@ -1,0 +1,276 @@
+"""From check results to the tables of the decision screen: checks against limits, and what stands behind them.
+
+Reads the stored JSON of ``CheckResult``; computes no verdict of its own: marks come from the policy's nodes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.urls import reverse
+
+from config.figures import THIN, figure
+from governance.models import CheckRun
+from governance.policy import Judged, Judgement, Node, Status
+from governance.screens import CheckRow
+from governance.states import CheckState
+
+CATEGORIES: Final[Mapping[str, str]] = {
+    "performance": "Performance",
+    "fairness": "Fairness",
+    "explainability": "Explainability",
+    "robustness": "Robustness",
+    "drift": "Drift",
+    "data": "Data quality",
+    "security": "Security scan",
+    "documentation": "Documentation",
+    "scoring": "Predictions",
+}
+_ORDER: Final = list(CATEGORIES)
+_WORST: Final = ("fail", "error", "running", "queued", "waived", "caution", "pass")
+_BOUND: Final = {"ci_low": " low end", "ci_high": " high end"}
+_SIGN: Final = {"ge": "≥", "le": "≤"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table of checks; its fields are what ``components/checks_table.html`` reads."""
+
+    id: str
+    category: str
+    verdict: str
+    name: str
+    note: str = ""
+    measured: str = ""
+    interval: str = ""
+    limit_words: str = ""
+    live_words: str = ""
+    value: float | None = None
+    limit: float | None = None
+    ideal: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    live: float | None = None
+    label: str = ""
+    evidence: str = ""
+    evidence_url: str = ""
+    progress: int = 0
+    progress_max: int = 100
+    progress_words: str = ""
+    queued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The checks of one category, with the worst of their marks, for table and ribbon."""
+
+    id: str
+    name: str
+    rows: tuple[Row, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The worst mark."""
+        marks = {row.verdict for row in self.rows}
+        return next((mark for mark in _WORST if mark in marks), "na")
+
+    @property
+    def url(self) -> str:
+        """Where the table has them."""
+        return f"#{self.id}"
+
+    @property
+    def words(self) -> str:
+        """The tally: "3 of 3 pass", "1 of 2 fails"."""
+        return tally([row.verdict for row in self.rows])
+
+
+def tally(marks: Sequence[str]) -> str:
+    """What a list of marks comes to, in words."""
+    n = len(marks)
+    good = sum(mark in {"pass", "caution", "waived"} for mark in marks)
+    failed, caution, broken = marks.count("fail"), marks.count("caution"), marks.count("error")
+    if failed:
+        return f"{failed} of {n} {'fails' if failed == 1 else 'fail'}"
+    if broken:
+        return f"{broken} of {n} not judged"
+    if {"running", "queued"} & set(marks):
+        return f"{good} of {n} done"
+    if "waived" in marks:
+        return f"{good} of {n}, {marks.count('waived')} waived"
+    return f"{good} of {n}, {caution} caution" if caution else f"{good} of {n} pass"
+
+
+def mark_of(status: Status, judged: Iterable[Judged], state: str) -> str:
+    """The mark of a requirement on the page."""
+    if status is Status.WAIVED:
+        return "waived"
+    if status is Status.MET:
+        return "caution" if any(one.judgement is Judgement.CAUTION for one in judged) else "pass"
+    if status is Status.NOT_MET:
+        return "fail"
+    if status is Status.PENDING:
+        return "running" if state == CheckState.RUNNING else "queued"
+    return "error"
+
+
+def check_mark(row: CheckRow) -> str:
+    """The mark of a whole check."""
+    if row.requirement is None:
+        states = {CheckState.QUEUED: "queued", CheckState.RUNNING: "running"}
+        failed = row.run.verdict == CheckRun.Verdict.ERROR
+        return states.get(CheckState(row.run.state), "error" if failed else "pass")
+    return mark_of(row.requirement.status, row.judged, row.run.state)
+
+
+def groups(checks: Iterable[CheckRow], scoring: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> tuple[Group, ...]:
+    """Every limit of every check as a line, by category. A scoring job has a line only while it matters."""
+    rows = [line for check in checks for line in _lines(check, live.get(check.run.key))]
+    rows += [_unfinished(job) for job in scoring if check_mark(job) != "pass"]
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.category, []).append(row)
+    names = sorted(found, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+    return tuple(Group(f"checks-{name}", CATEGORIES.get(name, name.capitalize()), tuple(found[name])) for name in names)
+
+
+def _lines(check: CheckRow, live: CheckRun | None) -> Iterable[Row]:
+    node = check.requirement
+    if node is None:
+        return
+    if not any(leaf.judged for leaf in node.children):
+        yield _unfinished(check)
+        return
+    for leaf in node.children:
+        if leaf.judged:
+            yield _judged(check, leaf, worst(leaf.judged), live)
+        else:
+            yield _plain(check, leaf)
+
+
+def worst(judged: Sequence[Judged]) -> Judged:
+    """The figure of a family that decides: the worst judgement, then the least room."""
+    order = [Judgement.FAIL, Judgement.INCONCLUSIVE, Judgement.INSUFFICIENT, Judgement.CAUTION, Judgement.PASS]
+    return min(judged, key=lambda one: (order.index(one.judgement), one.headroom if one.headroom is not None else 0.0))
+
+
+def _judged(check: CheckRow, leaf: Node, one: Judged, live: CheckRun | None) -> Row:
+    mark = mark_of(leaf.status, leaf.judged, check.run.state)
+    name = f"{one.figure.label}, {one.figure.about}" if one.figure.about else one.figure.label
+    others = len(leaf.judged) - 1
+    before = live_value(live, one)
+    limit = f"{_SIGN[one.limit.op]} {number(one.limit.value)}{_BOUND.get(one.limit.bound, '')}"
+    measured = number(one.figure.value)
+    return Row(
+        id=leaf.anchor,
+        category=check.run.category,
+        verdict=mark,
+        name=name,
+        note=_note(mark, leaf, one, others),
+        measured=measured,
+        interval=interval(one.figure.ci_low, one.figure.ci_high),
+        limit_words=limit,
+        live_words=number(before) if before is not None else "",
+        value=one.figure.value,
+        limit=one.limit.value,
+        ideal=one.limit.ideal,
+        lo=one.figure.ci_low,
+        hi=one.figure.ci_high,
+        live=before,
+        label=f"{name}: measured {measured}, limit {limit}, {_WORDS[mark]}",
+        progress_words=leaf.reason if mark == "error" else "",
+        **_evidence(check.run),
+    )
+
+
+_WORDS: Final = {
+    "pass": "pass", "caution": "pass with caution", "fail": "fail", "waived": "waived", "error": "cannot tell",
+    "running": "running", "queued": "waiting",
+}  # fmt: skip
+
+
+def _note(mark: str, leaf: Node, one: Judged, others: int) -> str:
+    """What the numbers of the line do not say."""
+    if mark == "waived":
+        return leaf.reason
+    if one.judgement is Judgement.INCONCLUSIVE:
+        return f"Short of the limit, but n = {one.figure.n} is too small to tell a breach from chance."
+    if mark == "caution":
+        return one.reason
+    if one.figure.about and others > 0:
+        return f"The least favourable of {others + 1} groups, n = {one.figure.n}"
+    return ""
+
+
+def _plain(check: CheckRow, leaf: Node) -> Row:
+    mark = mark_of(leaf.status, (), check.run.state)
+    return Row(
+        id=leaf.anchor, category=check.run.category, verdict="error" if mark == "fail" else mark, name=leaf.label,
+        progress_words=leaf.reason, queued=mark == "queued", **_evidence(check.run),
+    )  # fmt: skip
+
+
+def _unfinished(check: CheckRow) -> Row:
+    """A check without judged figures: it waits, runs, ended with an error, or has no limit set on it."""
+    run, mark = check.run, check_mark(check)
+    anchor = check.requirement.anchor if check.requirement else f"job-{run.pk}"
+    words = check.requirement.reason if check.requirement else run.summary
+    if mark == "running":
+        words = f"{run.progress_done} of {run.progress_total} steps" if run.progress_total else "started"
+    elif mark == "queued":
+        words = "after the predictions" if run.needs_id else "waits for a worker"
+    return Row(
+        id=anchor, category=run.category, verdict=mark, name=run.title, measured="done" if mark == "pass" else "",
+        note=words if mark in {"pass", "waived"} else "",
+        progress=check.percent, progress_words=words, queued=mark == "queued", **_evidence(run),
+    )  # fmt: skip
+
+
+def _evidence(run: CheckRun) -> dict[str, str]:
+    if run.state != CheckState.FINISHED:
+        return {}
+    return {
+        "evidence": run.result_digest[:8] or "detail",
+        "evidence_url": reverse("ui:check", args=[run.request.ref, run.pk]),
+    }
+
+
+def live_value(live: CheckRun | None, one: Judged) -> float | None:
+    """The same figure of the live version, of the same group, or None."""
+    for figure_json in figures_of(live):
+        same = (figure_json["key"], figure_json.get("attribute"), figure_json.get("group"))
+        if same == (one.figure.key, one.figure.attribute, one.figure.group):
+            value = figure_json["value"]
+            return None if value is None else float(value)
+    return None
+
+
+def figures_of(run: CheckRun | None) -> Sequence[Mapping[str, Any]]:
+    """The figures of a stored result; none without one."""
+    result: Mapping[str, Any] = (run.result if run else None) or {}
+    found: Sequence[Mapping[str, Any]] = result.get("figures", ())
+    return found
+
+
+def table_of(run: CheckRun | None, key: str) -> list[dict[str, Any]]:
+    """The rows of one stored table, as mappings by column; none if there is no such table."""
+    result: Mapping[str, Any] = (run.result if run else None) or {}
+    for table in result.get("tables", ()):
+        if table["key"] == key:
+            names = [column[0] for column in table["columns"]]
+            return [dict(zip(names, row, strict=True)) for row in table["rows"]]
+    return []
+
+
+def number(value: float | None) -> str:
+    """A measured number: whole ones without places, unless they are the 0.000 and 1.000 of a rate with others beside."""
+    if value is None:
+        return figure(None)
+    return figure(int(value)) if float(value).is_integer() else figure(value)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """"0.772 to 0.795", or "" for an unknown one."""
+    if low is None or high is None:
+        return ""
+    return f"{number(low)} to {number(high)}".replace(" to ", f"{THIN}to{THIN}")

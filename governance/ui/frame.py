@@ -1,0 +1,47 @@
+"""What the frame of every page shows of governance: how much waits, whether the log is whole, in what role one acts.
+
+Named as a string in the settings, because the floor imports no app. Each value is found out when a template asks for it:
+a region that htmx fetches has no frame and pays for nothing.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from django.http import HttpRequest
+
+from audit.ui.head import LogStatus, log_status
+from governance.selectors.inbox import waiting_count
+from registry.models import User
+from registry.reach import APPROVE, AUDIT, CONTRIBUTE, VALIDATE, codename_of, everywhere
+from registry.roles import LABELS, Role
+
+_ROLES = {
+    VALIDATE: Role.VALIDATOR,
+    APPROVE: Role.APPROVER,
+    CONTRIBUTE: Role.CONTRIBUTOR,
+    AUDIT: Role.AUDITOR,
+}
+
+
+def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
+    """``inbox_count``, ``log_status`` and ``account_role``; at most two queries beside the one for one's roles."""
+    user = getattr(request, "user", None)
+    if not isinstance(user, User):
+        return {}
+
+    @cache
+    def inbox_count() -> int:
+        return waiting_count(user)
+
+    @cache
+    def status() -> LogStatus:
+        return log_status()
+
+    @cache
+    def account_role() -> str:
+        held = everywhere(user)
+        words = [LABELS[role] for permission, role in _ROLES.items() if codename_of(permission) in held]
+        return ", ".join(words) or ("Administrator" if user.is_superuser else "")
+
+    return {"inbox_count": inbox_count, "log_status": status, "account_role": account_role}
