@@ -167,7 +167,7 @@ class TrackingClient:
     def _get(self, address: str, *, what: str, **query: str) -> dict[str, Any]:
         return self._send("GET", address, what=what, params=query)
 
-    def _send(self, method: str, address: str, *, what: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - handed on to httpx
+    def _send(self, method: str, address: str, *, what: str, **more: Any) -> dict[str, Any]:
         try:
             answer = self._http.request(method, address, **more)
         except httpx.TransportError as error:

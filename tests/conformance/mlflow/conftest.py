@@ -104,7 +104,8 @@ def sealed(model: RegisteredModel, by: Actor, files: dict[str, bytes] | None = N
 def worker(request: pytest.FixtureRequest) -> Iterator[Callable[[], int]]:
     """A worker in a thread: takes every version that waits, until the test ends. Says how many it did."""
     request.getfixturevalue("server")
-    ended, done = threading.Event(), []
+    ended = threading.Event()
+    done: list[bool] = []
 
     def work() -> None:
         try:

@@ -165,12 +165,13 @@ def test_a_body_that_is_no_json_object_is_400(ada: Person, body: bytes) -> None:
 
 @pytest.mark.usefixtures("model")
 def test_what_is_not_there_is_404_in_mlflows_words(ada: Person) -> None:
-    for rest, query in (
+    missing: tuple[tuple[str, dict[str, Any]], ...] = (
         ("registered-models/get", {"name": "none"}),
         ("model-versions/get", {"name": "credit", "version": "9"}),
         ("model-versions/get", {"name": "credit", "version": "99999999999"}),
         ("registered-models/alias", {"name": "credit", "alias": "latest"}),
-    ):
+    )
+    for rest, query in missing:
         status, answer = call(ada, "GET", rest, **query)
         assert (status, answer["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST"), rest
     status, answer = call(ada, "GET", "registered-models/alias", name="credit", alias="none")
@@ -270,7 +271,7 @@ def test_a_sealed_version_is_listed_and_served_and_never_changed(ada: Person, mo
     assert [(file["path"], file["is_dir"]) for file in listed] == [("MLmodel", False), ("data", True), ("r.txt", False)]
     listed = client.get(base, {"path": f"{root}/data"}).json()["files"]
     assert listed == [{"path": "a b.bin", "is_dir": False, "file_size": 2}, {"path": "sub", "is_dir": True}]
-    assert b"".join(client.get(f"{base}/{root}/data/a%20b.bin")) == b"\x00\x01"  # type: ignore[arg-type]
+    assert b"".join(client.get(f"{base}/{root}/data/a%20b.bin")) == b"\x00\x01"
     for method in ("PUT", "DELETE", "POST"):
         answer = client.generic(method, f"{base}/{root}/MLmodel", b"evil")
         assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED")

@@ -27,7 +27,7 @@ class Bell:
 
     def rung(self) -> list[tuple[str, str]]:
         """Every task waiting, with its argument; they are gone then."""
-        found = []
+        found: list[tuple[str, str]] = []
         while True:
             try:
                 message = self._queue.get(block=False)
