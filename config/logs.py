@@ -1,10 +1,19 @@
 """Logging: structured, one line per event, with the request id; secrets never reach it."""
 
+import logging
 from typing import Any
 
 import structlog
 
 _SECRET_KEYS = frozenset({"password", "secret", "token", "authorization", "cookie", "set-cookie", "csrfmiddlewaretoken"})
+
+
+class Routine(logging.Filter):
+    """Leave out what Celery says each few seconds about the tasks that look for lost work; their warnings stay."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep warnings, and everything that is not about a sweep."""
+        return record.levelno > logging.INFO or ".tasks.sweep" not in record.getMessage()
 
 
 def drop_secrets(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -32,7 +41,7 @@ def logging_config(log_format: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     renderer: Any = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)  # no locals: secrets
     )
     tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if log_format == "json":
@@ -47,7 +56,8 @@ def logging_config(log_format: str) -> dict[str, Any]:
                 "processors": [*tail, renderer],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"routine": {"()": Routine}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["routine"]}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
             "django.server": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},

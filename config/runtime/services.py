@@ -101,6 +101,7 @@ SERVICES: Final = (
 PREPARE: Final = (
     ("python", "manage.py", "ensure_keys"),
     ("python", "manage.py", "setup_database"),
+    ("python", "manage.py", "setup_governance"),
     ("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"),
 )
 PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL"}

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,6 +46,10 @@ CARD: Final = {
     "affected_groups": "Patients of both sexes, 19 to 79 years old.",
     "monitoring_plan": "Selection rates by sex and age band every quarter; a new review when a ratio falls below 0.80.",
 }
+
+
+# The label is an integer column on purpose: it is 0 or 1 in every row, and the server checks that.
+warnings.filterwarnings("ignore", message=".*Inferred schema contains integer column.*", category=UserWarning)
 
 
 def parquet(frame: pd.DataFrame) -> bytes:

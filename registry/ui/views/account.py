@@ -105,4 +105,6 @@ class SignIn(LoginView):
 
     def get_context_data(self, **kwargs: object) -> dict[str, object]:
         """Add the log's latest checkpoint, from which the figure is drawn."""
-        return super().get_context_data(**kwargs, checkpoint=head())
+        latest = head()
+        checkpoint = {"root": bytes(latest.root).hex(), "size": latest.size, "at": latest.at} if latest else None
+        return super().get_context_data(**kwargs, checkpoint=checkpoint)
