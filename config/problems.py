@@ -7,6 +7,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
@@ -80,6 +82,9 @@ def handler(error: Exception, context: dict[str, Any]) -> Response | None:
         return None
     set_rollback()
     request = context.get("request")
+    if isinstance(request, Request):
+        # Whatever the view would have answered in: a refusal is JSON.
+        request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     body["instance"] = getattr(request, "path", "")
     body["request_id"] = getattr(getattr(request, "_request", request), "id", "")
     return Response(body, status=body["status"], headers=headers, content_type=CONTENT_TYPE)

@@ -99,7 +99,7 @@ def documented(
     description: str = "",
 ) -> Callable[[View], View]:
     """Describe one operation: what it takes, what it gives, and every way it says no."""
-    codes = sorted({*(_WRITE if writes else _READ), *errors})
+    codes = sorted({*(_WRITE if writes else _READ), *errors, *([422] if query is not None else [])})
     responses: dict[Any, Any] = dict(answers) if answers is not None else {status: answer}
     for code in codes:
         responses[code, PROBLEM] = OpenApiResponse(Problem, description=_WHY[code])
