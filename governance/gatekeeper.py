@@ -19,8 +19,10 @@ from registry.models import ModelVersion, RegisteredModel
 
 _LIVING: Final = (PermitState.ACTIVE, PermitState.SUSPENDED)
 _APPROVAL_WORDS: Final = re.compile(
-    r"countersign($|\.)|approv(ed|al|er)|validation[ _.\-]?(status|state|result)|validated|signed[ _.\-]?(off|by)|sign[ _.\-]?off"
-    r"|(^|[ _.\-])permit($|[ _.\-])|promot(ed|ion)[ _.\-]?(status|to|by)|certified|production[ _.\-]?ready|governance[ _.\-]?status",
+    r"countersign($|\.)|approv(ed|al|er)|validated|validation[ _.\-]?(status|state|result)"
+    r"|signed[ _.\-]?(off|by)|sign[ _.\-]?off"
+    r"|(^|[ _.\-])permit($|[ _.\-])|promot(ed|ion)[ _.\-]?(status|to|by)|certified|production[ _.\-]?ready"
+    r"|governance[ _.\-]?status",
     re.IGNORECASE,
 )
 """Tag keys that a reader would take for an approval. The permit says that; a tag anybody can write must not."""

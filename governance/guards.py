@@ -14,7 +14,7 @@ from governance.policy import may_sign
 from governance.standing import Standing, conflicts_of, is_independent, person_id, policy_of, roles_held
 from governance.states import PERMIT_FOLLOWS, REQUEST_FOLLOWS, CheckState, PermitState, RequestState
 from registry.models import ModelVersion, RegisteredModel, User
-from registry.reach import ADMINISTER, CONTRIBUTE, holds
+from registry.reach import ADMINISTER, CONTRIBUTE, VIEW, holds
 
 APPROVALS: Final = (Decision.Outcome.APPROVE, Decision.Outcome.CONDITIONS)
 LONGEST_TEXT: Final = 10_000
@@ -39,8 +39,9 @@ def person(by: Actor) -> User:
 
 
 def check_can_see(by: Actor, model: RegisteredModel) -> None:
-    """Raises ``NotFound`` for whoever may not know of the model."""
-    if not RegisteredModel.objects.visible_to(person(by)).filter(pk=model.pk).exists():
+    """Raise ``NotFound`` for whoever may not know of the model."""
+    reader = person(by)
+    if model.owner_id != reader.pk and not holds(reader, VIEW, model.pk):
         raise NotFound("There is no such request, or you may not see it.", code="promotion.unknown")
 
 
@@ -67,7 +68,7 @@ def _check_follows(request: PromotionRequest, *after: RequestState) -> None:
 
 
 def check_can_request(by: Actor, version: ModelVersion, target: str, policy: PolicyVersion | None) -> None:
-    """May they ask for the promotion of this version to ``target`` under ``policy``?"""
+    """Contributors, for a sealed version and a target that ``policy`` governs."""
     _check_contributes(by, version.model, "ask for a promotion")
     if version.deleted_at or version.model.deleted_at:
         raise NotFound(f"{version} was deleted.", code="version.deleted")

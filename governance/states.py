@@ -120,10 +120,11 @@ TERMINAL_REQUEST_STATES: Final = [state.value for state, after in REQUEST_FOLLOW
 
 def printed() -> str:
     """The page docs/reference/states.md: one diagram and one table per kind of thing."""
-    parts = [
+    head = (
         "# States\n\nPrinted from `governance/states.py` by `manage.py print_states`; do not edit by hand. A state without a way "
         "out is final: neither a service nor, for requests and permits, a statement in SQL leaves it.\n"
-    ]
+    )
+    parts = [head]
     request = {str(state): {str(to): verb for to, verb in after.items()} for state, after in REQUEST_FOLLOWS.items()}
     permit = {str(state): {str(to): verb for to, verb in after.items()} for state, after in PERMIT_FOLLOWS.items()}
     check = {str(state): {str(to): verb for to, verb in after.items()} for state, after in CHECK_FOLLOWS.items()}

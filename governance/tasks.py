@@ -28,9 +28,9 @@ GRACE: Final = 60
 )
 def run_check(check_run_id: str) -> None:
     """Run one check, if it still is to be run. Delivered twice, or after the fact, it does nothing."""
-    # Loads numpy and pyarrow, which the scheduler, who imports this module too, never needs.
-    from governance.engine.execute import execute
-    from governance.engine.lease import Lease, LeaseLost
+    # Here, because it loads numpy and pyarrow, which the scheduler, who imports this module too, never needs.
+    from governance.engine.execute import execute  # noqa: PLC0415
+    from governance.engine.lease import Lease, LeaseLost  # noqa: PLC0415
 
     held = checks.claim(UUID(check_run_id), owner=f"{worker_name()}:{uuid4().hex[:8]}")
     if held is None:
@@ -85,8 +85,9 @@ class Heart:
         try:
             while True:
                 try:
+                    now = timezone.now()
                     WorkerHeartbeat.objects.update_or_create(
-                        name=self.name, defaults={"seen_at": timezone.now()}, create_defaults={"seen_at": timezone.now(), "started_at": started}
+                        name=self.name, defaults={"seen_at": now}, create_defaults={"seen_at": now, "started_at": started}
                     )
                 except DatabaseError:
                     logger.exception("No heartbeat of %s", self.name)

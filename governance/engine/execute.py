@@ -23,6 +23,7 @@ from governance.engine.lease import LeaseLost
 from governance.engine.sentences import summary_of, verdict_of
 from governance.models import CheckRun
 from governance.policy import FigureFact
+from governance.sandbox import job as sandbox_job
 from governance.services.checks import Outcome
 from governance.services.planning import CHAMPION, SCORES
 from governance.standing import filled_card, policy_of
@@ -143,7 +144,7 @@ class _Work:
         verdict = verdict_of(need, figures, result.not_applicable)
         return _stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
 
-    def _sandbox(self, mode: Any, version: ModelVersion, dataset: DatasetVersion) -> sandbox.SandboxOutcome:
+    def _sandbox(self, mode: sandbox_job.Mode, version: ModelVersion, dataset: DatasetVersion) -> sandbox.SandboxOutcome:
         model_dir = self._model(version)
         roles = self._roles()
         signed: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 PROGRESS_EVERY: Final = 1.0
 
 
-class LeaseLost(Exception):  # noqa: N818 - a fact, not a fault
+class LeaseLost(Exception):
     """Another worker has the job now, or nobody wants it any more."""
 
 

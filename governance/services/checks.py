@@ -149,8 +149,11 @@ def _recover(run_id: UUID) -> None:
     if run.state != CheckState.RUNNING or run.lease_until is None or run.lease_until >= timezone.now():
         return
     if run.attempt >= settings.JOB_MAX_ATTEMPTS:
-        why = f"Its worker died {run.attempt} times while running it, so it was given up."
-        _write(run, Outcome(CheckRun.Verdict.ERROR, f"{why} Look into the worker's log, then run the checks again.", error_code="worker_lost"))
+        why = (
+            f"Its worker died {run.attempt} times while running it, so it was given up. Look into the worker's log, then "
+            "run the checks again."
+        )
+        _write(run, Outcome(CheckRun.Verdict.ERROR, why, error_code="worker_lost"))
         _after(request, run)
         return
     lost = run.owner
@@ -233,9 +236,8 @@ def _after(request: PromotionRequest, run: CheckRun) -> None:
 
 
 def _end_dependants(run: CheckRun) -> None:
-    for dependant in list(CheckRun.objects.unfinished().filter(needs=run).order_by("pk").select_for_update(of=("self",))):
-        outcome = Outcome(
-            CheckRun.Verdict.ERROR, f"Not run, because “{run.title}” ended with an error: {run.summary}", error_code="needs_failed"
-        )
-        _write(dependant, outcome)
+    waiting = CheckRun.objects.unfinished().filter(needs=run).order_by("pk").select_for_update(of=("self",))
+    for dependant in list(waiting):
+        why = f"Not run, because “{run.title}” ended with an error: {run.summary}"
+        _write(dependant, Outcome(CheckRun.Verdict.ERROR, why, error_code="needs_failed"))
         _end_dependants(dependant)

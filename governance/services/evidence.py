@@ -36,7 +36,8 @@ def export_bundle(*, request: PromotionRequest, by: Actor, out: IO[bytes]) -> in
     decisions = list(request.decisions.order_by("signed_at", "pk"))
     _check_sequenced(decisions)
     runs = list(CheckRun.objects.filter(request=request, round=request.round).order_by("position"))
-    size = write_bundle(out, members=_members(request, permit, decisions, runs), subjects=_subjects(request, permit, decisions, runs))
+    members, subjects = _members(request, permit, decisions, runs), _subjects(request, permit, decisions, runs)
+    size = write_bundle(out, members=members, subjects=subjects)
     with transaction.atomic():
         append(action="evidence.exported", subject=request, by=by, facts={"log_size": size, "permit": str(permit.pk)})
     return size

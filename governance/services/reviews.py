@@ -1,6 +1,7 @@
 """Signing. One person, one vote, on exactly what they saw; the last one moves the target in the same transaction."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import UUID, uuid4
@@ -29,6 +30,18 @@ _AGAINST: Final = {
     Decision.Outcome.REJECT: (RequestState.REJECTED, "promotion.rejected"),
     Decision.Outcome.RETURN: (RequestState.CHANGES_REQUESTED, "promotion.changes_requested"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Vote:
+    """What the signing form says, checked."""
+
+    outcome: str
+    meaning: str
+    comment: str
+    conditions: str
+    challenge_id: UUID
+    evidence_digest: str
 
 
 @transaction.atomic
@@ -74,10 +87,11 @@ def sign(
     if request is None:
         raise NotFound("There is no such request, or you may not see it.", code="promotion.unknown")
     guards.check_can_see(by, request.model)
-    texts = _texts(outcome, meaning, comment, conditions)
+    said, named = _texts(outcome, meaning, comment, conditions)
+    vote = _Vote(outcome, meaning, said, named, challenge_id, evidence_digest)
     authenticated = authenticate(by, request, password)
     try:
-        return _sign(request_id, outcome, meaning, *texts, challenge_id, evidence_digest, authenticated, by)
+        return _sign(request_id, vote, authenticated, by)
     except NotAllowed as refusal:
         with transaction.atomic():
             log_refusal(by, request, refusal)
@@ -99,31 +113,34 @@ def _texts(outcome: str, meaning: str, comment: str, conditions: str) -> tuple[s
 
 
 @transaction.atomic
-def _sign(
-    request_id: UUID,
-    outcome: str,
-    meaning: str,
-    comment: str,
-    conditions: str,
-    challenge_id: UUID,
-    evidence_digest: str,
-    authenticated: str,
-    by: Actor,
-) -> Decision:
+def _sign(request_id: UUID, vote: _Vote, authenticated: str, by: Actor) -> Decision:
     request = locked(request_id)
     standing = standing_of(request, at=timezone.now())
-    guards.check_can_sign(by, request, standing, outcome)
-    _check_seen(request, evidence_digest)
+    guards.check_can_sign(by, request, standing, vote.outcome)
+    _check_seen(request, vote.evidence_digest)
     stage, role, independent = guards.slot_for(by, request, standing)
-    challenge = _use(challenge_id, request, by)
-    decision = _decision(request, outcome, meaning, comment, conditions, authenticated, challenge, by)
-    decision.stage, decision.role = stage, role
+    challenge = _use(vote.challenge_id, request, by)
+    decision = Decision(
+        id=uuid4(),
+        request=request,
+        round=request.round,
+        stage=stage,
+        role=role,
+        person=guards.person(by),
+        outcome=vote.outcome,
+        meaning=vote.meaning,
+        comment=vote.comment,
+        conditions=vote.conditions,
+        challenge=challenge.pk,
+        authenticated=authenticated,
+        signed_at=timezone.now(),
+    )
     _record(decision, standing, independent=independent)
     decision.entry_id = append(
         action="decision.signed",
         subject=decision,
         by=by,
-        reason=comment,
+        reason=vote.comment,
         facts={
             "request": str(request.pk),
             "record_digest": decision.record_digest,
@@ -188,31 +205,6 @@ def _use(challenge_id: UUID, request: PromotionRequest, by: Actor) -> Challenge:
             remedy="Load the page again and sign there.",
         )
     return Challenge.objects.get(pk=challenge_id)
-
-
-def _decision(
-    request: PromotionRequest,
-    outcome: str,
-    meaning: str,
-    comment: str,
-    conditions: str,
-    authenticated: str,
-    challenge: Challenge,
-    by: Actor,
-) -> Decision:
-    return Decision(
-        id=uuid4(),
-        request=request,
-        round=request.round,
-        person=guards.person(by),
-        outcome=outcome,
-        meaning=meaning,
-        comment=comment,
-        conditions=conditions,
-        challenge=challenge.pk,
-        authenticated=authenticated,
-        signed_at=timezone.now(),
-    )
 
 
 def _record(decision: Decision, standing: Standing, *, independent: bool) -> None:

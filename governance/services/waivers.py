@@ -10,8 +10,7 @@ from audit.actors import Actor
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed, NotFound
 from governance import guards
-from governance.models import CheckRun, Waiver, WaiverSignature
-from governance.models import PromotionRequest
+from governance.models import CheckRun, PromotionRequest, Waiver, WaiverSignature
 from governance.services.identity import authenticate, log_refusal
 from governance.services.snapshots import finish_checks
 from governance.services.transitions import locked

@@ -1,6 +1,5 @@
 """Fixtures of governance: people by their part in a promotion, a model, a version, a policy."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ def signing_keys(keys_dir: Path) -> Path:
 
 
 @pytest.fixture
-def house(db: None, artifact_root: Path, signing_keys: Path) -> Iterator[PolicyVersion]:
+def house(db: None, artifact_root: Path, signing_keys: Path) -> PolicyVersion:
     """A policy with two approvers in force, a store for blobs, and keys."""
-    yield make.policy()
+    return make.policy()
 
 
 @pytest.fixture

@@ -5,9 +5,11 @@ import json
 import subprocess
 import sys
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from audit import keys, sequencer
 from audit.exports import bundle
@@ -56,13 +58,8 @@ def test_it_accepts_a_second_round_and_a_waiver(
     failed = make.finish_all(checking, auc=0.5)
     again = promotions.run_again(request=failed, by=make.actor(scientist))
     run = again.checks.get(key="performance.binary", round=2)
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    waiver = waivers.ask(
-        request=again, check_run_id=run.pk, reason="Known.", until=timezone.now() + timedelta(days=9), by=make.actor(scientist)
-    )
+    until = timezone.now() + timedelta(days=9)
+    waiver = waivers.ask(request=again, check_run_id=run.pk, reason="Known.", until=until, by=make.actor(scientist))
     for approver in approvers:
         waivers.sign(waiver_id=waiver.pk, password=make.PASSWORD, by=make.actor(approver))
     approved = make.approve(again, approvers)
@@ -71,7 +68,9 @@ def test_it_accepts_a_second_round_and_a_waiver(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("member", ["artifact/manifest.json", "policy/policy.yaml", "evidence/snapshot.json", "permit/permit.dsse.json"])
+@pytest.mark.parametrize(
+    "member", ["artifact/manifest.json", "policy/policy.yaml", "evidence/snapshot.json", "permit/permit.dsse.json"]
+)
 def test_it_refuses_a_bundle_with_one_member_changed(
     approved: PromotionRequest, approvers: list[User], tmp_path: Path, member: str
 ) -> None:

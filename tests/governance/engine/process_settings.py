@@ -4,5 +4,5 @@ from datetime import timedelta
 
 from config.settings.base import *  # noqa: F403
 
-FOLLOWERS: list[str] = []
+FOLLOWERS = []
 JOB_LEASE = timedelta(seconds=3)

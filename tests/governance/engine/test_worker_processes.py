@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from celery import Celery
 from django.conf import settings
 from django.db import connection
 
@@ -106,9 +107,7 @@ def test_a_check_rung_for_twice_has_one_result_and_a_leaving_worker_says_so(
 ) -> None:
     request = asked(scientist, models.sound_model())
     worker = start()
-    until(lambda: WorkerHeartbeat.objects.exists(), what="the worker's heartbeat", seconds=PATIENCE)
-    from celery import Celery
-
+    until(WorkerHeartbeat.objects.exists, what="the worker's heartbeat", seconds=PATIENCE)
     with Celery(broker=broker.url) as bell:
         for _ in range(3):
             bell.send_task("governance.tasks.run_check", args=[str(request.checks.get(key="security.scan").pk)], queue="checks")

@@ -56,7 +56,7 @@ def test_a_text_that_is_no_policy_is_refused_with_the_cause(db: None, wrong: str
     with pytest.raises(Invalid) as caught:
         make.policy(make.TWO_APPROVERS.replace(wrong, replacement))
     assert caught.value.field == "document"
-    assert said.split(":")[0] in caught.value.message
+    assert said.partition(":")[0] in caught.value.message
     assert not PolicyVersion.objects.exists()
 
 

@@ -1,5 +1,7 @@
 """Asking for a promotion: what is made, what is refused, and that a refusal leaves nothing behind."""
 
+import json
+
 import pytest
 
 from audit.models import Inbox
@@ -15,8 +17,6 @@ pytestmark = pytest.mark.django_db
 
 
 def actions() -> list[str]:
-    import json
-
     return [json.loads(row.canon)["action"] for row in Inbox.objects.order_by("pk")]
 
 
@@ -30,8 +30,6 @@ def test_it_plans_scoring_before_the_checks_that_need_it(checking: PromotionRequ
 
 
 def test_it_is_logged_first_with_what_the_verifier_needs(checking: PromotionRequest, scientist: User) -> None:
-    import json
-
     bodies = [json.loads(row.canon) for row in Inbox.objects.order_by("pk")]
     first = next(body for body in bodies if body["object"]["id"] == str(checking.pk))
     assert first["action"] == "promotion.requested"

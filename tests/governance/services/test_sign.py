@@ -1,8 +1,10 @@
 """Signing: who may, on what, how often, and what the last signature does."""
 
+import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -33,7 +35,7 @@ def refused(request: PromotionRequest, by: User, **how: str) -> Refusal:
     """Try to sign; nothing but the ledger and the count of failures may have moved."""
     before = (PromotionRequest.objects.get(pk=request.pk).state, Decision.objects.count(), Permit.objects.count())
     with pytest.raises(Refusal) as caught:
-        make.sign(request, by, **how)  # type: ignore[arg-type]
+        make.sign(request, by, **how)
     assert (PromotionRequest.objects.get(pk=request.pk).state, Decision.objects.count(), Permit.objects.count()) == before
     return caught.value
 
@@ -83,7 +85,7 @@ def test_nobody_signs_what_they_had_a_part_in(part: str, scientist: User, approv
     signer = approvers[0]
     model = make.registered_model(scientist)
     registered_by = signer if part == "registered_by" else scientist
-    fields = {part: signer} if part in {"trained_by", "code_author"} else {}
+    fields: dict[str, Any] = {part: signer} if part in {"trained_by", "code_author"} else {}
     version = make.sealed_version(model, registered_by, **fields)
     if part == "requested_by":
         team = Group.objects.get(name__startswith="scientist")
@@ -236,8 +238,6 @@ def test_conditions_are_carried_into_state_and_permit(ready: PromotionRequest, a
     make.sign(ready, approvers[1])
     ready.refresh_from_db()
     assert ready.state == RequestState.APPROVED_WITH_CONDITIONS
-    import base64
-
     payload = json.loads(base64.b64decode(json.loads(Permit.objects.get().envelope)["payload"]))
     assert payload["predicate"]["conditions"] == ["Review in June."]
 
