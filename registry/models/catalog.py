@@ -4,7 +4,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from registry.querysets import ModelVersionQuerySet, RegisteredModelQuerySet
@@ -161,8 +161,9 @@ class ModelVersion(models.Model):
             models.Index(fields=["run_id"], name="modelversion_run", condition=~Q(run_id="")),
             models.Index(fields=["manifest_digest"], name="modelversion_digest", condition=~Q(manifest_digest="")),
             models.Index(fields=["created_at"], name="modelversion_pending", condition=Q(status="PENDING_REGISTRATION")),
-            # Every answer about a model names its newest version per stage: one probe each, however many there are.
-            models.Index(fields=["model", "stage", "-number"], name="modelversion_latest", condition=Q(deleted_at=None)),
+            # Every answer about a model names its newest version per stage: one probe each, however many there are. The
+            # order is by an expression so that PostgreSQL cannot walk the unique index backwards, past thousands.
+            models.Index("model", "stage", F("number") * -1, name="modelversion_latest", condition=Q(deleted_at=None)),
         ]
 
     @property

@@ -77,7 +77,7 @@ def newest_version(model: RegisteredModel) -> ModelVersion | None:
 def latest_per_stage(models: Iterable[RegisteredModel]) -> dict[int, list[ModelVersion]]:
     """For each model, by primary key, its newest live version in each stage.
 
-    One index probe per model and stage: the cost does not grow with the number of versions.
+    One probe of the index ``modelversion_latest`` per model and stage: the cost does not grow with the versions.
     """
     keys = [model.pk for model in models]
     found: dict[int, list[ModelVersion]] = {key: [] for key in keys}
@@ -90,7 +90,7 @@ def latest_per_stage(models: Iterable[RegisteredModel]) -> dict[int, list[ModelV
         CROSS JOIN LATERAL (
             SELECT id FROM registry_modelversion
             WHERE model_id = wanted.model_id AND stage = of.stage AND deleted_at IS NULL
-            ORDER BY number DESC LIMIT 1
+            ORDER BY (number * -1) LIMIT 1
         ) AS v
         """,
         [keys, [stage.value for stage in ModelVersion.Stage]],
