@@ -68,18 +68,20 @@ class Browser:
         if "/sign-in/" in str(response.url):
             raise DemoFailed(f"{username} could not sign in")
 
+    def offers(self, path: str, form_id: str) -> bool:
+        """Whether the page has that form: an action one may not take, or took already, has none."""
+        return form_id in _forms_of(self.open(path))
+
     def send(self, path: str, form_id: str, values: dict[str, str]) -> httpx.Response:
         """Open ``path``, fill the form ``form_id`` with ``values`` and send it.
 
         Raises:
             DemoFailed: the page has no such form, or the answer is an error.
         """
-        page = self.open(path)
-        forms = _Forms()
-        forms.feed(page.text)
-        form = forms.forms.get(form_id)
+        forms = _forms_of(self.open(path))
+        form = forms.get(form_id)
         if form is None:
-            raise DemoFailed(f"{path} has no form {form_id!r}; it has {', '.join(forms.forms) or 'none'}")
+            raise DemoFailed(f"{path} has no form {form_id!r}; it has {', '.join(forms) or 'none'}")
         response = self._client.post(form.action or path, data={**form.values, **values})
         if response.is_error:
             raise DemoFailed(f"{form_id} on {path} answered {response.status_code}: {_alerts(response.text)}")
@@ -88,6 +90,12 @@ class Browser:
     def download(self, path: str) -> bytes:
         """The bytes behind a link."""
         return self.open(path).content
+
+
+def _forms_of(page: httpx.Response) -> dict[str, Form]:
+    forms = _Forms()
+    forms.feed(page.text)
+    return forms.forms
 
 
 class _Alerts(HTMLParser):

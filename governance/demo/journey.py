@@ -114,9 +114,8 @@ class Journey:
                 return
             with Browser(self.url) as browser:
                 browser.sign_in(username, account.password)
-                page = browser.open(f"/requests/{ref}/")
-                if 'id="sign"' not in page.text or f"signed-by-{username}" in page.text:
-                    continue
+                if not browser.offers(f"/requests/{ref}/", "sign"):
+                    continue  # signed already, in an earlier run
                 browser.send(
                     f"/requests/{ref}/",
                     "sign",

@@ -84,7 +84,7 @@ def register_datasets(rest: Rest, split: Split) -> dict[str, str]:
 
 def describe_model(rest: Rest, name: str, use_case: str) -> None:
     """Fill the model's card and name the data set it is judged on."""
-    change = {"use_case": use_case, "tier": 2, "card": CARD, "evaluation_dataset": HOLDOUT_SET}
+    change = {"use_case": use_case, "card": CARD, "evaluation_dataset": HOLDOUT_SET}
     rest.call("PATCH", f"/models/{name}", json=change)
 
 
@@ -133,7 +133,7 @@ def upload_over_rest(rest: Rest, split: Split, digests: dict[str, str]) -> int:
     from mlflow.models import infer_signature
 
     if rest.call("GET", f"/models/{UPLOADED}", accept=(404,)) is None:
-        rest.call("POST", "/models", json={"name": UPLOADED, "tier": 3, "use_case": "The same with five inputs, uploaded"})
+        rest.call("POST", "/models", json={"name": UPLOADED, "use_case": "The same with five inputs, uploaded"})
     model = fit(split.train, LIVE_INPUTS)
     lineage: dict[str, Any] = {
         "datasets": [{"name": TRAIN_SET, "context": "training", "sha256": digests[TRAIN_SET]}],
