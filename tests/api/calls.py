@@ -27,8 +27,8 @@ class Api:
         if self.token:
             headers["authorization"] = f"Bearer {self.token}"
         address = path if path.startswith("/api/") else f"{ROOT}/{path}"
-        extra = {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-        response = self.client.generic(method, address, body or b"", content_type=kind, **extra)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        response = self.client.generic(method, address, body or b"", content_type=kind, headers=named)
         check_answer(response)
         return response
 
@@ -50,8 +50,9 @@ def check_answer(response: HttpResponseBase) -> None:
     assert response.status_code < 500, response
     if response.status_code >= 400 and response["Content-Type"] != "":
         assert response["Content-Type"] == CONTENT_TYPE, response
-        if getattr(response, "content", b""):
-            body = json.loads(response.content)
+        content = getattr(response, "content", b"")
+        if content:
+            body = json.loads(content)
             assert body["status"] == response.status_code
             assert body["code"]
             assert body["detail"]

@@ -217,7 +217,7 @@ def test_bytes_that_are_not_the_declared_ones_are_refused_dropped_and_logged(con
     assert answer.status_code == 422
     assert fields_at_fault(answer) == {"sha256"}
     assert Upload.objects.get().state == Upload.State.FAILED
-    assert contributor.post(opened["complete_url"]).status_code == 422, "failed is failed"
+    assert contributor.post(opened["complete_url"]).status_code == 409, "failed is failed"
     assert "upload.failed" in [json.loads(row.canon)["action"] for row in Inbox.objects.all()]
     upload(contributor, "m", b"good")  # the path is free again
 

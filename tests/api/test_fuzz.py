@@ -24,14 +24,18 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 EXAMPLES = 8
 
 
+def _describe() -> Any:
+    return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
+
+
 def _operations() -> list[tuple[str, str]]:
-    document = SchemaGenerator().get_schema(request=None, public=True)
+    document = _describe()
     return [(path, method) for path, item in document["paths"].items() for method in item if method != "parameters"]
 
 
 @pytest.fixture(scope="module")
 def description() -> Any:
-    schema = schemathesis.openapi.from_dict(SchemaGenerator().get_schema(request=None, public=True))
+    schema = schemathesis.openapi.from_dict(_describe())
     schema.app = get_wsgi_application()
     return schema
 
@@ -42,7 +46,7 @@ def token(contributor: Api, promotion: PromotionRequest) -> Iterator[str]:
 
     Django's test client does the same around each request of its own, so this comes after its last one.
     """
-    assert promotion.pk
+    assert promotion.ref
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield contributor.token

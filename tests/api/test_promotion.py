@@ -10,6 +10,7 @@ from audit.actors import SYSTEM
 from governance.models import Decision, Permit, PromotionRequest, Waiver
 from governance.services.policies import adopt
 from registry.models import ModelVersion, RegisteredModel, User
+from registry.roles import Role
 from tests.api.calls import Api
 from tests.api.conftest import PASSWORD, POLICY, Person, session_of, token_of
 from tests.factories import governance as made
@@ -20,7 +21,7 @@ QUERIES = 12
 
 @pytest.fixture
 def owner(db: None) -> User:
-    return made.person("owner", made.Role.CONTRIBUTOR)
+    return made.person("owner", Role.CONTRIBUTOR)
 
 
 @pytest.fixture
@@ -242,17 +243,18 @@ def test_checks_are_listed_and_read_in_a_fixed_number_of_queries(
 
 def test_every_list_takes_a_fixed_number_of_queries(owner: User, django_assert_max_num_queries: Any) -> None:
     made.policy()
-    for number in range(5):
-        version = made.sealed_version(made.registered_model(owner, name=f"m{number}"), owner)
-        last = made.request(version, owner)
+    asked = [
+        made.request(made.sealed_version(made.registered_model(owner, name=f"m{number}"), owner), owner)
+        for number in range(5)
+    ]
     api = Api(token_of(owner))
 
     with django_assert_max_num_queries(QUERIES):
         assert len(api.get("requests").json()["results"]) == 5
     with django_assert_max_num_queries(QUERIES):
         assert len(api.get("requests?model=m1&state=checking&target=alias:production&version=1").json()["results"]) == 1
-    for address in ("permits", "policies", "policies/house/versions", f"requests/{last.ref}/waivers",
-                    f"requests/{last.ref}/decisions", f"requests/{last.ref}/comments", "tokens"):  # fmt: skip
+    for address in ("permits", "policies", "policies/house/versions", f"requests/{asked[-1].ref}/waivers",
+                    f"requests/{asked[-1].ref}/decisions", f"requests/{asked[-1].ref}/comments", "tokens"):  # fmt: skip
         with django_assert_max_num_queries(QUERIES + 4):
             api.get(address)
 

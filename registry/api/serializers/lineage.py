@@ -35,7 +35,7 @@ class EdgeOut(serializers.Serializer[Any]):
     src = serializers.UUIDField()
     dst = serializers.UUIDField()
     relation = serializers.CharField()
-    context = serializers.CharField(allow_blank=True)
+    context = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
 
 
 class GraphOut(serializers.Serializer[Any]):

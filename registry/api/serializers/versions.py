@@ -17,7 +17,9 @@ class DatasetUsed(Input):
     name = Name()
     version = Whole(required=False, default=0, min_value=1, max_value=999_999_999)
     sha256 = Sha256(required=False, default="")
-    context = Text(max_length=40, single_line=True, required=False, default="training", help_text="training, test …")
+    context = Text(  # type: ignore[assignment]
+        max_length=40, single_line=True, required=False, default="training", help_text="training, test …"
+    )
     source = Text(max_length=2000, single_line=True, required=False, allow_blank=True, default="")  # type: ignore[assignment]
 
 

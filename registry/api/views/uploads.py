@@ -2,7 +2,7 @@
 
 import io
 import re
-from typing import Final
+from typing import Final, cast
 from uuid import UUID
 
 from drf_spectacular.utils import OpenApiParameter
@@ -18,6 +18,7 @@ from registry.api.schema import BYTES, documented
 from registry.api.serializers.artifacts import UploadOut
 from registry.models import Upload
 from registry.services import artifacts
+from registry.storage import Readable
 
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18}|\*)")
 _OFFSET: Final = re.compile(r"[0-9]{1,18}")
@@ -100,7 +101,7 @@ class OneUpload(UploadEndpoint):
                 code="upload.too_long",
                 field="Content-Length",
             )
-        stream = request.data if int(length) else io.BytesIO()
+        stream = cast(Readable, request.data if int(length) else io.BytesIO())  # what ChunkParser gave
         return self.present(artifacts.append_chunk(upload=found, offset=offset, stream=stream, by=self.actor))
 
     @documented(
