@@ -82,10 +82,12 @@ def ada(request: pytest.FixtureRequest) -> Person:
 
 
 @pytest.fixture
-def server(live_server: LiveServer, tracking_url: str, settings: Settings) -> str:
+def server(live_server: LiveServer, tracking_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of our server, with the tracking process behind it."""
     settings.TRACKING_URL = tracking_url
     settings.TRACKING_SECRET = SECRET
+    # The client keeps its connections; the server's threads must not keep theirs to a database that is dropped.
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", 0)
     return live_server.url
 
 

@@ -33,5 +33,6 @@ def holdout(ada: User) -> DatasetVersion:
         digest=digest,
         blob=Blob.objects.create(sha256=digest, size=3),
         created_by=ada,
+        status=DatasetVersion.Status.SEALED,
         sealed_at=timezone.now(),
     )
