@@ -92,7 +92,9 @@ def check_can_withdraw(by: Actor, request: PromotionRequest) -> None:
     check_can_see(by, request.model)
     if person(by).pk != request.requested_by_id and not holds(person(by), ADMINISTER, request.model_id):
         raise NotAllowed(
-            "Only the person who asked can withdraw it.", code="promotion.not_yours", remedy="Reject or return it instead."
+            "Only the person who asked can withdraw it.",
+            code="promotion.not_yours",
+            remedy="Reject or return it instead.",
         )
     _check_follows(request, RequestState.WITHDRAWN)
 
@@ -123,11 +125,15 @@ def check_can_sign(by: Actor, request: PromotionRequest, standing: Standing, out
         rejects = outcome == Decision.Outcome.REJECT
         _check_follows(request, RequestState.REJECTED if rejects else RequestState.CHANGES_REQUESTED)
         if request.state == RequestState.CHECKING:
-            raise Conflict("Its checks are running.", code="promotion.checking", remedy="Wait until they have finished.")
+            raise Conflict(
+                "Its checks are running.", code="promotion.checking", remedy="Wait until they have finished."
+            )
     if outcome in APPROVALS and not standing.verdict.ready_for_review:
         blocking = next(iter(standing.verdict.blocking()), None)
         raise Conflict(
-            f"Not everything before the review is met: {blocking.label}: {blocking.reason}" if blocking else "It is not ready.",
+            f"Not everything before the review is met: {blocking.label}: {blocking.reason}"
+            if blocking
+            else "It is not ready.",
             code="promotion.not_ready",
             remedy=blocking.remedy if blocking else "Run the checks again.",
         )
@@ -187,7 +193,9 @@ def _check_waivable(request: PromotionRequest, run: CheckRun) -> None:
     if request.state != RequestState.CHECKS_FAILED:
         raise Conflict(f"{request.ref} is not stopped by its checks; there is nothing to waive.", code="waiver.state")
     if run.request_id != request.pk or run.round != request.round:
-        raise Conflict("This check belongs to an earlier round.", code="waiver.old_round", remedy="Waive the new result.")
+        raise Conflict(
+            "This check belongs to an earlier round.", code="waiver.old_round", remedy="Waive the new result."
+        )
     if run.state != CheckState.FINISHED:
         raise Conflict("This check has not finished.", code="waiver.unfinished", remedy="Wait for its result.")
 

@@ -197,9 +197,7 @@ def decision_screen(request: PromotionRequest, by: Actor) -> DecisionScreen:
     )
 
 
-def actions_of(
-    request: PromotionRequest, standing: Standing, permit: Permit | None, by: Actor
-) -> dict[str, Action]:
+def actions_of(request: PromotionRequest, standing: Standing, permit: Permit | None, by: Actor) -> dict[str, Action]:
     """Every action on the request, with the reason against it if there is one."""
     outcome, why = Decision.Outcome, guards.why_not
     found = [
@@ -253,7 +251,9 @@ def _check_rows(request: PromotionRequest, standing: Standing, by: Actor) -> Ite
             continue
         node = nodes.get(run.key)
         judged = tuple(one for leaf in (node.children if node else ()) for one in leaf.judged)
-        why = "It is met." if node and node.status.good else guards.why_not(guards.check_can_ask_waiver, by, request, run)
+        why = (
+            "It is met." if node and node.status.good else guards.why_not(guards.check_can_ask_waiver, by, request, run)
+        )
         if node is None:
             why = "A scoring job is no requirement."
         elif run.pk in waivers:

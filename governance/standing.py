@@ -199,4 +199,6 @@ def _waivers(waivers: Iterable[Waiver], request: PromotionRequest, policy: Polic
             )
             for one in waiver.signatures.all()
         )
-        yield WaiverFact(str(waiver.pk), waiver.check_run.key, waiver.reason, waiver.granted_at, waiver.until, signatures)
+        yield WaiverFact(
+            str(waiver.pk), waiver.check_run.key, waiver.reason, waiver.granted_at, waiver.until, signatures
+        )

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -19,6 +20,7 @@ from governance.services import checks, permits
 logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 5.0
 GRACE: Final = 60
+FORGET_AFTER: Final = timedelta(hours=1)
 
 
 @shared_task(  # type: ignore[untyped-decorator]
@@ -39,15 +41,20 @@ def run_check(check_run_id: str) -> None:
         try:
             outcome = execute(held.run_id, lease.progress)
         except LeaseLost:
-            logger.warning("Check %s: the lease was lost on attempt %d, its result is not taken", held.run_id, held.attempt)
+            logger.warning(
+                "Check %s: the lease was lost on attempt %d, its result is not taken", held.run_id, held.attempt
+            )
             return
         if not checks.finish(held, outcome):
-            logger.warning("Check %s: attempt %d is not the current one, its result is not taken", held.run_id, held.attempt)
+            logger.warning(
+                "Check %s: attempt %d is not the current one, its result is not taken", held.run_id, held.attempt
+            )
 
 
 @shared_task(name="governance.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Ring for what waits, put back what dead workers left, give up on what kills them."""
+    """Ring for what waits, put back what dead workers left, give up on what kills them; forget workers long gone."""
+    WorkerHeartbeat.objects.filter(seen_at__lt=timezone.now() - FORGET_AFTER).delete()
     for run_id in checks.sweep():
         ring(run_id)
 
@@ -87,7 +94,9 @@ class Heart:
                 try:
                     now = timezone.now()
                     WorkerHeartbeat.objects.update_or_create(
-                        name=self.name, defaults={"seen_at": now}, create_defaults={"seen_at": now, "started_at": started}
+                        name=self.name,
+                        defaults={"seen_at": now},
+                        create_defaults={"seen_at": now, "started_at": started},
                     )
                 except DatabaseError:
                     logger.exception("No heartbeat of %s", self.name)

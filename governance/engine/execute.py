@@ -2,6 +2,7 @@
 
 import io
 import logging
+import math
 import platform
 import sys
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from governance.services.checks import Outcome
 from governance.services.planning import CHAMPION, SCORES
 from governance.standing import filled_card, policy_of
 from registry.digests import SealedFile
+from registry.formats import tabular
 from registry.formats.scan import MLmodelError, read_model_file, scan_directory
 from registry.models import Blob, DatasetVersion, ModelVersion
 from registry.storage import blobs, remove_directory
@@ -35,6 +37,8 @@ from registry.storage import blobs, remove_directory
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 SCORING = "scoring"
+CORES = 4
+"""A model that computes on several cores may use this many times its wall clock as processor time."""
 
 
 class SandboxRefused(Exception):
@@ -48,7 +52,11 @@ class SandboxRefused(Exception):
 def execute(run_id: UUID, progress: Progress) -> Outcome:
     """Run one check to its end. Guarantee: every end is an ``Outcome``, except ``LeaseLost``, which ends nothing."""
     run = CheckRun.objects.select_related(
-        "request__version__model", "request__model", "request__policy_version__policy", "dataset__dataset", "needs__needs"
+        "request__version__model",
+        "request__model",
+        "request__policy_version__policy",
+        "dataset__dataset",
+        "needs__needs",
     ).get(pk=run_id)
     scratch = Path(settings.DATA_DIR) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,11 +76,15 @@ def execute(run_id: UUID, progress: Progress) -> Outcome:
     except Refusal as refusal:
         return _error(refusal.code, str(refusal))
     except SoftTimeLimitExceeded:
-        return _error("timeout", f"It was stopped at the time limit of {settings.CHECK_TIME_LIMIT} seconds for one check.")
+        return _error(
+            "timeout", f"It was stopped at the time limit of {settings.CHECK_TIME_LIMIT} seconds for one check."
+        )
     except Exception as error:
         # The boundary of a job: a fault of ours must end the check visibly, not run it three times.
         logger.exception("Check %s (%s) failed unexpectedly", run.pk, run.key)
-        return _error("internal", f"The check itself failed ({type(error).__name__}); the worker's log has the details.")
+        return _error(
+            "internal", f"The check itself failed ({type(error).__name__}); the worker's log has the details."
+        )
 
 
 def _error(code: str, sentence: str, record: dict[str, Any] | None = None) -> Outcome:
@@ -144,7 +156,9 @@ class _Work:
         verdict = verdict_of(need, figures, result.not_applicable)
         return _stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
 
-    def _sandbox(self, mode: sandbox_job.Mode, version: ModelVersion, dataset: DatasetVersion) -> sandbox.SandboxOutcome:
+    def _sandbox(
+        self, mode: sandbox_job.Mode, version: ModelVersion, dataset: DatasetVersion
+    ) -> sandbox.SandboxOutcome:
         model_dir = self._model(version)
         roles = self._roles()
         signed: tuple[str, ...] = ()
@@ -154,13 +168,13 @@ class _Work:
             sandbox.SandboxJob(
                 mode=mode,
                 model_dir=model_dir,
-                data=_local(dataset),
+                data=self._file(dataset),
                 features=() if signed else roles.features,
                 label=roles.label,
                 positive=roles.positive,
                 limits=sandbox.Limits(
                     wall_seconds=float(settings.CHECK_TIME_LIMIT),
-                    cpu_seconds=settings.CHECK_TIME_LIMIT * 4,
+                    cpu_seconds=math.ceil(settings.CHECK_TIME_LIMIT * CORES),
                     memory_bytes=settings.SANDBOX_MEMORY_MB * 2**20,
                 ),
             ),
@@ -169,6 +183,14 @@ class _Work:
         if not outcome.ok:
             raise SandboxRefused(outcome)
         return outcome
+
+    def _file(self, dataset: DatasetVersion) -> Path:
+        """The data as Parquet, which the sandbox reads: the sealed bytes, or a copy of what a CSV file holds."""
+        if dataset.format == "parquet":
+            return _local(dataset)
+        copy = self.directory / "data.parquet"
+        pa.parquet.write_table(_read_table(dataset), copy)
+        return copy
 
     def _model(self, version: ModelVersion) -> Path:
         """The sealed files, each hashed again while it is laid out. Raises ``BlobDamaged`` and ``NotFound``."""
@@ -218,15 +240,22 @@ class _Work:
         return _read_table(DatasetVersion.objects.get(pk=named)) if named else None
 
     def _record(self, outcome: sandbox.SandboxOutcome) -> dict[str, Any]:
-        return {**outcome.record(), "platform": f"python {sys.version.split()[0]}, {platform.system()} {platform.machine()}"}
+        return {
+            **outcome.record(),
+            "platform": f"python {sys.version.split()[0]}, {platform.system()} {platform.machine()}",
+        }
 
 
-def _stored(
-    result: CheckResult, verdict: str, sentence: str, record: dict[str, Any], output: str = ""
-) -> Outcome:
+def _stored(result: CheckResult, verdict: str, sentence: str, record: dict[str, Any], output: str = "") -> Outcome:
     digest = _store(result.to_json().encode())
     return Outcome(
-        verdict, sentence, result=result.as_dict(), result_digest=digest, result_blob=digest, output_blob=output, sandbox=record
+        verdict,
+        sentence,
+        result=result.as_dict(),
+        result_digest=digest,
+        result_blob=digest,
+        output_blob=output,
+        sandbox=record,
     )
 
 
@@ -245,7 +274,5 @@ def _local(dataset: DatasetVersion) -> Path:
 
 
 def _read_table(dataset: DatasetVersion) -> "pa.Table":
-    try:
-        return pa.parquet.read_table(_local(dataset))
-    except (pa.ArrowException, OSError) as error:
-        raise CheckError("data.unreadable", f"{dataset} cannot be read as Parquet: {error}") from error
+    """The rows, Parquet or CSV. Raises ``Invalid`` for bytes that are neither."""
+    return tabular.read(_local(dataset))[1]

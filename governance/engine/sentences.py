@@ -32,5 +32,7 @@ def summary_of(need: CheckRequirement, figures: Sequence[FigureFact], not_applic
         judged += judge_family(family, limit, insufficient_data=need.insufficient_data)
     if not judged:
         return "It ran; the policy sets no limit on it."
-    worst = min(judged, key=lambda one: (_WORST_FIRST.index(one.judgement), one.headroom if one.headroom is not None else 0.0))
+    worst = min(
+        judged, key=lambda one: (_WORST_FIRST.index(one.judgement), one.headroom if one.headroom is not None else 0.0)
+    )
     return worst.reason

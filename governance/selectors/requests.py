@@ -17,7 +17,9 @@ WORKER_SILENCE: Final = timedelta(seconds=15)
 _REF = re.compile(r"(?:REQ-)?0*([1-9][0-9]{0,8})", re.IGNORECASE)
 
 
-def requests_visible_to(user: User, *, model: RegisteredModel | None = None, state: str = "") -> QuerySet[PromotionRequest]:
+def requests_visible_to(
+    user: User, *, model: RegisteredModel | None = None, state: str = ""
+) -> QuerySet[PromotionRequest]:
     """Requests about models the person may see, newest first, with what a list shows."""
     found = PromotionRequest.objects.visible_to(user).select_related(
         "model", "version__model", "policy_version__policy", "requested_by", "replaces"

@@ -57,14 +57,18 @@ def claim(run_id: UUID, *, owner: str) -> Claim | None:
     """
     now = timezone.now()
     with transaction.atomic():
-        taken = _claimable(now).filter(pk=run_id).update(
-            state=CheckState.RUNNING,
-            owner=owner,
-            attempt=F("attempt") + 1,
-            lease_until=now + settings.JOB_LEASE,
-            started_at=now,
-            progress_done=0,
-            progress_total=0,
+        taken = (
+            _claimable(now)
+            .filter(pk=run_id)
+            .update(
+                state=CheckState.RUNNING,
+                owner=owner,
+                attempt=F("attempt") + 1,
+                lease_until=now + settings.JOB_LEASE,
+                started_at=now,
+                progress_done=0,
+                progress_total=0,
+            )
         )
         if taken != 1:
             return None
@@ -79,9 +83,7 @@ def _claimable(now: datetime) -> QuerySet[CheckRun]:
     wanted = PromotionRequest.objects.filter(
         pk=OuterRef("request_id"), round=OuterRef("round"), state=RequestState.CHECKING
     )
-    return CheckRun.objects.filter(
-        free, ~Exists(waits), Exists(wanted), attempt__lt=settings.JOB_MAX_ATTEMPTS
-    )
+    return CheckRun.objects.filter(free, ~Exists(waits), Exists(wanted), attempt__lt=settings.JOB_MAX_ATTEMPTS)
 
 
 def renew(held: Claim) -> bool:
@@ -95,9 +97,7 @@ def progress(held: Claim, done: int, total: int) -> bool:
 
 
 def _held(held: Claim) -> QuerySet[CheckRun]:
-    return CheckRun.objects.filter(
-        pk=held.run_id, owner=held.owner, attempt=held.attempt, state=CheckState.RUNNING
-    )
+    return CheckRun.objects.filter(pk=held.run_id, owner=held.owner, attempt=held.attempt, state=CheckState.RUNNING)
 
 
 @transaction.atomic

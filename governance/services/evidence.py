@@ -68,7 +68,10 @@ def _subjects(
     found += [("governance.decision", str(one.pk)) for one in decisions]
     found += [("governance.checkrun", str(one.pk)) for one in runs]
     found += [("governance.waiver", str(one.pk)) for one in request.waivers.all()]
-    found += [("governance.policyversion", str(request.policy_version_id)), ("registry.modelversion", str(request.version_id))]
+    found += [
+        ("governance.policyversion", str(request.policy_version_id)),
+        ("registry.modelversion", str(request.version_id)),
+    ]
     return found
 
 

@@ -59,7 +59,8 @@ def _count_failure(account: User) -> Refusal:
     if left <= 0:
         minutes = int(settings.SIGNING_LOCKOUT.total_seconds() // 60)
         return TooMany(
-            f"The password is wrong. Signing is now locked for this account for {minutes} minutes.", code="signing.locked"
+            f"The password is wrong. Signing is now locked for this account for {minutes} minutes.",
+            code="signing.locked",
         )
     return NotAllowed(
         f"The password is wrong; {left} {'attempts are' if left > 1 else 'attempt is'} left.",

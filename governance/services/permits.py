@@ -35,7 +35,9 @@ def issue(request: PromotionRequest, standing: Standing, *, by: Actor) -> Permit
     now = timezone.now()
     permit_id = uuid4()
     previous = list(
-        Permit.objects.filter(model=request.model, target=request.target, state__in=_LIVING).select_for_update(of=("self",))
+        Permit.objects.filter(model=request.model, target=request.target, state__in=_LIVING).select_for_update(
+            of=("self",)
+        )
     )
     scope = _scope(request, standing, str(permit_id), now, supersedes=str(previous[0].pk) if previous else "")
     signed = sign(scope, permit_key())
@@ -71,7 +73,9 @@ def revoke(*, permit: Permit, reason: str, by: Actor) -> Permit:
     ``Conflict`` and ``Invalid`` (no reason).
     """
     locked(permit.request_id)
-    permit = Permit.objects.select_for_update(of=("self",)).select_related("model", "version", "request").get(pk=permit.pk)
+    permit = (
+        Permit.objects.select_for_update(of=("self",)).select_related("model", "version", "request").get(pk=permit.pk)
+    )
     guards.check_can_revoke(by, permit)
     _end(permit, PermitState.REVOKED, guards.text_of(reason, field="reason"), by=by)
     _clear_target(permit, by=by)
@@ -151,9 +155,7 @@ def _scope(request: PromotionRequest, standing: Standing, permit_id: str, now: d
         policy={"name": policy.name, "digest": policy.digest},
         evidence_digest=request.evidence_digest,
         checks=[Check(run.key, run.verdict, run.result_digest) for run in runs],
-        quorum=[
-            Quorum(index, slots.role, slots.n) for index, stage in enumerate(policy.review) for slots in stage.all
-        ],
+        quorum=[Quorum(index, slots.role, slots.n) for index, stage in enumerate(policy.review) for slots in stage.all],
         approvals=[_approval(decision) for decision in approvals],
         waivers=waivers,
         conditions=[decision.conditions for decision in approvals if decision.conditions],
@@ -192,4 +194,3 @@ def _moment(microseconds: int) -> datetime:
     return datetime.fromtimestamp(microseconds // 1_000_000, tz=timezone.get_default_timezone()).replace(
         microsecond=microseconds % 1_000_000
     )
-

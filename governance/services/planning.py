@@ -61,7 +61,11 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
                 subject=run,
                 by=by,
                 reason=f"The result of {run.reused_from.request.ref} was used again: nothing it depends on has changed.",
-                facts={"result_digest": run.result_digest, "reused_from": str(run.reused_from_id), "cache_key": run.cache_key},
+                facts={
+                    "result_digest": run.result_digest,
+                    "reused_from": str(run.reused_from_id),
+                    "cache_key": run.cache_key,
+                },
             )
     return runs
 
@@ -80,7 +84,9 @@ def _scoring(
         parameters={"version": str(version.pk)},
         dataset=dataset,
         needs=needs,
-        cache_key=_cache_key("predict.scores", SCORING_VERSION, version.manifest_digest, dataset.digest, _columns(dataset)),
+        cache_key=_cache_key(
+            "predict.scores", SCORING_VERSION, version.manifest_digest, dataset.digest, _columns(dataset)
+        ),
     )
 
 

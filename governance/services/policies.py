@@ -36,7 +36,9 @@ def adopt(*, document: str, by: Actor) -> PolicyVersion:
         return same
     if same is not None:
         raise Conflict(
-            f"This very text was {same} before.", code="policy.again", remedy="Change a comment in it, to say why it is back."
+            f"This very text was {same} before.",
+            code="policy.again",
+            remedy="Change a comment in it, to say why it is back.",
         )
     _check_overlap(parsed)
     policy, _ = Policy.objects.get_or_create(name=parsed.name)

@@ -134,7 +134,12 @@ def _start(request: PromotionRequest, *, by: Actor) -> None:
         RequestState.CHECKING,
         action="promotion.checks_started",
         by=by,
-        facts={"round": request.round, "checks": len(runs), "reused": reused, "policy_digest": request.policy_version.digest},
+        facts={
+            "round": request.round,
+            "checks": len(runs),
+            "reused": reused,
+            "policy_digest": request.policy_version.digest,
+        },
     )
     if not CheckRun.objects.unfinished().filter(request=request, round=request.round).exists():
         finish_checks(request, by=by)

@@ -108,7 +108,9 @@ def _texts(outcome: str, meaning: str, comment: str, conditions: str) -> tuple[s
     conditional = outcome == Decision.Outcome.CONDITIONS
     named = guards.text_of(conditions, field="conditions", required=conditional)
     if named and not conditional:
-        raise Invalid("Conditions belong to an approval with conditions.", code="signing.conditions", field="conditions")
+        raise Invalid(
+            "Conditions belong to an approval with conditions.", code="signing.conditions", field="conditions"
+        )
     return said, named
 
 
@@ -182,7 +184,9 @@ def _check_seen(request: PromotionRequest, evidence_digest: str) -> None:
         )
     if current_digest(request) != request.evidence_digest:
         raise Conflict(
-            "The model card or the lineage changed after the checks had finished.", code="evidence_changed", remedy=again
+            "The model card or the lineage changed after the checks had finished.",
+            code="evidence_changed",
+            remedy=again,
         )
 
 

@@ -91,7 +91,8 @@ def snapshot_document(request: PromotionRequest, lineage: str) -> bytes:
             "card_digest": hashlib.sha256(canonical(filled_card(request.model))).hexdigest(),
             "lineage_digest": hashlib.sha256(lineage.encode()).hexdigest() if lineage else "",
             "datasets": [
-                {"name": one.dataset.name, "number": one.number, "digest": one.digest} for _, one in sorted(datasets.items())
+                {"name": one.dataset.name, "number": one.number, "digest": one.digest}
+                for _, one in sorted(datasets.items())
             ],
             "checks": [_check(run) for run in runs],
             "waivers": [_waiver(one) for one in request.waivers.order_by("pk") if one.granted_at is not None],
@@ -130,4 +131,3 @@ def _waiver(waiver: Waiver) -> dict[str, Json]:
         "reason": waiver.reason,
         "until": int(waiver.until.timestamp() * 1_000_000),
     }
-

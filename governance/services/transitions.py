@@ -55,6 +55,4 @@ def move(
     if not REQUEST_FOLLOWS[to]:
         request.closed_at = timezone.now()
     request.save()
-    append(
-        action=action, subject=request, by=by, reason=reason, facts=facts, diff={"state": [before.value, to.value]}
-    )
+    append(action=action, subject=request, by=by, reason=reason, facts=facts, diff={"state": [before.value, to.value]})

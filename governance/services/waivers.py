@@ -80,7 +80,12 @@ def _sign(waiver: Waiver, by: Actor) -> Waiver:
     if rule is not None and waiver.signatures.count() >= rule.by.n:
         waiver.granted_at = timezone.now()
         waiver.save(update_fields=["granted_at"])
-        append(action="waiver.granted", subject=waiver, by=by, facts={"request": str(request.pk), "check": waiver.check_run.key})
+        append(
+            action="waiver.granted",
+            subject=waiver,
+            by=by,
+            facts={"request": str(request.pk), "check": waiver.check_run.key},
+        )
         finish_checks(request, by=by)
     return waiver
 

@@ -75,7 +75,9 @@ def registered_model(owner: User, *, card: Mapping[str, str] | None = None, **fi
     """A model of tier 1 with a filled card and an evaluation data set."""
     fields.setdefault("name", f"model-{next(_numbers)}")
     fields.setdefault("evaluation_dataset", dataset(owner).dataset)
-    return RegisteredModel.objects.create(owner=owner, card={"intended_use": "Tests."} if card is None else card, **fields)
+    return RegisteredModel.objects.create(
+        owner=owner, card={"intended_use": "Tests."} if card is None else card, **fields
+    )
 
 
 def sealed_version(
@@ -95,7 +97,9 @@ def sealed_version(
         },
     )
     if made:
-        ManifestFile.objects.bulk_create(ManifestFile(manifest=manifest, path=path, blob=row) for path, row in rows.items())
+        ManifestFile.objects.bulk_create(
+            ManifestFile(manifest=manifest, path=path, blob=row) for path, row in rows.items()
+        )
     model.refresh_from_db()
     version = ModelVersion.objects.create(
         model=model,
@@ -111,7 +115,9 @@ def sealed_version(
     return version
 
 
-def dataset(owner: User, content: bytes | None = None, *, role: str = "test", **columns: Any) -> DatasetVersion:
+def dataset(
+    owner: User, content: bytes | None = None, *, role: str = "test", kind: str = "parquet", **columns: Any
+) -> DatasetVersion:
     """A sealed data set version of these bytes, with the roles of its columns."""
     number = next(_numbers)
     stored = blob(content or f"data {number}".encode())
@@ -121,6 +127,7 @@ def dataset(owner: User, content: bytes | None = None, *, role: str = "test", **
         role=role,
         blob=stored,
         digest=stored.sha256,
+        format=kind,
         rows=1,
         columns=columns or {"label": "y", "features": ["x"], "sensitive": ["sex"]},
         created_by=owner,
@@ -205,5 +212,3 @@ def approve(promotion: PromotionRequest, signers: Iterable[User]) -> PromotionRe
 def digest(text: str) -> str:
     """SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-

@@ -1,9 +1,11 @@
 """The whole way of a check: sealed bytes, artifact gate, sandbox, figures, verdict, snapshot."""
 
+import io
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv
 import pytest
 
 from governance import tasks
@@ -43,11 +45,11 @@ def data_dir(settings: Any, tmp_path: Path) -> None:
     settings.JOB_LEASE = timedelta(hours=1)
 
 
-def asked(scientist: User, files: dict[str, bytes], **columns: Any) -> PromotionRequest:
+def asked(scientist: User, files: dict[str, bytes], data: bytes = b"", **columns: Any) -> PromotionRequest:
     make.policy(POLICY)
     roles = {"label": "y", "features": models.FEATURES, "sensitive": ["sex"]} | columns
-    data = make.dataset(scientist, models.parquet(models.people(seed=11)), **roles)
-    model = make.registered_model(scientist, evaluation_dataset=data.dataset)
+    held_out = make.dataset(scientist, data or models.parquet(models.people(seed=11)), **roles)
+    model = make.registered_model(scientist, evaluation_dataset=held_out.dataset)
     return make.request(make.sealed_version(model, scientist, files), scientist)
 
 
@@ -74,6 +76,14 @@ def test_a_sound_model_is_scored_once_and_checked(scientist: User) -> None:
     assert performance.result is not None
     assert performance.result["n"] == 600
     assert make.digest(result_bytes(performance).decode()) == performance.result_digest
+
+
+@pytest.mark.slow
+def test_data_in_csv_serves_as_well(scientist: User) -> None:
+    sink = io.BytesIO()
+    pyarrow.csv.write_csv(models.people(seed=11), sink)
+    request = asked(scientist, models.sound_model(), sink.getvalue(), kind="csv")
+    assert run_of(run_all(request), "performance.binary").verdict == "pass"
 
 
 @pytest.mark.slow
@@ -112,8 +122,8 @@ def test_bytes_changed_on_disk_are_noticed_before_anything_runs(scientist: User,
 
 @pytest.mark.slow
 def test_a_check_that_hangs_is_stopped_at_its_limit_and_says_so(scientist: User, settings: Any) -> None:
-    settings.CHECK_TIME_LIMIT = 1
+    settings.CHECK_TIME_LIMIT = 0.05  # nothing loads a model in that time
     request = run_all(asked(scientist, models.sound_model()))
     scores = run_of(request, "predict.scores")
     assert scores.error_code == "timeout"
-    assert "1 seconds" in scores.summary
+    assert "limit of 0.05 seconds" in scores.summary

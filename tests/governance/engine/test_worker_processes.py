@@ -62,7 +62,18 @@ def start(broker: Broker, artifact_root: Path, tmp_path: Path) -> Iterator[Start
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(*arguments: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "celery", "--app", "config.celery", "worker", "--pool", "prefork", "--concurrency", "1"]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "--app",
+            "config.celery",
+            "worker",
+            "--pool",
+            "prefork",
+            "--concurrency",
+            "1",
+        ]
         command += ["--queues", "checks,default", "--without-gossip", "--without-mingle", *arguments]
         with (tmp_path / f"worker-{len(started)}.log").open("wb") as log:
             started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True))
@@ -110,7 +121,9 @@ def test_a_check_rung_for_twice_has_one_result_and_a_leaving_worker_says_so(
     until(WorkerHeartbeat.objects.exists, what="the worker's heartbeat", seconds=PATIENCE)
     with Celery(broker=broker.url) as bell:
         for _ in range(3):
-            bell.send_task("governance.tasks.run_check", args=[str(request.checks.get(key="security.scan").pk)], queue="checks")
+            bell.send_task(
+                "governance.tasks.run_check", args=[str(request.checks.get(key="security.scan").pk)], queue="checks"
+            )
     until(
         lambda: request.checks.filter(key="security.scan", state=CheckState.FINISHED).exists(),
         what="the scan", seconds=PATIENCE,

@@ -117,7 +117,9 @@ def test_tags_that_look_like_an_approval_are_refused(model: RegisteredModel, key
         Gatekeeper().check_tag(model=model, version=None, key=key, by=SYSTEM)
 
 
-@pytest.mark.parametrize("key", ["team", "mlflow.note.content", "validation_data", "dataset", "permitted_use", "signature"])
+@pytest.mark.parametrize(
+    "key", ["team", "mlflow.note.content", "validation_data", "dataset", "permitted_use", "signature"]
+)
 def test_other_tags_pass(model: RegisteredModel, key: str) -> None:
     Gatekeeper().check_tag(model=model, version=None, key=key, by=SYSTEM)
 
@@ -164,7 +166,9 @@ def test_an_expired_permit_moves_nothing_even_before_it_is_ended(permit: Permit,
 
 
 def test_what_has_ended_stays_ended(permit: Permit, ready: PromotionRequest, approvers: list[User]) -> None:
-    refused_by_postgresql("UPDATE governance_permit SET expires_at = expires_at + interval '1 day'", names="never changes")
+    refused_by_postgresql(
+        "UPDATE governance_permit SET expires_at = expires_at + interval '1 day'", names="never changes"
+    )
     refused_by_postgresql("DELETE FROM governance_permit", names="never deleted")
     refused_by_postgresql("UPDATE governance_promotionrequest SET state = 'ready', closed_at = NULL", names="is closed")
     refused_by_postgresql("DELETE FROM governance_promotionrequest", names="never deleted")

@@ -66,7 +66,9 @@ def test_another_key_does_not_verify() -> None:
         verify(sign(SCOPE, KEY).envelope, ec.generate_private_key(ec.SECP256R1()).public_key())
 
 
-@pytest.mark.parametrize("envelope", ["", "[]", "{}", '{"payloadType": 1}', '{"payloadType":"x","payload":"!","signatures":[]}'])
+@pytest.mark.parametrize(
+    "envelope", ["", "[]", "{}", '{"payloadType": 1}', '{"payloadType":"x","payload":"!","signatures":[]}']
+)
 def test_what_is_no_envelope_is_refused(envelope: str) -> None:
     with pytest.raises(NotGenuine):
         verify(envelope, KEY.public_key())

@@ -30,7 +30,11 @@ def test_a_new_text_is_a_new_version_in_force(house: PolicyVersion, model: Regis
 def test_two_policies_never_govern_the_same(house: PolicyVersion) -> None:
     with pytest.raises(Conflict) as caught:
         make.policy(make.TWO_APPROVERS.replace("policy: house", "policy: other"))
-    assert caught.value.extra == {"policy": "house", "targets": ["alias:production", "stage:Production"], "tiers": [1, 2, 3]}
+    assert caught.value.extra == {
+        "policy": "house",
+        "targets": ["alias:production", "stage:Production"],
+        "tiers": [1, 2, 3],
+    }
     other = make.TWO_APPROVERS.replace("policy: house", "policy: other").replace(
         '["alias:production", "stage:Production"]', '["alias:shadow"]'
     )

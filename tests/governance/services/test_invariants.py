@@ -80,7 +80,9 @@ class Promotions(RuleBasedStateMachine):
     @rule(
         person=_PEOPLE,
         version=_VERSIONS,
-        outcome=st.sampled_from(["approve", "approve", "approve", "approve_with_conditions", "request_changes", "reject"]),
+        outcome=st.sampled_from(
+            ["approve", "approve", "approve", "approve_with_conditions", "request_changes", "reject"]
+        ),
     )
     def sign(self, person: int, version: int, outcome: str) -> None:
         if request := self.newest(version):
@@ -136,10 +138,14 @@ class Promotions(RuleBasedStateMachine):
         until = timezone.now() + timedelta(days=30)
         if run is not None:
             by = make.actor(self.people[person])
-            self.attempt(lambda: waivers.ask(request=request, check_run_id=run.pk, reason="Why not.", until=until, by=by))
+            self.attempt(
+                lambda: waivers.ask(request=request, check_run_id=run.pk, reason="Why not.", until=until, by=by)
+            )
         for waiver in request.waivers.all():
             for signer in self.people:
-                self.attempt(lambda w=waiver, s=signer: waivers.sign(waiver_id=w.pk, password=make.PASSWORD, by=make.actor(s)))
+                self.attempt(
+                    lambda w=waiver, s=signer: waivers.sign(waiver_id=w.pk, password=make.PASSWORD, by=make.actor(s))
+                )
 
     @rule(person=_PEOPLE)
     def revoke(self, person: int) -> None:
@@ -203,7 +209,10 @@ class Promotions(RuleBasedStateMachine):
         told: dict[str, list[list[str]]] = {}
         for canon in Inbox.objects.order_by("pk").values_list("canon", flat=True):
             body = json.loads(canon)
-            if body["object"]["type"] in {"governance.promotionrequest", "governance.permit"} and "state" in body["diff"]:
+            if (
+                body["object"]["type"] in {"governance.promotionrequest", "governance.permit"}
+                and "state" in body["diff"]
+            ):
                 told.setdefault(body["object"]["id"], []).append(body["diff"]["state"])
         for request in PromotionRequest.objects.filter(model=self.model):
             at = RequestState.DRAFT.value

@@ -117,8 +117,12 @@ def test_only_the_asker_or_an_administrator_withdraws(checking: PromotionRequest
     promotions.withdraw(request=checking, by=make.actor(administrator))
 
 
-@pytest.mark.parametrize(("text", "problem"), [("  ", "text.empty"), ("a" * 10_001, "text.long"), ("a\x00b", "text.character")])
-def test_a_comment_that_cannot_be_kept_is_refused(checking: PromotionRequest, scientist: User, text: str, problem: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"), [("  ", "text.empty"), ("a" * 10_001, "text.long"), ("a\x00b", "text.character")]
+)
+def test_a_comment_that_cannot_be_kept_is_refused(
+    checking: PromotionRequest, scientist: User, text: str, problem: str
+) -> None:
     with pytest.raises(Invalid) as caught:
         promotions.comment(request=checking, text=text, by=make.actor(scientist))
     assert caught.value.code == problem

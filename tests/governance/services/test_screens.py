@@ -41,7 +41,9 @@ def test_a_stranger_gets_404_and_an_empty_inbox(ready: PromotionRequest) -> None
     assert inbox(stranger, make.actor(stranger)) == ()
 
 
-def test_the_buttons_say_what_the_services_would(ready: PromotionRequest, scientist: User, approvers: list[User]) -> None:
+def test_the_buttons_say_what_the_services_would(
+    ready: PromotionRequest, scientist: User, approvers: list[User]
+) -> None:
     shown = screen(ready, approvers[0])
     assert shown.actions["sign"].allowed
     assert "no contributor" in shown.actions["run_again"].why_not
@@ -66,7 +68,9 @@ def test_it_shows_what_the_policy_asks_and_what_is_missing(ready: PromotionReque
     assert shown.evidence_digest == ready.evidence_digest
 
 
-def test_it_shows_the_differences_to_the_live_version(ready: PromotionRequest, scientist: User, approvers: list[User]) -> None:
+def test_it_shows_the_differences_to_the_live_version(
+    ready: PromotionRequest, scientist: User, approvers: list[User]
+) -> None:
     make.approve(ready, approvers)
     newer = make.sealed_version(ready.model, scientist, parameters={"C": "2"})
     shown = screen(make.request(newer, scientist), approvers[0])
@@ -77,7 +81,9 @@ def test_it_shows_the_differences_to_the_live_version(ready: PromotionRequest, s
     assert shown.live_permit == Permit.objects.get()
 
 
-def test_the_inbox_puts_first_what_waits_for_me(ready: PromotionRequest, scientist: User, approvers: list[User]) -> None:
+def test_the_inbox_puts_first_what_waits_for_me(
+    ready: PromotionRequest, scientist: User, approvers: list[User]
+) -> None:
     make.sign(ready, approvers[0])
     other = make.finish_all(make.request(make.sealed_version(make.registered_model(scientist), scientist), scientist))
     rows = inbox(approvers[0], make.actor(approvers[0]))
@@ -124,7 +130,9 @@ def test_without_a_worker_the_page_knows(ready: PromotionRequest) -> None:
     assert workers_alive()
 
 
-def test_the_follower_rings_for_what_is_due_once(checking: PromotionRequest, django_capture_on_commit_callbacks: Any) -> None:
+def test_the_follower_rings_for_what_is_due_once(
+    checking: PromotionRequest, django_capture_on_commit_callbacks: Any
+) -> None:
     entry = Entry(canon="{}")
     entry.action, entry.object_id = "promotion.checks_started", str(checking.pk)
     with django_capture_on_commit_callbacks() as callbacks:

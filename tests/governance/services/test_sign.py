@@ -36,7 +36,11 @@ def refused(request: PromotionRequest, by: User, **how: str) -> Refusal:
     before = (PromotionRequest.objects.get(pk=request.pk).state, Decision.objects.count(), Permit.objects.count())
     with pytest.raises(Refusal) as caught:
         make.sign(request, by, **how)
-    assert (PromotionRequest.objects.get(pk=request.pk).state, Decision.objects.count(), Permit.objects.count()) == before
+    assert (
+        PromotionRequest.objects.get(pk=request.pk).state,
+        Decision.objects.count(),
+        Permit.objects.count(),
+    ) == before
     return caught.value
 
 
@@ -56,7 +60,9 @@ def test_the_first_signature_opens_the_review_and_the_second_moves_the_alias(
     assert permit.manifest_digest == ready.manifest_digest == ready.version.manifest_digest
 
 
-def test_each_signature_is_logged_by_its_signer_with_all_digests(ready: PromotionRequest, approvers: list[User]) -> None:
+def test_each_signature_is_logged_by_its_signer_with_all_digests(
+    ready: PromotionRequest, approvers: list[User]
+) -> None:
     decision = make.sign(ready, approvers[0])
     (entry,) = logged("decision.signed")
     assert entry["id"] == decision.entry_id
@@ -73,7 +79,9 @@ def test_each_signature_is_logged_by_its_signer_with_all_digests(ready: Promotio
     }
 
 
-def test_a_stage_transition_needs_and_gets_the_same(version: ModelVersion, scientist: User, approvers: list[User]) -> None:
+def test_a_stage_transition_needs_and_gets_the_same(
+    version: ModelVersion, scientist: User, approvers: list[User]
+) -> None:
     request = make.finish_all(make.request(version, scientist, "stage:Production"))
     make.approve(request, approvers)
     version.refresh_from_db()
@@ -165,9 +173,7 @@ def test_checks_that_did_not_pass_cannot_be_signed_away(checking: PromotionReque
     assert refused(failed, approvers[0]).code == "promotion.state"
 
 
-def test_a_challenge_is_used_once_by_its_person_for_its_request(
-    ready: PromotionRequest, approvers: list[User]
-) -> None:
+def test_a_challenge_is_used_once_by_its_person_for_its_request(ready: PromotionRequest, approvers: list[User]) -> None:
     challenge = reviews.new_challenge(request=ready, by=make.actor(approvers[0]))
 
     def sign(by: User, challenge_id: object = challenge.pk) -> None:
@@ -200,7 +206,9 @@ def test_a_challenge_is_used_once_by_its_person_for_its_request(
         ("comment", {"comment": "a\x00b"}),
     ],
 )
-def test_bad_input_is_refused_by_field(ready: PromotionRequest, approvers: list[User], field: str, how: dict[str, str]) -> None:
+def test_bad_input_is_refused_by_field(
+    ready: PromotionRequest, approvers: list[User], field: str, how: dict[str, str]
+) -> None:
     refusal = refused(ready, approvers[0], **how)
     assert isinstance(refusal, Invalid)
     assert refusal.field == field

@@ -66,7 +66,9 @@ def test_who_had_a_part_in_it_does_not_grant(failed: PromotionRequest, scientist
         agree(waiver, scientist)
 
 
-def test_one_person_agrees_once_and_with_the_password(failed: PromotionRequest, scientist: User, approvers: list[User]) -> None:
+def test_one_person_agrees_once_and_with_the_password(
+    failed: PromotionRequest, scientist: User, approvers: list[User]
+) -> None:
     waiver = ask(failed, scientist)
     with pytest.raises(NotAllowed):
         agree(waiver, approvers[0], "wrong")
