@@ -24,6 +24,18 @@ from config.pages import render_page, signed_in
 
 PERMISSION: Final = "registry.audit_registeredmodel"
 PER_PAGE: Final = 50
+_UUID_LENGTH: Final = 36
+_NOUNS: Final = {
+    "promotionrequest": "request",
+    "modelversion": "version",
+    "registeredmodel": "model",
+    "checkrun": "check",
+    "policyversion": "policy",
+    "datasetversion": "data set",
+    "apitoken": "token",
+    "group": "team",
+    "user": "account",
+}
 
 
 def check_auditor(request: HttpRequest) -> None:
@@ -129,11 +141,13 @@ def _lines(rows: list[Entry], size: int) -> list[Line]:
 
 def words_of(entry: Entry) -> str:
     """The entry in words, without who: the column before it says that."""
+    ident = str(entry.object_version) or str(entry.object_id)
+    short = ident[:8] if len(ident) == _UUID_LENGTH else ident
     kind = str(entry.object_type).rpartition(".")[2]
-    ident = str(entry.object_id)
-    subject = f"{kind} {ident[:8]}" if len(ident) > 12 else f"{kind} {ident}"
-    told = actions.sentence(str(entry.action), actor="", subject=subject).strip()
-    return told.removeprefix(":").strip()
+    noun = _NOUNS.get(kind, kind)
+    template = actions.sentence(str(entry.action), actor="", subject="")
+    subject = short if noun in template else f"{noun} {short}"
+    return actions.sentence(str(entry.action), actor="", subject=subject).strip().removeprefix(":").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +207,9 @@ def proof(request: HttpRequest, index: int) -> HttpResponse:
         "checkpoint": checkpoint.note,
     }
     name = f'attachment; filename="entry-{found.index}-proof.json"'
-    return JsonResponse(body, json_dumps_params={"indent": 2, "ensure_ascii": False}, headers={"Content-Disposition": name})
+    return JsonResponse(
+        body, json_dumps_params={"indent": 2, "ensure_ascii": False}, headers={"Content-Disposition": name}
+    )
 
 
 @signed_in
@@ -253,7 +269,13 @@ def _changes(diff: Mapping[str, Any]) -> list[dict[str, str]]:
             before, after = value["before"], value["after"]
         else:
             before, after = None, value
-        found.append({"name": name, "before": "" if before in (None, "") else _text(before), "after": "" if after in (None, "") else _text(after)})
+        found.append(
+            {
+                "name": name,
+                "before": "" if before in (None, "") else _text(before),
+                "after": "" if after in (None, "") else _text(after),
+            }
+        )
     return found
 
 

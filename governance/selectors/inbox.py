@@ -66,7 +66,12 @@ def waiting_count(user: User) -> int:
     """How many requests stand ready for a signature that this person's role could give. One query."""
     may = RegisteredModel.objects.visible_to(user, APPROVE) | RegisteredModel.objects.visible_to(user, VALIDATE)
     signed = Decision.objects.filter(request=OuterRef("pk"), round=OuterRef("round"), person=user)
-    mine = Q(requested_by=user) | Q(version__registered_by=user) | Q(version__trained_by=user) | Q(version__code_author=user)
+    mine = (
+        Q(requested_by=user)
+        | Q(version__registered_by=user)
+        | Q(version__trained_by=user)
+        | Q(version__code_author=user)
+    )
     found = PromotionRequest.objects.filter(state__in=SIGNABLE, model__in=may.values("pk"))
     return found.exclude(mine).exclude(Exists(signed)).count()
 

@@ -12,7 +12,11 @@ from governance.checks.contract import Manifest
 from governance.policy import CheckRequirement, Limit, Policy, ReviewStage, Slots
 from governance.ui.words import counted, role_words, target_words
 
-_ENDS: Final = {"value": "", "ci_low": "the lower end of the 95 % interval of ", "ci_high": "the upper end of the 95 % interval of "}
+_ENDS: Final = {
+    "value": "",
+    "ci_low": "the lower end of the 95 % interval of ",
+    "ci_high": "the upper end of the 95 % interval of ",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,32 @@ def _clause(
 def _words(policy: Policy) -> Iterable[tuple[str, str, str, str]]:
     tiers = _listed([str(tier) for tier in policy.tiers])
     targets = _listed([f"“{target_words(target)}”" for target in policy.targets], "or")
-    yield "1", "Scope", f"This policy binds every model of risk tier {tiers} before one of its versions may be called {targets}.", "governs"
+    yield (
+        "1",
+        "Scope",
+        f"This policy binds every model of risk tier {tiers} before one of its versions may be called {targets}.",
+        "governs",
+    )
     for number, need in enumerate(policy.checks, 1):
         about = manifest(need.use)
         yield f"2.{number}", about.title, _check(need, about), f"checks/{need.key}"
     if policy.card:
         fields = _listed([name.replace("_", " ") for name in policy.card])
         yield "3", "Model card", f"The model card says something about {fields}.", "card"
-    yield "4", "Review", " ".join(_stage(stage) for stage in policy.review) + " Nobody signs a version they asked for, registered, trained or wrote the code of, and nobody signs twice.", "review"
+    yield (
+        "4",
+        "Review",
+        " ".join(_stage(stage) for stage in policy.review)
+        + " Nobody signs a version they asked for, registered, trained or wrote the code of, and nobody signs twice.",
+        "review",
+    )
     if policy.valid_days:
-        yield "5", "Validity", f"An approval holds for {policy.valid_days} days. Then it must be given again.", "valid_for"
+        yield (
+            "5",
+            "Validity",
+            f"An approval holds for {policy.valid_days} days. Then it must be given again.",
+            "valid_for",
+        )
     if policy.waivers:
         text = f"A check that is not met may be waived for {policy.waivers.max_days} days at most, by {_people(policy.waivers.by)}. The permit names the waiver and ends with it."
         yield "6", "Waivers", text, "waivers"
@@ -72,12 +92,20 @@ def _words(policy: Policy) -> Iterable[tuple[str, str, str, str]]:
 def _check(need: CheckRequirement, about: Manifest) -> str:
     labels = {spec.key: spec.label for spec in about.figures}
     names = {spec.key: spec.per_group for spec in about.figures}
-    where = f" on the data set {need.dataset}" if need.dataset else (" on the held-out data" if "data" in about.needs else "")
+    where = (
+        f" on the data set {need.dataset}"
+        if need.dataset
+        else (" on the held-out data" if "data" in about.needs else "")
+    )
     if not need.limits:
         return f"The check has run{where}; no limit is set on it."
-    grouped = f" for every group of {_listed([name.replace('_', ' ') for name in need.sensitive])}" if need.sensitive else ""
-    said = [_limit(one, labels.get(one.figure, one.figure)) for one in need.limits]
-    text = f"{_first_upper(_listed(said))}{where}{grouped if any(names.get(one.figure) for one in need.limits) else ''}."
+    about_groups = need.sensitive and any(names.get(one.figure) for one in need.limits)
+    grouped = (
+        f", for every group of {_listed([name.replace('_', ' ') for name in need.sensitive])}" if about_groups else ""
+    )
+    said = "; ".join(_limit(one, labels.get(one.figure, one.figure)) for one in need.limits)
+    place = _first_upper(f"{where}{grouped}".strip())
+    text = f"{place}: {said}." if place else f"{_first_upper(said)}."
     if need.sensitive:
         small = "passes with caution" if need.insufficient_data == "warn" else "does not pass"
         text += f" A group too small to measure {small}."
@@ -85,9 +113,9 @@ def _check(need: CheckRequirement, about: Manifest) -> str:
 
 
 def _limit(limit: Limit, label: str) -> str:
-    if limit.value == limit.ideal:
-        return f"{_ENDS[limit.bound]}{label} is {limit.value:g}"
-    return f"{_ENDS[limit.bound]}{label} is {'at least' if limit.op == 'ge' else 'at most'} {limit.value:g}"
+    name = label if label[1:2].isupper() else f"{label[:1].lower()}{label[1:]}"
+    how = "exactly" if limit.value == limit.ideal else ("at least" if limit.op == "ge" else "at most")
+    return f"{_ENDS[limit.bound]}{name} {how} {limit.value:g}"
 
 
 def _stage(stage: ReviewStage) -> str:
@@ -117,7 +145,10 @@ def _slices(document: str) -> dict[str, list[str]]:
     starts: list[tuple[int, str]] = []
     for key, value in node.value:
         if key.value == "checks" and isinstance(value, yaml.SequenceNode):
-            starts += [(_line_of(item) if number else _line_of(key), f"checks/{_key(item)}") for number, item in enumerate(value.value)]
+            starts += [
+                (_line_of(item) if number else _line_of(key), f"checks/{_key(item)}")
+                for number, item in enumerate(value.value)
+            ]
         elif key.value not in {"policy", "title"}:
             starts.append((_line_of(key), str(key.value)))
     starts.sort()

@@ -41,7 +41,9 @@ def metrics(checks: Iterable[CheckRow], live: Mapping[str, CheckRun], *, live_na
             known = before.get(one["key"])
             if known and known["value"] is not None:
                 rows.append(_difference(one, known, paired.get(f"{one['key']}_difference")))
-            alone.append({"name": one["label"], "value": figure(one["value"]), "interval": _interval(one), "n": one["n"]})
+            alone.append(
+                {"name": one["label"], "value": figure(one["value"]), "interval": _interval(one), "n": one["n"]}
+            )
     if rows:
         note = (
             f"Both versions scored the same {figure(n)} rows. AUC difference: paired DeLong interval where the policy asks "
@@ -50,7 +52,11 @@ def metrics(checks: Iterable[CheckRow], live: Mapping[str, CheckRun], *, live_na
         )
         return Metrics(_summary(rows), rows, [], note)
     if alone:
-        missing = f"{live_name} has no result on the same data to compare with." if live_name else "Nothing is live yet, so there is nothing to compare with."
+        missing = (
+            f"{live_name} has no result on the same data to compare with."
+            if live_name
+            else "Nothing is live yet, so there is nothing to compare with."
+        )
         return Metrics(missing, [], alone, f"Measured on {figure(n)} rows.")
     return Metrics("Not known yet: the figures appear here when the performance checks are done.")
 
@@ -68,14 +74,14 @@ def _difference(new: Mapping[str, Any], old: Mapping[str, Any], paired: Mapping[
         "verdict": verdict,
         "live_words": figure(old["value"]),
         "measured": figure(new["value"]),
-        "change_words": signed(change),
-        "interval": "" if low is None or high is None else f"{signed(low)} to {signed(high)}",
+        "change_words": signed(change, 3),
+        "interval": "" if low is None or high is None else f"{signed(low, 3)} to {signed(high, 3)}",
         "change": change,
         "lo": low,
         "hi": high,
         "margin": MARGIN,
         "word": word,
-        "label": f"{new['label']}: difference {signed(change)}, {word.lower()}",
+        "label": f"{new['label']}: difference {signed(change, 3)}, {word.lower()}",
     }
 
 
@@ -104,7 +110,7 @@ def _reading(change: float, low: float | None, high: float | None) -> tuple[str,
         return "pass", "Better, beyond the margin"
     if high < -MARGIN:
         return "caution", "Worse, beyond the margin"
-    if -MARGIN <= low and high <= MARGIN:
+    if low >= -MARGIN and high <= MARGIN:
         return "queued", "Within the margin"
     if low > 0 or high < 0:
         return ("pass", "Better") if change > 0 else ("caution", "Worse")
@@ -114,9 +120,14 @@ def _reading(change: float, low: float | None, high: float | None) -> tuple[str,
 def _summary(rows: Sequence[Mapping[str, Any]]) -> str:
     better = [row["name"] for row in rows if row["verdict"] == "pass"]
     worse = [row["name"] for row in rows if row["verdict"] == "caution"]
-    said = [f"Better in {_listed(better)}" if better else "", f"worse in {_listed(worse)}" if worse else ""]
-    rest = len(rows) - len(better) - len(worse)
-    said.append(f"no clear difference in {'the other ' if better or worse else 'all '}{rest}" if rest else "")
+    unknown = sum(row["lo"] is None for row in rows)
+    rest = len(rows) - len(better) - len(worse) - unknown
+    said = [
+        f"better in {_listed(better)}" if better else "",
+        f"worse in {_listed(worse)}" if worse else "",
+        f"no clear difference in {rest} figure{'s' if rest > 1 else ''}" if rest else "",
+        f"{unknown} without an interval" if unknown else "",
+    ]
     text = "; ".join(one for one in said if one)
     return f"{text[0].upper()}{text[1:]}." if text else ""
 
@@ -192,13 +203,15 @@ def _groups(row: CheckRow, key: str, live: CheckRun | None) -> dict[str, Any]:
         "start": max(0.0, math.floor(min(ends) * 10) / 10),
         "stop": min(1.0, math.ceil(max(ends) * 10) / 10) or 1.0,
         "rows": shown,
-        "note": "" if limits else "The policy sets no limit on this ratio; the four-fifths line is drawn for orientation.",
+        "note": ""
+        if limits
+        else "The policy sets no limit on this ratio; the four-fifths line is drawn for orientation.",
     }
 
 
 def _group(cell: Mapping[str, Any], line: float, live: float | None) -> dict[str, Any]:
     rate, low, high = cell["rate"], cell["rate_low"], cell["rate_high"]
-    if rate is None or cell["ratio"] is None and not cell["is_reference"]:
+    if rate is None or (cell["ratio"] is None and not cell["is_reference"]):
         verdict, word = "caution", "Too few rows to judge"
     elif rate < line:
         verdict, word = "fail", "Below the line"
@@ -262,7 +275,9 @@ def drivers(checks: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> Drivers
     result: Mapping[str, Any] = row.run.result or {}
     title = next((one["title"] for one in result["tables"] if one["key"] == "importance"), "Importance")
     rest = cells[TOP:]
-    note = f"{len(rest)} more inputs sum to {figure(sum(max(0.0, one['importance']) for one in rest))}. " if rest else ""
+    note = (
+        f"{len(rest)} more inputs sum to {figure(sum(max(0.0, one['importance']) for one in rest))}. " if rest else ""
+    )
     values = [one["value"] for one in shown] + [one["live"] or 0.0 for one in shown]
     return Drivers(
         summary=" ".join(result.get("findings", ())),

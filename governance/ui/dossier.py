@@ -17,6 +17,7 @@ from governance.ui.words import target_words
 from registry.models import ModelVersion, Node
 
 LONGEST: Final = 12
+TESTING: Final = frozenset({"test", "testing", "eval", "evaluation", "validation"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def _data(new: Origin, old: Origin) -> Change | None:
 
 
 def _dataset(origin: Origin) -> Cell:
-    found = [one for one in origin.of(Node.Kind.DATASET) if one.context not in {"test", "evaluation", "eval"}]
+    found = [one for one in origin.of(Node.Kind.DATASET) if one.context not in TESTING]
     if not found:
         return Cell()
     first = found[0].node
@@ -115,7 +116,12 @@ def _size_of(node: Node) -> tuple[str, ...]:
     return (", ".join(said),) if said else ()
 
 
-_ALGORITHMS: Final = {"sha256": "sha256", "git_commit": "git", "mlflow_md5_32": "mlflow", "claimed_sha256": "claimed sha256"}
+_ALGORITHMS: Final = {
+    "sha256": "sha256",
+    "git_commit": "git",
+    "mlflow_md5_32": "mlflow",
+    "claimed_sha256": "claimed sha256",
+}
 
 
 def _digest(node: Node) -> tuple[str, str]:
@@ -168,7 +174,9 @@ def _commit(origin: Origin) -> Cell:
     if not found:
         return Cell()
     node = found[0].node
-    lines = [str(node.facts[name]) for name in ("branch", "path") if node.facts.get(name)]
+    lines = [
+        str(node.facts[name]) for name in ("branch", "path") if node.facts.get(name) and node.facts[name] != node.name
+    ]
     digest, algo = _digest(node)
     return Cell(node.name, tuple(lines), digest, algo)
 
@@ -181,7 +189,10 @@ def _parameters(version: ModelVersion, live: ModelVersion | None) -> Change | No
     names = sorted(name for name in {*after, *before} if after.get(name) != before.get(name))
     values = tuple(Value(name, before.get(name, ""), after.get(name, "")) for name in names[:LONGEST])
     equal = len({*after, *before}) - len(names)
-    notes = [f"{len(names) - LONGEST} more differ." if len(names) > LONGEST else "", f"{equal} others are equal." if equal and names else ""]
+    notes = [
+        f"{len(names) - LONGEST} more differ." if len(names) > LONGEST else "",
+        f"{equal} others are equal." if equal and names else "",
+    ]
     return Change(
         "k-run", "Hyperparameters", Cell(f"{len(before)} values" if live and not names else ""), Cell("equal" if not names else ""), values,
         note=" ".join(one for one in notes if one), same=not names,
@@ -254,22 +265,50 @@ def sources(screen: DecisionScreen, origin: Origin) -> Sources:
     """The strip from source to target, and the documents with their digests."""
     request = screen.request
     version = request.version
-    data = [_strip(one, "k-data", "Training data") for one in origin.of(Node.Kind.DATASET)]
+    held_out = {
+        run.dataset_id: run.dataset for run in request.checks.all() if run.round == request.round and run.dataset
+    }
+    tested_on = {one.digest for one in held_out.values()}
+    data = [
+        _strip(one, "k-data", "Test data" if one.context in TESTING else "Training data")
+        for one in origin.of(Node.Kind.DATASET)
+        if one.node.digests.get("sha256") not in tested_on or one.context not in TESTING
+    ]
     code = [_strip(one, "k-code", "Code") for one in origin.of(Node.Kind.CODE)]
     runs = [
-        StripNode("k-run", "Run", run.name, _node_url(run), tuple(filter(None, [str(run.facts.get("user", ""))])))
+        StripNode("k-run", "Run", run.name[:12], _node_url(run), tuple(filter(None, [str(run.facts.get("user", ""))])))
         for run in origin.runs
     ]
     environment = [_strip(one, "k-env", "Environment") for one in origin.of(Node.Kind.ENVIRONMENT)]
     version_url = reverse("ui:version", args=[request.model.name, version.number])
-    files = StripNode("k-model", "Version", f"{request.model.name} v{version.number}", version_url, (size(version.size_bytes),), version.manifest_digest)
-    held_out = {run.dataset_id: run.dataset for run in request.checks.all() if run.round == request.round and run.dataset}
+    files = StripNode(
+        "k-model",
+        "Version",
+        f"{request.model.name} v{version.number}",
+        version_url,
+        (size(version.size_bytes),),
+        version.manifest_digest,
+    )
     tested = [
-        StripNode("k-data", "Held-out data", f"{one.dataset.name} v{one.number}", "", (f"{figure(one.rows)} rows",), one.digest)
+        StripNode(
+            "k-data",
+            "Held-out data",
+            f"{one.dataset.name} v{one.number}",
+            "",
+            (f"{figure(one.rows)} rows",),
+            one.digest,
+        )
         for one in held_out.values()
     ]
     replaces = f"replaces v{request.replaces.number}" if request.replaces else "the first one"
-    target = StripNode("k-deploy", "Would be" if request.closed_at is None else "Asked for", target_words(request.target), "", (replaces,), proposed=True)
+    target = StripNode(
+        "k-deploy",
+        "Would be" if request.closed_at is None else "Asked for",
+        target_words(request.target),
+        "",
+        (replaces,),
+        proposed=True,
+    )
     columns = (tuple(data[:3] + code[:1]), tuple(runs[:2] + environment[:1]), (files, *tested), (target,))
     return Sources(
         _told(origin, data, code, environment),
@@ -282,7 +321,12 @@ def sources(screen: DecisionScreen, origin: Origin) -> Sources:
 def _told(origin: Origin, data: list[StripNode], code: list[StripNode], environment: list[StripNode]) -> str:
     missing = [
         word
-        for word, there in (("training data", data), ("code", code), ("environment", environment), ("run", list(origin.runs)))
+        for word, there in (
+            ("training data", data),
+            ("code", code),
+            ("environment", environment),
+            ("run", list(origin.runs)),
+        )
         if not there
     ]
     if len(missing) == 4:
@@ -295,7 +339,11 @@ def _told(origin: Origin, data: list[StripNode], code: list[StripNode], environm
 
 def _strip(one: Input, icon: str, label: str) -> StripNode:
     digest, algo = _digest(one.node)
-    words = f"{label}, {one.context}" if one.context not in {"", "input", "code", "environment", "training"} else label
+    words = (
+        f"{label}, {one.context}"
+        if one.context not in {"", "input", "code", "environment", "training", *TESTING}
+        else label
+    )
     lines = _size_of(one.node)
     if one.node.kind == Node.Kind.CODE and one.node.facts.get("dirty"):
         lines = (*lines, "uncommitted changes")
@@ -324,4 +372,10 @@ def _documents(screen: DecisionScreen) -> Iterable[Document]:
         request.manifest_digest, reverse("ui:version-artifacts", args=[request.model.name, request.version.number]),
     )  # fmt: skip
     if request.evidence_digest:
-        yield Document("Evidence snapshot", f"{len(screen.checks) + len(screen.scoring)} results, what is signed", "", "", request.evidence_digest)
+        yield Document(
+            "Evidence snapshot",
+            f"{len(screen.checks) + len(screen.scoring)} results, what is signed",
+            "",
+            "",
+            request.evidence_digest,
+        )

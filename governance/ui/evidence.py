@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from config.figures import THIN, figure
+from config.figures import figure
 from governance.models import CheckRun
 from governance.policy import Judged, Judgement, Node, Status
 from governance.screens import CheckRow
@@ -28,7 +28,7 @@ CATEGORIES: Final[Mapping[str, str]] = {
 }
 _ORDER: Final = list(CATEGORIES)
 _WORST: Final = ("fail", "error", "running", "queued", "waived", "caution", "pass")
-_BOUND: Final = {"ci_low": " low end", "ci_high": " high end"}
+_BOUND: Final = {"ci_low": "low", "ci_high": "high"}
 _SIGN: Final = {"ge": "≥", "le": "≤"}
 
 
@@ -159,7 +159,7 @@ def _judged(check: CheckRow, leaf: Node, one: Judged, live: CheckRun | None) -> 
     name = f"{one.figure.label}, {one.figure.about}" if one.figure.about else one.figure.label
     others = len(leaf.judged) - 1
     before = live_value(live, one)
-    limit = f"{_SIGN[one.limit.op]} {number(one.limit.value)}{_BOUND.get(one.limit.bound, '')}"
+    limit = f"{_SIGN[one.limit.op]} {number(one.limit.value)}"
     measured = number(one.figure.value)
     return Row(
         id=leaf.anchor,
@@ -199,6 +199,8 @@ def _note(mark: str, leaf: Node, one: Judged, others: int) -> str:
         return one.reason
     if one.figure.about and others > 0:
         return f"The least favourable of {others + 1} groups, n = {one.figure.n}"
+    if one.limit.bound in _BOUND:
+        return f"The {_BOUND[one.limit.bound]} end of the interval keeps the limit."
     return ""
 
 
@@ -226,7 +228,7 @@ def _unfinished(check: CheckRow) -> Row:
     )  # fmt: skip
 
 
-def _evidence(run: CheckRun) -> dict[str, str]:
+def _evidence(run: CheckRun) -> dict[str, Any]:
     if run.state != CheckState.FINISHED:
         return {}
     return {
@@ -270,7 +272,7 @@ def number(value: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """"0.772 to 0.795", or "" for an unknown one."""
-    if low is None or high is None:
+    """ "0.772 to 0.795", or "" for an unknown one and for one without width."""
+    if low is None or high is None or low == high:
         return ""
-    return f"{number(low)} to {number(high)}".replace(" to ", f"{THIN}to{THIN}")
+    return f"{number(low)} to {number(high)}"

@@ -66,7 +66,7 @@ class WaiverForm(forms.Form):
     )
     until = forms.DateField(
         label="Valid until",
-        widget=forms.DateInput(attrs={"type": "date"}),
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         error_messages={"required": "Choose the day on which it ends.", "invalid": "Write a day, such as 2026-06-10."},
     )
 

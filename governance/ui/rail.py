@@ -1,5 +1,6 @@
 """The rail of the decision screen: what the policy asks, who signed, what happened."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from django.urls import reverse
 
 from config.figures import day
 from governance.models import Decision
-from governance.policy import Node, Status
+from governance.policy import Filled, Node, Status
 from governance.screens import DecisionScreen, SignatureRow
 from governance.standing import display_name, person_id
 from governance.states import CheckState, RequestState
@@ -32,7 +33,14 @@ def requirements(screen: DecisionScreen, *, duties: str, may_vote: bool) -> list
     ]
     for row, mark in zip(screen.checks, marks, strict=True):
         if mark in {"fail", "error", "waived"} and row.requirement is not None:
-            found.append({"verdict": mark, "label": row.run.title, "detail": _short(row.requirement), "url": _first(row.requirement)})
+            found.append(
+                {
+                    "verdict": mark,
+                    "label": row.run.title,
+                    "detail": _short(row.requirement),
+                    "url": _first(row.requirement),
+                }
+            )
     card = screen.verdict.card
     if card.children:
         filled = sum(child.status.good for child in card.children)
@@ -46,12 +54,26 @@ def requirements(screen: DecisionScreen, *, duties: str, may_vote: bool) -> list
         )
     live = screen.request.replaces
     if live is not None:
-        found.append({"verdict": "pass", "label": "Way back named", "detail": f"v{live.number} stays registered", "url": "#s1"})
+        found.append(
+            {"verdict": "pass", "label": "Way back named", "detail": f"v{live.number} stays registered", "url": "#s1"}
+        )
     found.append(
-        {"verdict": "pass" if may_vote else "na", "label": "Separation of duties", "detail": duties, "url": "#duties"}
+        {
+            "verdict": "pass" if may_vote or screen.request.closed_at else "na",
+            "label": "Separation of duties",
+            "detail": duties,
+            "url": "#duties",
+        }
     )
     places = screen.places
-    found.append({"seal": seal_of(places), "label": _signatures(len(places)), "detail": signed_words(places), "url": "#signatures"})
+    found.append(
+        {
+            "seal": seal_of(places),
+            "label": _signatures(len(places)),
+            "detail": signed_words(places),
+            "url": "#signatures",
+        }
+    )
     return found
 
 
@@ -74,7 +96,8 @@ def signature_lines(screen: DecisionScreen, user: User, *, may_vote: bool) -> li
     own, yours = person_id(user), may_vote
     signed = any(place.signature and place.signature.person == own for place in screen.places)
     lines = []
-    for place in screen.places:
+    order = [stage.name for stage in screen.policy.review]
+    for place in sorted(screen.places, key=lambda place: (order.index(place.slot.stage), _signed_at(place))):
         role = role_words(place.slot.rule.role)
         role = f"Independent {role.lower()}" if place.slot.rule.independent and "ndependent" not in role else role
         if place.signature is not None:
@@ -85,6 +108,11 @@ def signature_lines(screen: DecisionScreen, user: User, *, may_vote: bool) -> li
         else:
             lines.append({"state": "open", "role": role, "name": ""})
     return lines
+
+
+def _signed_at(place: Filled) -> float:
+    """Places in the order in which they were filled, empty ones last."""
+    return place.signature.at.timestamp() if place.signature else math.inf
 
 
 def other_votes(screen: DecisionScreen) -> list[SignatureRow]:
@@ -119,19 +147,38 @@ def _events(screen: DecisionScreen) -> Iterable[Event]:
         text = "\n".join(part for part in (row.decision.comment, _conditions(row.decision), row.void) if part)
         yield Event(row.decision.signed_at, row.name, words, text, signed=True)
     for waiver in screen.waivers:
-        yield Event(waiver.asked_at, display_name(waiver.asked_by), f"asked for a waiver of “{waiver.check_run.title}” until {day(waiver.until)}", waiver.reason)
+        yield Event(
+            waiver.asked_at,
+            display_name(waiver.asked_by),
+            f"asked for a waiver of “{waiver.check_run.title}” until {day(waiver.until)}",
+            waiver.reason,
+        )
         for signature in waiver.signatures.all():
-            yield Event(signature.signed_at, display_name(signature.person), f"agreed to the waiver of “{waiver.check_run.title}”", signed=True)
+            yield Event(
+                signature.signed_at,
+                display_name(signature.person),
+                f"agreed to the waiver of “{waiver.check_run.title}”",
+                signed=True,
+            )
     runs = [run for run in request.checks.all() if run.round == request.round]
     ends = [run.finished_at for run in runs if run.finished_at is not None]
     if runs and len(ends) == len(runs) and all(run.state == CheckState.FINISHED for run in runs):
         yield Event(max(ends), "Countersign", f"finished {len(screen.checks)} checks")
     if screen.permit is not None:
-        yield Event(screen.permit.issued_at, "Countersign", f"issued the permit and moved {target_words(request.target)}")
+        yield Event(
+            screen.permit.issued_at, "Countersign", f"issued the permit and moved {target_words(request.target)}"
+        )
         if screen.permit.ended_at is not None:
-            yield Event(screen.permit.ended_at, "Countersign", f"ended the permit: {screen.permit.get_state_display().lower()}", screen.permit.ended_reason)
+            yield Event(
+                screen.permit.ended_at,
+                "Countersign",
+                f"ended the permit: {screen.permit.get_state_display().lower()}",
+                screen.permit.ended_reason,
+            )
     if request.closed_at is not None and screen.permit is None:
-        yield Event(request.closed_at, "Countersign", f"closed the request: {RequestState(request.state).label.lower()}")
+        yield Event(
+            request.closed_at, "Countersign", f"closed the request: {RequestState(request.state).label.lower()}"
+        )
 
 
 def _conditions(decision: Decision) -> str:

@@ -33,9 +33,7 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
-def context_of(
-    request: HttpRequest, found: PromotionRequest, given: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Everything that ``governance/request.html`` reads; ``given`` (forms with errors, a conflict) wins."""
     user, by = person(request), Actor.of(request)
     screen = decision_screen(found, by)
@@ -64,7 +62,7 @@ def context_of(
         "fairness": fairness,
         "drivers": comparison.drivers(screen.checks, live),
         "sources": dossier.sources(screen, new),
-        "requirements": rail.requirements(screen, duties="you may not sign" if duties else "you may sign", may_vote=not duties),
+        "requirements": rail.requirements(screen, duties=_duties_words(found, duties), may_vote=not duties),
         "duties": duties,
         "lines": rail.signature_lines(screen, user, may_vote=not duties),
         "votes": rail.other_votes(screen),
@@ -74,7 +72,9 @@ def context_of(
         "outcomes": outcomes,
         "last_signature": sum(place.signature is None for place in screen.places) == 1,
         "statement_role": role_words(next((p.slot.rule.role for p in screen.places if p.signature is None), "")),
-        "record": _once(lambda: EvidenceSnapshot.objects.filter(digest=found.evidence_digest).defer("document", "lineage").first()),
+        "record": _once(
+            lambda: EvidenceSnapshot.objects.filter(digest=found.evidence_digest).defer("document", "lineage").first()
+        ),
         "own": _once(lambda: _own(screen, user)),
         "own_entry": _once(lambda: _entry(screen, user)),
         "bar": _bar(screen, groups, outcomes),
@@ -88,6 +88,12 @@ def context_of(
     return context | dict(given or {})
 
 
+def _duties_words(found: PromotionRequest, duties: str) -> str:
+    if found.closed_at is not None:
+        return "kept"
+    return "you may not sign" if duties else "you may sign"
+
+
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:
     """A value that costs queries (or, for the signing form, a nonce), made when a template asks for it, and once."""
     return cache(make)
@@ -96,7 +102,11 @@ def _once(make: Callable[[], Any]) -> Callable[[], Any]:
 def sign_form(found: PromotionRequest, by: Actor, outcomes: Sequence[str]) -> SignForm:
     """An empty signing form with a fresh nonce."""
     challenge = reviews.new_challenge(request=found, by=by)
-    initial = {"challenge": challenge.pk, "evidence_digest": found.evidence_digest, "meaning": Decision.Meaning.APPROVAL}
+    initial = {
+        "challenge": challenge.pk,
+        "evidence_digest": found.evidence_digest,
+        "meaning": Decision.Meaning.APPROVAL,
+    }
     return SignForm(initial=initial, outcomes=outcomes)
 
 
@@ -172,15 +182,21 @@ def _lede(screen: DecisionScreen, metrics: comparison.Metrics, fairness: compari
         first = "The policy asks for no check."
     elif good == total:
         caution = marks.count("caution")
-        first = f"All {total} checks pass{f', {caution} with caution' if caution else ''}." if total > 1 else "The one check passes."
+        first = (
+            f"All {total} checks pass{f', {caution} with caution' if caution else ''}."
+            if total > 1
+            else "The one check passes."
+        )
     elif {"running", "queued"} & set(marks):
         done = sum(mark not in {"running", "queued"} for mark in marks)
-        first = f"{done} of {total} checks are done" + (f": {_tally_words([m for m in marks if m not in {'running', 'queued'}])}." if done else ".")
+        first = f"{done} of {total} checks are done" + (
+            f": {_tally_words([m for m in marks if m not in {'running', 'queued'}])}." if done else "."
+        )
     else:
         first = f"{good} of {total} checks pass; {_tally_words([m for m in marks if m in {'fail', 'error'}])}."
     blocking = next((node for node in screen.blocking if not node.key.startswith("review/")), None)
     stopped = blocking is not None and screen.state == RequestState.CHECKS_FAILED
-    rest = [f"{blocking.label}: {blocking.reason}" if stopped and blocking else ""]
+    rest = ["" if stopped else (f"{blocking.label}: {blocking.reason}" if blocking and good == total else "")]
     rest += [metrics.summary if metrics.rows else "", fairness.summary if fairness.tables else ""]
     return {"first": first, "rest": " ".join(one for one in rest if one)}
 
@@ -188,7 +204,9 @@ def _lede(screen: DecisionScreen, metrics: comparison.Metrics, fairness: compari
 def _bar(screen: DecisionScreen, groups: Sequence[evidence.Group], outcomes: Sequence[str]) -> dict[str, Any]:
     """The bar at the foot of a phone's screen."""
     marks = {group.verdict for group in groups}
-    worst = next((mark for mark in ("fail", "error", "running", "queued", "waived", "caution") if mark in marks), "pass")
+    worst = next(
+        (mark for mark in ("fail", "error", "running", "queued", "waived", "caution") if mark in marks), "pass"
+    )
     marked = [evidence.check_mark(row) for row in screen.checks]
     return {
         "seal": seal_of(screen.places),
@@ -201,7 +219,10 @@ def _bar(screen: DecisionScreen, groups: Sequence[evidence.Group], outcomes: Seq
 
 
 def _own(screen: DecisionScreen, user: User) -> Decision | None:
-    return next((row.decision for row in reversed(screen.signatures) if row.decision.person_id == user.pk and not row.void), None)
+    return next(
+        (row.decision for row in reversed(screen.signatures) if row.decision.person_id == user.pk and not row.void),
+        None,
+    )
 
 
 def _entry(screen: DecisionScreen, user: User) -> Any:
@@ -218,7 +239,11 @@ def _waivers(screen: DecisionScreen, by: Actor) -> list[dict[str, Any]]:
         row = rows.get(waiver.check_run_id)
         if row is None:
             continue
-        leaf = next((leaf for leaf in row.requirement.children if not leaf.judged or leaf.status.value != "met"), None) if row.requirement else None
+        leaf = (
+            next((leaf for leaf in row.requirement.children if not leaf.judged or leaf.status.value != "met"), None)
+            if row.requirement
+            else None
+        )
         why = guards.why_not(guards.check_can_sign_waiver, by, screen.request, waiver)
         found.append(
             {

@@ -8,7 +8,21 @@ from governance.policy import Filled, Node
 from governance.states import PermitState, RequestState
 from registry.roles import LABELS, Role
 
-_NUMBERS: Final = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve")
+_NUMBERS: Final = (
+    "No",
+    "One",
+    "Two",
+    "Three",
+    "Four",
+    "Five",
+    "Six",
+    "Seven",
+    "Eight",
+    "Nine",
+    "Ten",
+    "Eleven",
+    "Twelve",
+)
 _R = RequestState
 STATE_MARKS: Final[Mapping[str, str]] = {
     _R.DRAFT: "queued",
@@ -56,7 +70,7 @@ def role_words(role: str) -> str:
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
-    """"One request", "4 requests" with a word for small numbers."""
+    """ "One request", "4 requests" with a word for small numbers."""
     word = _NUMBERS[n] if n < len(_NUMBERS) else str(n)
     return f"{word} {noun if n == 1 else plural or f'{noun}s'}"
 
@@ -85,5 +99,6 @@ def stands(request: PromotionRequest, blocking: Sequence[Node]) -> str:
     if before:
         first = before[0]
         more = f" And {len(before) - 1} more." if len(before) > 1 else ""
-        return f"{first.label}: {first.reason} {first.remedy}".strip() + more
+        about = "" if first.reason.startswith(first.label) else f"{first.label}: "
+        return f"{about}{first.reason} {first.remedy}".strip() + more
     return blocking[0].reason if blocking else state.label

@@ -2,12 +2,13 @@
 
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -54,7 +55,7 @@ def _status(refusal: Refusal) -> int:
 @never_cache
 @sensitive_post_parameters("secret")
 @require_http_methods(["GET", "HEAD", "POST"])
-def sign(request: HttpRequest, ref: str) -> HttpResponse:
+def sign(request: HttpRequest, ref: str) -> HttpResponseBase:
     """Sign a decision. Whatever goes wrong, nothing is signed, and what was written is kept, but for the password."""
     if request.method != "POST":
         return detail(request, ref)
@@ -107,20 +108,17 @@ def _kept(form: SignForm, found: PromotionRequest, by: Actor) -> Callable[[], Si
     def renewed() -> SignForm:
         fresh = PromotionRequest.objects.select_related("model", "policy_version").get(pk=found.pk)
         challenge = reviews.new_challenge(request=fresh, by=by)
-        data = form.data.copy()
-        data["challenge"], data["evidence_digest"] = str(challenge.pk), fresh.evidence_digest
-        data.pop("secret", None)
-        form.data = data
+        kept = {name: value for name, value in form.data.items() if name != "secret"}
+        form.data = {**kept, "challenge": str(challenge.pk), "evidence_digest": fresh.evidence_digest}
         return form
 
-    made: list[SignForm] = []
-    return lambda: made[0] if made else (made.append(renewed()) or made[0])  # type: ignore[func-returns-value]
+    return cache(renewed)
 
 
 @signed_in
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
-def comment(request: HttpRequest, ref: str) -> HttpResponse:
+def comment(request: HttpRequest, ref: str) -> HttpResponseBase:
     """Say something in the thread."""
     if request.method != "POST":
         return detail(request, ref)
@@ -179,13 +177,22 @@ def ask_waiver(request: HttpRequest, ref: str) -> HttpResponse:
         data = form.cleaned_data
         try:
             waivers.ask(
-                request=found, check_run_id=UUID(data["check"]), reason=data["reason"], until=data["until"], by=Actor.of(request)
+                request=found,
+                check_run_id=UUID(data["check"]),
+                reason=data["reason"],
+                until=data["until"],
+                by=Actor.of(request),
             )
         except Refusal as refusal:
             show(form, refusal)
             status = _status(refusal)
         else:
-            return _back(request, found, "The waiver is asked for. It counts when the people the policy names have signed it.", "#waiver")
+            return _back(
+                request,
+                found,
+                "The waiver is asked for. It counts when the people the policy names have signed it.",
+                "#waiver",
+            )
     return _again(request, found, "waivers", status, {"waiver_form": form})
 
 

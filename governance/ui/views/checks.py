@@ -91,7 +91,9 @@ def _definition(run: CheckRun) -> str:
 
 
 def _limit(one: Mapping[str, Any]) -> str:
-    return f"{_BOUNDS.get(one['bound'], '')}{one['figure']} {_OPERATORS.get(one['op'], one['op'])} {number(one['value'])}"
+    return (
+        f"{_BOUNDS.get(one['bound'], '')}{one['figure']} {_OPERATORS.get(one['op'], one['op'])} {number(one['value'])}"
+    )
 
 
 def _figure(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +114,12 @@ def _figure(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _table(one: Mapping[str, Any]) -> dict[str, Any]:
     rows = [[_cell(cell) for cell in row] for row in one["rows"][:MOST_ROWS]]
-    return {"title": one["title"], "columns": [label for _, label in one["columns"]], "rows": rows, "left_out": max(0, len(one["rows"]) - MOST_ROWS)}
+    return {
+        "title": one["title"],
+        "columns": [label for _, label in one["columns"]],
+        "rows": rows,
+        "left_out": max(0, len(one["rows"]) - MOST_ROWS),
+    }
 
 
 def _cell(cell: object) -> dict[str, Any]:

@@ -47,7 +47,13 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "own": [_row(one) for one in found.own],
         "ending": found.ending,
         "recent": [
-            {"d": one, "mark": OUTCOME_MARKS[one.outcome], "word": OUTCOME_WORDS[one.outcome].capitalize(), "who": display_name(one.person), "target": target_words(one.request.target)}
+            {
+                "d": one,
+                "mark": OUTCOME_MARKS[one.outcome],
+                "word": OUTCOME_WORDS[one.outcome].capitalize(),
+                "who": display_name(one.person),
+                "target": target_words(one.request.target),
+            }
             for one in found.recent
         ],
         "more": found.more,
@@ -61,7 +67,11 @@ def _lede(found: Inbox, ready: int) -> str:
         said.append(f"The first must be decided {relative(min(due))}.")
     later = len(found.waiting) - ready
     if later:
-        said.append(f"{counted(later, 'more')} will, once what comes before is met." if ready else f"{counted(later, 'request')} will need it later.")
+        said.append(
+            f"{counted(later, 'more')} will, once what comes before is met."
+            if ready
+            else f"{counted(later, 'request')} will need it later."
+        )
     if found.own:
         said.append(f"{counted(len(found.own), 'request')} of your own {'is' if len(found.own) == 1 else 'are'} open.")
     if found.ending:

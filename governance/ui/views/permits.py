@@ -54,7 +54,9 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
                 show(form, refusal)
                 status = refusal.status
             else:
-                messages.success(request, f"The permit is revoked. {target_words(found.target)} no longer names this version.")
+                messages.success(
+                    request, f"The permit is revoked. {target_words(found.target)} no longer names this version."
+                )
                 return HttpResponseRedirect(reverse("ui:permit", args=[found.pk]), status=HTTPStatus.SEE_OTHER)
     context = {
         "section": "models",

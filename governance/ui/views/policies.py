@@ -64,7 +64,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
 
 @signed_in
 @require_safe
-def document(request: HttpRequest, name: str, number: int) -> HttpResponse:  # noqa: ARG001
+def document(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """The text, byte for byte as adopted."""
     version = PolicyVersion.objects.filter(policy__name=name, number=number).first()
     if version is None:

@@ -10,7 +10,6 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
-from registry.selectors.catalog import model_by_name, version_by_number
 
 from audit.actors import Actor
 from config.errors import NotFound, Refusal
@@ -25,6 +24,7 @@ from governance.states import OPEN_REQUEST_STATES, RequestState
 from governance.ui.forms import PromoteForm, show
 from governance.ui.screen import context_of, person
 from governance.ui.words import STATE_MARKS, target_words
+from registry.selectors.catalog import model_by_name, version_by_number
 
 TEMPLATE: Final = "governance/request.html"
 POLLED: Final = frozenset({"progress", "checks"})
