@@ -14,14 +14,12 @@ from registry.models import ApiToken, RegisteredModel, RoleGrant, User
 from registry.roles import LABELS
 from registry.services import access
 
-
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # generic for type checkers alone
     AnyAdmin = admin.ModelAdmin[Any]
-    AnyUserForm, AnyTeamForm = forms.ModelForm[User], forms.ModelForm[Group]
-    AnyRoleForm, AnyTokenForm = forms.ModelForm[RoleGrant], forms.ModelForm[ApiToken]
-else:  # generic for type checkers alone
+    AnyForm = forms.ModelForm[Any]
+else:
     AnyAdmin = admin.ModelAdmin
-    AnyUserForm = AnyTeamForm = AnyRoleForm = AnyTokenForm = forms.ModelForm
+    AnyForm = forms.ModelForm
 
 
 class ByServices(AnyAdmin):
@@ -69,7 +67,7 @@ class ByServices(AnyAdmin):
         """As above."""
 
 
-class UserForm(AnyUserForm):
+class UserForm(AnyForm):
     """An account, with a new password if one is given."""
 
     password_new = forms.CharField(
@@ -94,7 +92,7 @@ class UserAdmin(ByServices):
         """A name and the kind of an account are for good: the ledger knows it by them."""
         return ["username", "is_service"] if obj else []
 
-    def save_model(self, request: HttpRequest, obj: User, form: AnyUserForm, change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: User, form: AnyForm, change: bool) -> None:  # noqa: FBT001
         """Through the service."""
         given = form.cleaned_data
         password = given.get("password_new") or None
@@ -111,7 +109,7 @@ class UserAdmin(ByServices):
         obj._state.adding = False
 
 
-class TeamForm(AnyTeamForm):
+class TeamForm(AnyForm):
     """A team and who is in it."""
 
     members = forms.ModelMultipleChoiceField(queryset=User.objects.order_by("username"), required=False)
@@ -137,7 +135,7 @@ class TeamAdmin(ByServices):
         """A team keeps its name."""
         return ["name"] if obj else []
 
-    def save_model(self, request: HttpRequest, obj: Group, form: AnyTeamForm, change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: Group, form: AnyForm, change: bool) -> None:  # noqa: FBT001
         """Through the services: create, then add and remove members."""
         by = Actor.of(request)
         team = Group.objects.get(pk=obj.pk) if change else access.create_team(name=form.cleaned_data["name"], by=by)
@@ -151,7 +149,7 @@ class TeamAdmin(ByServices):
             access.remove_member(team=team, user=user, by=by)
 
 
-class RoleForm(AnyRoleForm):
+class RoleForm(AnyForm):
     """A role for a team, on one model or on every model."""
 
     role = forms.ChoiceField(choices=[(role.value, label) for role, label in LABELS.items()])
@@ -180,7 +178,7 @@ class RoleAdmin(ByServices):
         """Deleting revokes."""
         return self.admin_site.has_permission(request)
 
-    def save_model(self, request: HttpRequest, obj: RoleGrant, form: AnyRoleForm, change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: RoleGrant, form: AnyForm, change: bool) -> None:  # noqa: FBT001
         """Through the service."""
         given = form.cleaned_data
         grant = access.grant_role(team=given["team"], role=given["role"], model=given["model"], by=Actor.of(request))
@@ -197,7 +195,7 @@ class RoleAdmin(ByServices):
             access.revoke_role(grant=grant, by=Actor.of(request))
 
 
-class TokenForm(AnyTokenForm):
+class TokenForm(AnyForm):
     """A token for an account: service accounts have no page of their own to make one."""
 
     days = forms.IntegerField(min_value=1, max_value=365, initial=90)
@@ -221,7 +219,7 @@ class TokenAdmin(ByServices):
         """On the list only, for the action that revokes."""
         return obj is None and self.admin_site.has_permission(request)
 
-    def save_model(self, request: HttpRequest, obj: ApiToken, form: AnyTokenForm, change: bool) -> None:  # noqa: FBT001
+    def save_model(self, request: HttpRequest, obj: ApiToken, form: AnyForm, change: bool) -> None:  # noqa: FBT001
         """Through the service; the secret stands in a message and nowhere else."""
         token, secret = access.issue_token(by=Actor.of(request), **form.cleaned_data)
         obj.pk = token.pk

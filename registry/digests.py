@@ -18,7 +18,7 @@ _REFUSED_CATEGORIES: Final = frozenset({"Cc", "Cs"})
 
 def check_sha256(value: str, *, field: str = "sha256") -> None:
     """Refuse what is not 64 lower-case hexadecimal digits. Raises ``Invalid``."""
-    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+    if not _SHA256.fullmatch(value):
         raise Invalid(f"{field} must be 64 lower-case hexadecimal digits.", code="digest.malformed", field=field)
 
 

@@ -57,6 +57,17 @@ def check_can_curate(by: Actor, model: RegisteredModel) -> None:
         )
 
 
+def check_can_relax_tier(by: Actor, model: RegisteredModel | None) -> None:
+    """Say that a model matters less than was thought: validators and administrators, since policies bind by tier."""
+    if not _holds(by, (reach.VALIDATE, reach.ADMINISTER), model):
+        raise NotAllowed(
+            "Only a validator or an administrator may put a model into a less strict tier; a new one is in tier 1.",
+            code="model.tier_not_yours",
+            field="tier",
+            remedy="Ask one of them to assess it.",
+        )
+
+
 def check_can_administer(by: Actor, model: RegisteredModel | None = None) -> None:
     """People, teams, roles; with a model: that model."""
     if not _holds(by, (reach.ADMINISTER,), model):

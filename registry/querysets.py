@@ -8,10 +8,12 @@ from django.contrib.auth.models import Permission
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from registry import reach
+
 if TYPE_CHECKING:
     from registry.models import DatasetVersion, ModelVersion, RegisteredModel, User
 
-VIEW = "registry.view_registeredmodel"
+VIEW = reach.VIEW
 
 
 def _granted_on_model(user: User, codename: str, outer: str) -> Q:
@@ -38,10 +40,10 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
         """Those on which the user holds ``permission``, by a role on every model or on that one, or as owner."""
         if not user.is_active:
             return self.none()
-        if user.has_perm(permission):
+        if reach.holds(user, permission):
             return self
         mine = Q(owner=user) if permission == VIEW else Q()
-        codename = permission.partition(".")[2]
+        codename = reach.codename_of(permission)
         granted = _granted_on_model(user, codename, "pk")
         return self.filter(granted | mine if mine else granted)
 
@@ -61,7 +63,7 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
         """Those of models visible to the user."""
         from registry.models import RegisteredModel
 
-        if user.is_active and user.has_perm(permission):
+        if reach.holds(user, permission):
             return self
         return self.filter(model__in=RegisteredModel.objects.visible_to(user, permission).values("pk"))
 

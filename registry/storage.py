@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from config.errors import Conflict, Invalid, NotFound
 from registry.digests import SealedFile, check_sha256
@@ -76,9 +77,17 @@ class BlobStore(Protocol):
         """
 
 
+def artifact_root() -> Path:
+    """Return the directory of everything stored here."""
+    root: Path | None = settings.ARTIFACT_ROOT
+    if root is None:
+        raise ImproperlyConfigured("ARTIFACT_ROOT is not set.")
+    return root
+
+
 def blobs() -> BlobStore:
     """Return the configured store."""
-    return FileBlobStore(Path(settings.ARTIFACT_ROOT))
+    return FileBlobStore(artifact_root())
 
 
 class FileBlobStore:

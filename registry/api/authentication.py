@@ -36,10 +36,11 @@ def authenticate_request(request: HttpRequest) -> tuple[User, ApiToken] | None:
 
 
 def _basic(value: str) -> tuple[str, str]:
+    name = colon = secret = ""
     try:
         name, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError):
-        colon = ""
+        pass  # then there is no colon either
     if not colon:
         raise Unauthenticated("The basic authorization is malformed.", code="token.malformed")
     return name, secret
@@ -53,7 +54,9 @@ class TokenAuthentication(BaseAuthentication):
         try:
             found = authenticate_request(request._request)
         except Unauthenticated as refusal:
-            raise AuthenticationFailed(str(refusal), code=refusal.code) from refusal
+            failure = AuthenticationFailed(str(refusal), code=refusal.code)
+            failure.default_code = refusal.code  # what config.problems shows: token.expired, token.revoked …
+            raise failure from refusal
         if found is not None and request.method not in SAFE_METHODS:
             check_token_may_write(found[1])
         return found

@@ -12,6 +12,7 @@ class User(AbstractUser):
     display_name = models.CharField(max_length=120, blank=True)
     is_service = models.BooleanField(default=False, help_text="Service accounts use tokens and may never sign.")
     sign_in_failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    sign_in_window_from = models.DateTimeField(null=True, blank=True, editable=False)
     sign_in_locked_until = models.DateTimeField(null=True, blank=True, editable=False)
     signing_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     signing_locked_until = models.DateTimeField(null=True, blank=True, editable=False)

@@ -105,6 +105,9 @@ class Upload(models.Model):
             models.UniqueConstraint(
                 fields=["version", "path"], condition=~Q(state="failed") & ~Q(version=None), name="upload_path_once"
             ),
+            models.UniqueConstraint(
+                fields=["dataset"], condition=~Q(state="failed") & ~Q(dataset=None), name="upload_one_per_dataset"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import math
 import secrets
 from datetime import timedelta
 from typing import Final
@@ -15,6 +16,7 @@ from django.utils import timezone
 from guardian.shortcuts import assign_perm, remove_perm
 
 from audit.actors import Actor
+from audit.canonical import Json
 from audit.services import append
 from audit.subjects import Subject
 from config.errors import Conflict, Invalid, NotAllowed, TooMany, Unauthenticated
@@ -25,6 +27,8 @@ from registry.roles import PERMISSIONS, Role
 TOKEN_MARK: Final = "csn_"
 SIGN_IN_ATTEMPTS: Final = 5
 SIGN_IN_LOCKOUT: Final = timedelta(minutes=15)
+LONGEST_ACCOUNT_NAME: Final = 150
+VOTING: Final = frozenset({Role.VALIDATOR.value, Role.APPROVER.value})
 _USE_RECORDED_EVERY: Final = timedelta(minutes=1)
 
 
@@ -45,8 +49,19 @@ def create_user(
     Raises ``NotAllowed``, ``Invalid`` naming the field, ``Conflict`` when the name is taken.
     """
     guards.check_can_administer(by)
+    _check_may_make_superuser(by, wanted=is_superuser)
     names.check_name(username, field="username", what="account")
-    names.check_text(display_name, field="display_name", longest=120)
+    if len(username) > LONGEST_ACCOUNT_NAME:
+        raise Invalid(
+            f"The name has {len(username)} characters; the limit is {LONGEST_ACCOUNT_NAME}.",
+            code="user.username",
+            field="username",
+        )
+    if is_service and (is_superuser or password is not None):
+        raise Invalid(
+            "A service account uses tokens: it has no password and is no superuser.", code="user.service", field="is_service"
+        )
+    _check_person(display_name, email)
     user = User(
         username=username,
         display_name=display_name,
@@ -57,10 +72,8 @@ def create_user(
     )
     try:
         user.username_validator(username)
-        if email:
-            validate_email(email)
     except ValidationError as error:
-        raise Invalid(" ".join(error.messages), code="user.username", field="email" if email else "username") from error
+        raise Invalid(" ".join(error.messages), code="user.username", field="username") from error
     _set_password(user, password)
     try:
         with transaction.atomic():
@@ -71,6 +84,23 @@ def create_user(
         raise Conflict(f"There is an account {username!r} already.", code="user.exists", field="username") from error
     append(action="user.created", subject=user, by=by, facts={"username": username})
     return user
+
+
+def _check_may_make_superuser(by: Actor, *, wanted: bool | None) -> None:
+    """An administrator by role doesn't make superusers, who would then be above that role."""
+    if wanted and by.user is not None and not by.user.is_superuser:  # type: ignore[attr-defined]
+        raise NotAllowed("Only a superuser may make another one.", code="user.not_superuser", field="is_superuser")
+
+
+def _check_person(display_name: str | None, email: str | None) -> None:
+    if display_name is not None:
+        names.check_text(display_name, field="display_name", longest=120)
+    if email:
+        names.check_text(email, field="email", longest=254)
+        try:
+            validate_email(email)
+        except ValidationError as error:
+            raise Invalid(" ".join(error.messages), code="user.email", field="email") from error
 
 
 def _set_password(user: User, password: str | None) -> None:
@@ -94,9 +124,18 @@ def update_user(
     is_superuser: bool | None = None,
     password: str | None = None,
 ) -> User:
-    """Change what is given. Deactivating signs nobody's past decisions away. Raises ``NotAllowed``, ``Invalid``."""
+    """Change what is given. Deactivating signs nobody's past decisions away.
+
+    Raises ``NotAllowed``, also for taking away one's own access (so that an administrator is left), ``Invalid``.
+    """
     guards.check_can_administer(by)
+    _check_may_make_superuser(by, wanted=is_superuser)
+    _check_person(display_name, email)
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if user.is_superuser and (is_active is False or password is not None or is_superuser is False):
+        _check_may_make_superuser(by, wanted=True)
+    if user.is_service and (is_superuser or password is not None):
+        raise Invalid("A service account uses tokens only.", code="user.service", field="is_service")
     wanted: dict[str, object] = {
         "display_name": display_name,
         "email": email,
@@ -105,6 +144,9 @@ def update_user(
         "is_superuser": is_superuser,
     }
     changed = {field: value for field, value in wanted.items() if value is not None and value != getattr(user, field)}
+    own = by.user is not None and by.user.pk == user.pk
+    if own and any(changed.get(field) is False for field in ("is_active", "is_staff", "is_superuser")):
+        raise NotAllowed("Another administrator must take this from you.", code="user.own_access")
     for field, value in changed.items():
         setattr(user, field, value)
     if password is not None:
@@ -114,7 +156,7 @@ def update_user(
     if changed or password is not None:
         user.save()
         private = {"display_name", "email"}  # personal data: that it changed is logged, not to what
-        diff = {field: ("changed" if field in private else value) for field, value in changed.items()}
+        diff: dict[str, Json] = {field: ("changed" if field in private else bool(value)) for field, value in changed.items()}
         append(action="user.changed", subject=user, by=by, diff={**diff, "password_changed": password is not None})
     return user
 
@@ -133,15 +175,34 @@ def create_team(*, name: str, by: Actor) -> Group:
     return team
 
 
+def _own_vote() -> NotAllowed:
+    return NotAllowed(
+        "An administrator may not give themselves a vote.",
+        code="role.own_vote",
+        remedy="Another administrator can, and the ledger will name both.",
+    )
+
+
+def _lock_team(team: Group) -> Group:
+    """The team's row, locked: its members, roles and permissions change one request at a time."""
+    return Group.objects.select_for_update(no_key=True).get(pk=team.pk)
+
+
 def _team(team: Group) -> Subject:
     return Subject(type="auth.group", id=str(team.pk), version=team.name)
 
 
 @transaction.atomic
 def add_member(*, team: Group, user: User, by: Actor) -> None:
-    """Put a person into a team; one who is there is no error. Raises ``NotAllowed``."""
+    """Put a person into a team; one who is there is no error.
+
+    Raises ``NotAllowed``, also for putting oneself into a team that votes.
+    """
     guards.check_can_administer(by)
-    if not team.user_set.filter(pk=user.pk).exists():
+    held = set(RoleGrant.objects.filter(team=team).values_list("role", flat=True))
+    if by.user is not None and by.user.pk == user.pk and held & VOTING:
+        raise _own_vote()
+    if not _lock_team(team).user_set.filter(pk=user.pk).exists():
         team.user_set.add(user)
         append(action="team.member_added", subject=_team(team), by=by, facts={"user": user.username})
 
@@ -150,7 +211,7 @@ def add_member(*, team: Group, user: User, by: Actor) -> None:
 def remove_member(*, team: Group, user: User, by: Actor) -> None:
     """Take a person out of a team; one who isn't there is no error. Raises ``NotAllowed``."""
     guards.check_can_administer(by)
-    if team.user_set.filter(pk=user.pk).exists():
+    if _lock_team(team).user_set.filter(pk=user.pk).exists():
         team.user_set.remove(user)
         append(action="team.member_removed", subject=_team(team), by=by, facts={"user": user.username})
 
@@ -159,10 +220,13 @@ def remove_member(*, team: Group, user: User, by: Actor) -> None:
 def grant_role(*, team: Group, role: Role | str, by: Actor, model: RegisteredModel | None = None) -> RoleGrant:
     """Give a team a role, on every model or on one; what it has already is returned.
 
-    Raises ``NotAllowed``, ``Invalid`` for an unknown role.
+    Raises ``NotAllowed``, also for a vote in one's own team, ``Invalid`` for an unknown role.
     """
     guards.check_can_administer(by, model)
     known = _role(role)
+    team = _lock_team(team)
+    if known in VOTING and by.user is not None and team.user_set.filter(pk=by.user.pk).exists():
+        raise _own_vote()
     grant, created = RoleGrant.objects.get_or_create(
         team=team, role=known.value, model=model, defaults={"granted_by": by.user if isinstance(by.user, User) else None}
     )
@@ -179,9 +243,14 @@ def grant_role(*, team: Group, role: Role | str, by: Actor, model: RegisteredMod
 
 @transaction.atomic
 def revoke_role(*, grant: RoleGrant, by: Actor) -> None:
-    """Take a role from a team; permissions that another of its roles carries stay. Raises ``NotAllowed``."""
+    """Take a role from a team; permissions that another of its roles carries stay. One that is gone is no error.
+
+    Raises ``NotAllowed``.
+    """
     guards.check_can_administer(by, grant.model)
-    team, model = grant.team, grant.model
+    team, model = _lock_team(grant.team), grant.model
+    if not RoleGrant.objects.filter(pk=grant.pk).exists():
+        return
     facts = {"role": grant.role, "model": model.name if model else "every model"}
     grant.delete()
     left = RoleGrant.objects.filter(team=team, model=model).values_list("role", flat=True)
@@ -212,10 +281,18 @@ def _permission(codename: str) -> Permission:
 def issue_token(*, user: User, name: str, by: Actor, days: int = 90, scope: str = ApiToken.Scope.WRITE) -> tuple[ApiToken, str]:
     """Make a token and return it with its text ``csn_<prefix>.<secret>``, which is kept nowhere.
 
+    An administrator makes tokens for service accounts, never for other people: who acts under a name is that person.
+
     Raises ``NotAllowed`` for somebody else's account, ``Invalid`` naming the field.
     """
     if by.user is None or by.user.pk != user.pk:
         guards.check_can_administer(by)
+        if by.user is not None and not user.is_service:
+            raise NotAllowed(
+                "A person makes their own tokens.", code="token.not_yours", field="user", remedy="Use a service account."
+            )
+    if not user.is_active:
+        raise Invalid("This account is not active.", code="token.inactive", field="user")
     if not name.strip():
         raise Invalid("Say what the token is for.", code="token.name", field="name")
     names.check_text(name, field="name", longest=80)
@@ -280,9 +357,9 @@ def authenticate_token(text: str) -> ApiToken:
 def _refused(token: ApiToken, why: str, sentence: str) -> Unauthenticated:
     """The refusal of a known token. It goes on record, at most once a minute for one token."""
     now = timezone.now()
-    quiet = ApiToken.objects.filter(pk=token.pk, refused_at__gt=now - _USE_RECORDED_EVERY)
     with transaction.atomic():
-        if not quiet.exists() and ApiToken.objects.filter(pk=token.pk).update(refused_at=now):
+        due = ApiToken.objects.filter(pk=token.pk).exclude(refused_at__gt=now - _USE_RECORDED_EVERY)
+        if due.update(refused_at=now):
             by = Actor.person(token.user, auth=f"token:{token.prefix}")
             append(action="token.refused", subject=token, by=by, reason=sentence, facts={"why": why})
     return Unauthenticated(sentence, code=f"token.{why}", remedy="Make a new one under Account.")
@@ -295,28 +372,38 @@ def check_may_try_sign_in(*, username: str) -> None:
         raise TooMany(
             f"Too many wrong passwords: this account is locked until {user.sign_in_locked_until:%H:%M} UTC.",
             code="sign_in.locked",
+            extra={"retry_after": math.ceil((user.sign_in_locked_until - timezone.now()).total_seconds())},
         )
 
 
 @transaction.atomic
 def record_sign_in(*, user: User, by: Actor) -> None:
     """Log a sign-in and forget earlier failures."""
-    User.objects.filter(pk=user.pk).update(sign_in_failures=0, sign_in_locked_until=None)
+    User.objects.filter(pk=user.pk).update(
+        sign_in_failures=0, sign_in_window_from=None, sign_in_locked_until=None
+    )
     append(action="user.signed_in", subject=user, by=by)
 
 
 @transaction.atomic
 def record_failed_sign_in(*, username: str, by: Actor) -> None:
-    """Log a failure for a known account and lock it after five in a row; unknown names leave no entry."""
+    """Log a failure for a known account; five within fifteen minutes lock it for fifteen.
+
+    Unknown names leave no entry: anybody could fill the ledger with them. While the account is locked nothing counts.
+    """
     user = User.objects.select_for_update(no_key=True).filter(username=username.replace("\x00", "")).first()
-    if user is None:
+    now = timezone.now()
+    if user is None or (user.sign_in_locked_until is not None and user.sign_in_locked_until > now):
         return
+    if user.sign_in_window_from is None or user.sign_in_window_from < now - SIGN_IN_LOCKOUT:
+        user.sign_in_window_from, user.sign_in_failures = now, 0
     user.sign_in_failures += 1
-    if user.sign_in_failures >= SIGN_IN_ATTEMPTS:
-        user.sign_in_locked_until = timezone.now() + SIGN_IN_LOCKOUT
-        user.sign_in_failures = 0
-    user.save(update_fields=["sign_in_failures", "sign_in_locked_until"])
-    append(action="user.sign_in_failed", subject=user, by=by, facts={"locked": user.sign_in_locked_until is not None})
+    locked = user.sign_in_failures >= SIGN_IN_ATTEMPTS
+    if locked:
+        user.sign_in_locked_until = now + SIGN_IN_LOCKOUT
+        user.sign_in_window_from, user.sign_in_failures = None, 0
+    user.save(update_fields=["sign_in_failures", "sign_in_window_from", "sign_in_locked_until"])
+    append(action="user.sign_in_failed", subject=user, by=by, facts={"locked": locked})
 
 
 def check_token_may_write(token: ApiToken) -> None:

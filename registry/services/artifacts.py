@@ -1,5 +1,6 @@
 """Files on their way in: uploads by chunks, closed by a digest the server computes itself, then sealed together."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from audit.actors import Actor
+from audit.canonical import Json
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import guards
@@ -17,15 +19,15 @@ from registry.digests import SealedFile, check_path, check_sha256
 from registry.formats import mlmodel
 from registry.models import Blob, DatasetVersion, ModelVersion, Upload
 from registry.services.catalog import person_of
-from registry.services.versions import seal_version
-from registry.storage import DigestMismatch, Readable, blobs
+from registry.services.versions import lock_version, seal_version
+from registry.storage import DigestMismatch, Readable, artifact_root, blobs
 
 _CHUNK: Final = 1 << 20
 
 
 def partial_path(upload: Upload) -> Path:
     """Where the bytes of an unfinished upload are gathered."""
-    return Path(settings.ARTIFACT_ROOT) / "uploads" / f"{upload.pk}.part"
+    return artifact_root() / "uploads" / f"{upload.pk}.part"
 
 
 def open_upload(
@@ -47,14 +49,16 @@ def open_upload(
     try:
         with transaction.atomic():
             _check_open(target)
-            if isinstance(target, DatasetVersion) and target.uploads.exclude(state=Upload.State.FAILED).exists():
-                raise Conflict("A data set version has one file, and it is there already.", code="upload.path_taken")
             upload = Upload.objects.create(
                 owner=person, path=path, declared_sha256=declared_sha256, declared_size=declared_size, **places
             )
-            facts = {"path": path, "sha256": declared_sha256, "size": declared_size}
+            facts: dict[str, Json] = {"path": path, "sha256": declared_sha256, "size": declared_size}
             append(action="upload.opened", subject=target, by=by, facts=facts)
     except IntegrityError as error:
+        if "upload_one_per_dataset" in str(error):
+            raise Conflict(
+                "A data set version has one file, and it is there already.", code="upload.path_taken", field="path"
+            ) from error
         if "upload_path_once" not in str(error):
             raise
         raise Conflict(f"There is an upload of {path!r} already.", code="upload.path_taken", field="path") from error
@@ -71,23 +75,28 @@ def _check_may_fill(by: Actor, target: ModelVersion | DatasetVersion) -> None:
 def _check_open(target: ModelVersion | DatasetVersion) -> None:
     """Lock the target's row and make sure it still takes files. Raises ``Conflict``."""
     if isinstance(target, ModelVersion):
-        status = ModelVersion.objects.select_for_update(no_key=True).values_list("status", flat=True).get(pk=target.pk)
-        if status != ModelVersion.Status.PENDING:
+        found = ModelVersion.objects.locked().get(pk=target.pk)
+        if found.status != ModelVersion.Status.PENDING or found.deleted_at is not None:
             raise Conflict(f"{target} takes no more files: it is not pending.", code="version.not_pending")
     else:
-        found = DatasetVersion.objects.select_for_update(no_key=True).get(pk=target.pk)
-        if found.status != DatasetVersion.Status.OPEN:
-            raise Conflict(f"{target} takes no more files: it is {found.get_status_display().lower()}.", code="dataset.closed")
+        version = DatasetVersion.objects.select_for_update(no_key=True).get(pk=target.pk)
+        if version.status != DatasetVersion.Status.OPEN:
+            state = version.get_status_display().lower()
+            raise Conflict(f"{target} takes no more files: it is {state}.", code="dataset.closed")
 
 
 def append_chunk(*, upload: Upload, offset: int, stream: Readable, by: Actor) -> Upload:
     """Append bytes at ``offset``, which must be where the last chunk ended. What arrived before a cut-off is kept.
 
-    Raises ``Conflict`` (``upload.offset`` with the expected one, ``upload.closed``), ``Invalid`` for more bytes than
-    declared.
+    No transaction is open while the bytes come: a client may be slow. One request writes at a time.
+
+    Raises ``Conflict`` (``upload.offset`` with the expected one, ``upload.closed``, ``upload.busy``, ``upload.cut_off``),
+    ``Invalid`` for more bytes than declared: of that chunk nothing is kept.
     """
     _check_owner(upload, by)
-    with _locked(upload) as row:
+    _open_row(upload)
+    with _writing(upload) as part:
+        row = _open_row(upload)
         if offset != row.received:
             raise Conflict(
                 f"The next chunk begins at {row.received}, not at {offset}.",
@@ -95,48 +104,67 @@ def append_chunk(*, upload: Upload, offset: int, stream: Readable, by: Actor) ->
                 field="Upload-Offset",
                 extra={"received": row.received},
             )
+        part.seek(offset)
+        part.truncate()
         try:
-            _copy(row, stream)
+            _copy(stream, part, row)
+            if row.received == row.declared_size and _read(stream, 1, row):
+                row.received = offset
+                raise Invalid(
+                    f"More than the declared {row.declared_size} bytes came.", code="upload.too_long", field="size"
+                )
         finally:
-            row.save(update_fields=["received"])
-        if row.received == row.declared_size and stream.read(1):
-            raise Invalid(f"More than the declared {row.declared_size} bytes came.", code="upload.too_long", field="size")
+            part.flush()
+            os.fsync(part.fileno())
+            Upload.objects.filter(pk=row.pk, state=Upload.State.OPEN).update(received=row.received)
         return row
 
 
-def _copy(row: Upload, stream: Readable) -> None:
-    """Write what the stream gives, at most as much as was declared; ``received`` counts what is on disk."""
-    part = partial_path(row)
-    part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with part.open("r+b" if part.exists() else "w+b") as output:
-        output.truncate(row.received)
-        output.seek(row.received)
-        try:
-            while row.received < row.declared_size:
-                data = stream.read(min(_CHUNK, row.declared_size - row.received))
-                if not data:
-                    break
-                output.write(data)
-                row.received += len(data)
-        finally:
-            output.flush()
-            os.fsync(output.fileno())
+def _copy(stream: Readable, part: BinaryIO, row: Upload) -> None:
+    """Write what the stream gives, at most as much as was declared; ``received`` counts what was written."""
+    while row.received < row.declared_size:
+        data = _read(stream, min(_CHUNK, row.declared_size - row.received), row)
+        if not data:
+            break
+        part.write(data)
+        row.received += len(data)
+
+
+def _read(stream: Readable, size: int, row: Upload) -> bytes:
+    """Read from the client. Raises ``Conflict`` when it went away."""
+    try:
+        return stream.read(size)
+    except OSError as error:
+        raise Conflict(
+            f"The upload was cut off at byte {row.received}.",
+            code="upload.cut_off",
+            remedy=f"Go on at offset {row.received}.",
+            extra={"received": row.received},
+        ) from error
 
 
 @contextmanager
-def _locked(upload: Upload) -> Iterator[Upload]:
-    """The upload's row, locked; it commits also when the body raises, so that what was received stays counted."""
-    problem: BaseException | None = None
-    with transaction.atomic():
-        row = Upload.objects.select_for_update(no_key=True, of=("self",)).select_related("version__model", "dataset").get(pk=upload.pk)
-        if row.state != Upload.State.OPEN:
-            raise Conflict(f"This upload is {row.get_state_display().lower()}.", code="upload.closed")
+def _writing(upload: Upload) -> Iterator[BinaryIO]:
+    """The bytes gathered so far, for this request alone. Raises ``Conflict`` while another one has them.
+
+    The lock is the file's: it ends with its process, and no database row stays locked while a client is slow.
+    """
+    part = partial_path(upload)
+    part.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as stream:
         try:
-            yield row
-        except Exception as error:  # noqa: BLE001 - raised again below, after the commit
-            problem = error
-    if problem is not None:
-        raise problem
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("Another request is writing this upload.", code="upload.busy", remedy="Try again.") from None
+        yield stream
+
+
+def _open_row(upload: Upload) -> Upload:
+    """The upload as it is now. Raises ``Conflict`` when it takes no more bytes."""
+    row = Upload.objects.select_related("version__model", "dataset__dataset", "blob").get(pk=upload.pk)
+    if row.state != Upload.State.OPEN:
+        raise Conflict(f"This upload is {row.get_state_display().lower()}.", code="upload.closed")
+    return row
 
 
 def _check_owner(upload: Upload, by: Actor) -> None:
@@ -145,46 +173,40 @@ def _check_owner(upload: Upload, by: Actor) -> None:
 
 
 def complete_upload(*, upload: Upload, by: Actor) -> Upload:
-    """Close an upload: hash its bytes, store them by content.
+    """Close an upload: hash its bytes, store them by content. One that is complete is returned as it is.
 
     Raises ``Conflict`` when bytes are missing (it stays open and can be resumed), ``DigestMismatch`` (an ``Invalid``)
     when they are not what was declared: the upload has then failed, its bytes are gone and the ledger says so.
     """
     _check_owner(upload, by)
-    if upload.state == Upload.State.OPEN and upload.received < upload.declared_size:
-        raise Conflict(
-            f"{upload.received} of {upload.declared_size} bytes have arrived.",
-            code="upload.incomplete",
-            remedy=f"Go on at offset {upload.received}.",
-            extra={"received": upload.received},
-        )
-    part = partial_path(upload)
-    try:
-        with _bytes_of(part) as stream:
-            sha256, size = blobs().put(stream, expected_sha256=upload.declared_sha256)
-    except DigestMismatch as mismatch:
-        _fail(upload, mismatch, by)
-        part.unlink(missing_ok=True)
-        raise
-    with transaction.atomic():
-        row = Upload.objects.select_for_update(no_key=True).get(pk=upload.pk)
-        if row.state != Upload.State.OPEN:
-            raise Conflict(f"This upload is {row.get_state_display().lower()}.", code="upload.closed")
-        blob, _ = Blob.objects.get_or_create(sha256=sha256, defaults={"size": size})
-        row.blob = blob
-        row.state = Upload.State.COMPLETE
-        row.save(update_fields=["blob", "state"])
-        facts = {"path": row.path, "sha256": sha256, "size": size}
-        append(action="upload.completed", subject=_target(row), by=by, facts=facts)
-    part.unlink(missing_ok=True)
+    found = Upload.objects.get(pk=upload.pk)
+    if found.state == Upload.State.COMPLETE:
+        return found
+    _open_row(upload)
+    with _writing(upload) as part:
+        row = _open_row(upload)
+        if row.received < row.declared_size:
+            raise Conflict(
+                f"{row.received} of {row.declared_size} bytes have arrived.",
+                code="upload.incomplete",
+                remedy=f"Go on at offset {row.received}.",
+                extra={"received": row.received},
+            )
+        part.truncate(row.received)
+        try:
+            sha256, size = blobs().put(part, expected_sha256=row.declared_sha256)
+        except DigestMismatch as mismatch:
+            _fail(row, mismatch, by)
+            partial_path(row).unlink(missing_ok=True)
+            raise
+        with transaction.atomic():
+            row.blob, _ = Blob.objects.get_or_create(sha256=sha256, defaults={"size": size})
+            row.state = Upload.State.COMPLETE
+            row.save(update_fields=["blob", "state"])
+            facts: dict[str, Json] = {"path": row.path, "sha256": sha256, "size": size}
+            append(action="upload.completed", subject=_target(row), by=by, facts=facts)
+        partial_path(row).unlink(missing_ok=True)
     return row
-
-
-@contextmanager
-def _bytes_of(part: Path) -> Iterator[BinaryIO]:
-    """The gathered bytes; an upload of nothing has no file."""
-    with (part if part.exists() else Path(os.devnull)).open("rb") as stream:
-        yield stream
 
 
 def _target(upload: Upload) -> ModelVersion | DatasetVersion:
@@ -194,12 +216,11 @@ def _target(upload: Upload) -> ModelVersion | DatasetVersion:
     return target
 
 
-def _fail(upload: Upload, mismatch: DigestMismatch, by: Actor) -> None:
+def _fail(row: Upload, mismatch: DigestMismatch, by: Actor) -> None:
     with transaction.atomic():
-        row = Upload.objects.select_for_update(no_key=True).get(pk=upload.pk)
         row.state = Upload.State.FAILED
         row.save(update_fields=["state"])
-        facts = {"path": row.path, "declared": row.declared_sha256, "actual": mismatch.actual}
+        facts: dict[str, Json] = {"path": row.path, "declared": row.declared_sha256, "actual": mismatch.actual}
         append(action="upload.failed", subject=_target(row), by=by, reason=mismatch.message, facts=facts)
 
 
@@ -212,13 +233,7 @@ def finish_version(*, version: ModelVersion, by: Actor) -> ModelVersion:
     guards.check_can_contribute(by, version.model)
     if version.source:
         raise Conflict(f"{version} is read from {version.source}, not from uploads.", code="version.has_source")
-    uploads = list(version.uploads.exclude(state=Upload.State.FAILED).select_related("blob"))
-    unfinished = sorted(upload.path for upload in uploads if upload.state == Upload.State.OPEN)
-    if unfinished:
-        raise Conflict(
-            f"{len(unfinished)} upload(s) are not complete: {', '.join(unfinished[:5])}.", code="upload.incomplete"
-        )
-    files = [SealedFile(path=one.path, size=one.blob.size, sha256=one.blob.sha256) for one in uploads if one.blob]
+    files = _uploaded(version)
     found = next((file for file in files if file.path == mlmodel.FILE), None)
     if found is None:
         raise Invalid(
@@ -233,6 +248,21 @@ def finish_version(*, version: ModelVersion, by: Actor) -> ModelVersion:
         described = mlmodel.parse(content)
     except mlmodel.BadMLmodel as error:
         raise Invalid(f"This is no MLflow model: {error}", code="version.bad_mlmodel", field="MLmodel") from error
-    return seal_version(
-        version_id=version.pk, files=files, by=by, flavours=list(described.flavours), signature=described.signature
-    )
+    with transaction.atomic():
+        version = lock_version(version)
+        if _uploaded(version) != files:
+            raise Conflict(f"The files of {version} changed meanwhile.", code="version.files_changed", remedy="Try again.")
+        return seal_version(
+            version_id=version.pk, files=files, by=by, flavours=list(described.flavours), signature=described.signature
+        )
+
+
+def _uploaded(version: ModelVersion) -> list[SealedFile]:
+    """The files of a version's completed uploads, by path. Raises ``Conflict`` naming uploads that are still open."""
+    uploads = list(version.uploads.exclude(state=Upload.State.FAILED).select_related("blob").order_by("path"))
+    unfinished = [upload.path for upload in uploads if upload.state == Upload.State.OPEN]
+    if unfinished:
+        raise Conflict(
+            f"{len(unfinished)} upload(s) are not complete: {', '.join(unfinished[:5])}.", code="upload.incomplete"
+        )
+    return [SealedFile(path=one.path, size=one.blob.size, sha256=one.blob.sha256) for one in uploads if one.blob]

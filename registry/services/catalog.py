@@ -1,17 +1,19 @@
 """Writes to the catalogue: models, their tags and aliases. Lock order: model, then version, then the rest."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.canonical import Json
 from audit.services import append
 from config.errors import Conflict, Invalid, NotFound, StaleEdit
 from registry import guards, names
 from registry.models import Alias, Dataset, ModelTag, ModelVersion, RegisteredModel, User
-from registry.services.gated import ask, recording_refusals
+from registry.services.differences import change, told
+from registry.services.gated import asking, recording_refusals
 
 
 class _Keep:
@@ -36,6 +38,7 @@ def lock_model(model: RegisteredModel) -> RegisteredModel:
     return found
 
 
+@recording_refusals
 @transaction.atomic
 def create_model(
     *,
@@ -56,6 +59,8 @@ def create_model(
     names.check_name(name)
     _check_texts(description=description, use_case=use_case, tier=tier, card=card)
     names.check_tags(tags or {})
+    if tier > RegisteredModel.Tier.ONE:
+        guards.check_can_relax_tier(by, None)
     owner = person_of(by)
     try:
         with transaction.atomic():
@@ -67,13 +72,18 @@ def create_model(
             raise
         raise Conflict(f"A model named {name!r} exists already.", code="model.exists", field="name") from error
     for key, value in sorted((tags or {}).items()):
-        ask(model, by, lambda gate, key=key: gate.check_tag(model=model, version=None, key=key, by=by))
+        with asking(model, by) as gate:
+            gate.check_tag(model=model, version=None, key=key, by=by)
         ModelTag.objects.create(model=model, key=key, value=value)
-    append(action="model.created", subject=model, by=by, diff={"tags": dict(tags or {})}, facts={"name": name})
+    diff: dict[str, Json] = {"tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())])}
+    append(action="model.created", subject=model, by=by, diff=diff, facts={"name": name, "tier": tier})
     return model
 
 
-create_model = recording_refusals(create_model)
+def _touch(model: RegisteredModel) -> None:
+    """Let the ETag of a locked model grow."""
+    model.revision += 1
+    model.save(update_fields=["revision", "updated_at"])
 
 
 def _check_texts(
@@ -93,6 +103,7 @@ def _check_texts(
         names.check_card(card)
 
 
+@recording_refusals
 @transaction.atomic
 def update_model(
     *,
@@ -126,18 +137,23 @@ def update_model(
         changed["evaluation_dataset"] = evaluation_dataset
     if not changed:
         return model
+    with asking(model, by) as gate:
+        gate.check_change(model=model, version=None, verb="describe", by=by)
+    if tier is not None and tier > model.tier:
+        guards.check_can_relax_tier(by, model)
     before = {field: _logged(getattr(model, field)) for field in changed}
     for field, value in changed.items():
         setattr(model, field, value)
     model.revision += 1
     model.save(update_fields=[*changed, "revision", "updated_at"])
-    diff = {field: {"before": before[field], "after": _logged(value)} for field, value in changed.items()}
+    diff = {field: change(before[field], _logged(value)) for field, value in changed.items()}
     append(action="model.changed", subject=model, by=by, diff=diff)
     return model
 
 
-def _logged(value: object) -> object:
-    return str(value) if isinstance(value, Dataset) else value
+def _logged(value: Any) -> Json:
+    plain: Json = value.name if isinstance(value, Dataset) else value
+    return plain
 
 
 @recording_refusals
@@ -147,7 +163,8 @@ def rename_model(*, model: RegisteredModel, new_name: str, by: Actor) -> Registe
     guards.check_can_contribute(by, model)
     names.check_name(new_name, field="new_name")
     model = lock_model(model)
-    ask(model, by, lambda gate: gate.check_change(model=model, version=None, verb="rename", by=by))
+    with asking(model, by) as gate:
+        gate.check_change(model=model, version=None, verb="rename", by=by)
     before, model.name = model.name, new_name
     model.revision += 1
     try:
@@ -167,13 +184,15 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
     """Take a model out of the catalogue. Its rows, decisions and log entries stay. Raises as ``rename_model``."""
     guards.check_can_contribute(by, model)
     model = lock_model(model)
-    ask(model, by, lambda gate: gate.check_change(model=model, version=None, verb="delete", by=by))
+    with asking(model, by) as gate:
+        gate.check_change(model=model, version=None, verb="delete", by=by)
     now = timezone.now()
     for alias in list(model.aliases.all()):
-        ask(model, by, lambda gate, alias=alias: gate.check_alias(model=model, alias=alias.name, version=None, by=by))
+        with asking(model, by) as gate:
+            gate.check_alias(model=model, alias=alias.name, version=None, by=by)
         append(action="alias.deleted", subject=alias, by=by)
         alias.delete()
-    for version in list(ModelVersion.objects.filter(model=model, deleted_at=None).order_by("pk").select_for_update()):
+    for version in list(ModelVersion.objects.locked().filter(model=model, deleted_at=None)):
         version.deleted_at = now
         version.save(update_fields=["deleted_at", "updated_at"])
         append(action="version.deleted", subject=version, by=by, reason="The model was deleted.")
@@ -190,10 +209,13 @@ def set_model_tag(*, model: RegisteredModel, key: str, value: str, by: Actor) ->
     guards.check_can_contribute(by, model)
     names.check_tag(key, value)
     model = lock_model(model)
-    ask(model, by, lambda gate: gate.check_tag(model=model, version=None, key=key, by=by))
+    with asking(model, by) as gate:
+        gate.check_tag(model=model, version=None, key=key, by=by)
     before = ModelTag.objects.filter(model=model, key=key).values_list("value", flat=True).first()
     ModelTag.objects.update_or_create(model=model, key=key, defaults={"value": value})
-    append(action="model.tag_set", subject=model, by=by, diff={"tag": {"key": key, "before": before, "after": value}})
+    _touch(model)
+    diff: dict[str, Json] = {"key": key, "value": change(before, value)}
+    append(action="model.tag_set", subject=model, by=by, diff=diff)
 
 
 @recording_refusals
@@ -202,33 +224,42 @@ def delete_model_tag(*, model: RegisteredModel, key: str, by: Actor) -> None:
     """Delete a tag; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
     guards.check_can_contribute(by, model)
     model = lock_model(model)
-    ask(model, by, lambda gate: gate.check_tag(model=model, version=None, key=key, by=by))
-    if ModelTag.objects.filter(model=model, key=key).delete()[0]:
-        append(action="model.tag_deleted", subject=model, by=by, diff={"tag": {"key": key}})
+    with asking(model, by) as gate:
+        gate.check_tag(model=model, version=None, key=key, by=by)
+    tag = ModelTag.objects.filter(model=model, key=key).first()
+    if tag is not None:
+        before = tag.value
+        tag.delete()
+        _touch(model)
+        append(action="model.tag_deleted", subject=model, by=by, diff={"key": key, "value": change(before, None)})
 
 
 @recording_refusals
 @transaction.atomic
 def set_alias(*, model: RegisteredModel, alias: str, number: int, by: Actor) -> Alias:
-    """Let an alias name a version of the model.
+    """Let an alias name a version of the model. One that names it already is left as it is.
 
     Raises ``NotAllowed``, ``Invalid`` for the alias, ``NotFound`` for the version, the gate's refusal if the alias is
     governed and no active permit is for this version.
     """
     names.check_alias(alias)
+    _check_may_move_alias(by, model)
     model = lock_model(model)
     version = ModelVersion.objects.locked().filter(model=model, number=number, deleted_at=None).first()
     if version is None:
         raise NotFound(f"{model.name} has no version {number}.", code="version.unknown", field="version")
-    ask(model, by, lambda gate: gate.check_alias(model=model, alias=alias, version=version, by=by))
-    _check_may_move_alias(by, model)
+    with asking(model, by) as gate:
+        gate.check_alias(model=model, alias=alias, version=version, by=by)
     row = Alias.objects.filter(model=model, name=alias).select_related("version").first()
+    if row is not None and row.version_id == version.pk:
+        return row
     before = row.version.number if row else None
     if row is None:
         row = Alias(model=model, name=alias)
     row.version = version
     row.set_by = by.user if isinstance(by.user, User) else None
     row.save()
+    _touch(model)
     append(
         action="alias.set",
         subject=row,
@@ -240,7 +271,7 @@ def set_alias(*, model: RegisteredModel, alias: str, number: int, by: Actor) -> 
 
 
 def _check_may_move_alias(by: Actor, model: RegisteredModel) -> None:
-    """Contributors; and whoever signed last: the gate has let the alias pass because a permit says so."""
+    """Contributors; and whoever may sign, as the last signature moves the alias. Whether it may move, the gate says."""
     if guards.why_not(guards.check_can_contribute, by, model) and guards.why_not(guards.check_can_sign_for, by, model):
         guards.check_can_contribute(by, model)
 
@@ -249,9 +280,10 @@ def _check_may_move_alias(by: Actor, model: RegisteredModel) -> None:
 @transaction.atomic
 def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
     """Take an alias away; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
-    model = lock_model(model)
     _check_may_move_alias(by, model)
-    ask(model, by, lambda gate: gate.check_alias(model=model, alias=alias, version=None, by=by))
+    model = lock_model(model)
+    with asking(model, by) as gate:
+        gate.check_alias(model=model, alias=alias, version=None, by=by)
     row = Alias.objects.filter(model=model, name=alias).select_related("version").first()
     if row is not None:
         before = row.version.number
@@ -260,3 +292,4 @@ def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
             facts={"model": model.name, "alias": alias},
         )
         row.delete()
+        _touch(model)

@@ -4,10 +4,15 @@ A service that asks stands under two decorators, in this order:
 
     @recording_refusals
     @transaction.atomic
-    def set_alias(...): ... ask(model, by, lambda gate: gate.check_alias(...))
+    def set_alias(...):
+        with asking(model, by) as gate:
+            gate.check_alias(...)
+
+Called inside a transaction of the caller's, a verb writes the refusal's entry there: it lives if the caller goes on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Final, ParamSpec, TypeVar
 
@@ -34,10 +39,11 @@ class _Gated(Exception):
         self.by = by
 
 
-def ask(subject: models.Model, by: Actor, question: Callable[[Gatekeeper], None]) -> None:
+@contextmanager
+def asking(subject: models.Model, by: Actor) -> Iterator[Gatekeeper]:
     """Put a question to the gate. Only below ``recording_refusals``, which turns a no into the refusal and its entry."""
     try:
-        question(gatekeeper())
+        yield gatekeeper()
     except Refusal as refusal:
         raise _Gated(refusal, subject_of(subject), by) from refusal
 

@@ -8,13 +8,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.canonical import Json
 from audit.services import append
 from config.errors import Conflict, Invalid, NotFound
 from registry import guards, names
 from registry.digests import SealedFile, manifest_digest, manifest_document
 from registry.models import Blob, Manifest, ManifestFile, ModelVersion, RegisteredModel, User, VersionTag
 from registry.services.catalog import lock_model, person_of
-from registry.services.gated import ask, recording_refusals
+from registry.services.differences import change
+from registry.services.gated import asking, recording_refusals
+from registry.storage import blobs
 
 STAGES: Final = {stage.value.lower(): stage.value for stage in ModelVersion.Stage}
 _LONGEST_MESSAGE: Final = 2000
@@ -73,9 +76,10 @@ def register_version(
         **texts,
     )
     for key, value in sorted((tags or {}).items()):
-        ask(version, by, lambda gate, key=key: gate.check_tag(model=model, version=version, key=key, by=by))
+        with asking(version, by) as gate:
+            gate.check_tag(model=model, version=version, key=key, by=by)
         VersionTag.objects.create(version=version, key=key, value=value)
-    facts = {"model": model.name, "number": number, "source": source, "run_id": run_id}
+    facts: dict[str, Json] = {"model": model.name, "number": number, "source": source, "run_id": run_id}
     append(action="version.registered", subject=version, by=by, facts=facts)
     return version
 
@@ -91,11 +95,12 @@ def seal_version(
 ) -> ModelVersion:
     """Fix a version's bytes: manifest, digest, READY. The blobs must be stored. Sealing the same bytes again is no error.
 
-    Raises ``Conflict`` when it is sealed with other bytes or has failed, ``Invalid`` for files that make no manifest,
-    ``NotFound``.
+    Raises ``Conflict`` when it is sealed with other bytes or has failed, and when a blob is not in the store or is not as
+    long as its file; ``Invalid`` for files that make no manifest; ``NotFound``.
     """
     document = manifest_document(files)
     digest = manifest_digest(document)
+    _check_stored(files)
     version = ModelVersion.objects.locked().filter(pk=version_id).first()
     if version is None:
         raise NotFound("There is no such version.", code="version.unknown")
@@ -116,14 +121,28 @@ def seal_version(
     version.sealed_at = timezone.now()
     version.ingest_lease_until = None
     version.save()
-    facts = {"manifest_digest": digest, "files": len(files), "size": total, "flavours": sorted(flavours)}
+    facts: dict[str, Json] = {"manifest_digest": digest, "files": len(files), "size": total, "flavours": sorted(flavours)}
     append(action="version.sealed", subject=version, by=by, facts=facts)
     return version
 
 
+def _check_stored(files: Sequence[SealedFile]) -> None:
+    """Nothing is sealed that cannot be served: look at each blob's length."""
+    store = blobs()
+    for file in files:
+        if not store.exists(file.sha256) or store.size(file.sha256) != file.size:
+            raise Conflict(
+                f"{file.path}: the store has no blob {file.sha256} of {file.size} bytes.",
+                code="version.bytes_missing",
+                extra={"path": file.path, "blob": file.sha256},
+            )
+
+
 def _manifest(digest: str, document: str, files: Sequence[SealedFile], total: int) -> Manifest:
+    # By digest, so that two seals that share blobs wait for each other in one order and cannot deadlock.
+    sizes = {file.sha256: file.size for file in files}
     Blob.objects.bulk_create(
-        [Blob(sha256=file.sha256, size=file.size) for file in {file.sha256: file for file in files}.values()],
+        [Blob(sha256=sha256, size=sizes[sha256]) for sha256 in sorted(sizes)],
         ignore_conflicts=True,
         batch_size=_BATCH,
     )
@@ -165,11 +184,11 @@ def update_version(*, version: ModelVersion, by: Actor, description: str) -> Mod
     guards.check_can_contribute(by, version.model)
     names.check_text(description, field="description")
     version = lock_version(version)
-    ask(version, by, lambda gate: gate.check_change(model=version.model, version=version, verb="describe", by=by))
+    with asking(version, by) as gate:
+        gate.check_change(model=version.model, version=version, verb="describe", by=by)
     before, version.description = version.description, description
     version.save(update_fields=["description", "updated_at"])
-    diff = {"description": {"before": before, "after": description}}
-    append(action="version.changed", subject=version, by=by, diff=diff)
+    append(action="version.changed", subject=version, by=by, diff={"description": change(before, description)})
     return version
 
 
@@ -183,9 +202,11 @@ def delete_version(*, version: ModelVersion, by: Actor) -> None:
     guards.check_can_contribute(by, version.model)
     version = lock_version(version)
     model = version.model
-    ask(version, by, lambda gate: gate.check_change(model=model, version=version, verb="delete", by=by))
+    with asking(version, by) as gate:
+        gate.check_change(model=model, version=version, verb="delete", by=by)
     for alias in list(version.aliases.all()):
-        ask(version, by, lambda gate, alias=alias: gate.check_alias(model=model, alias=alias.name, version=None, by=by))
+        with asking(version, by) as gate:
+            gate.check_alias(model=model, alias=alias.name, version=None, by=by)
         append(action="alias.deleted", subject=alias, by=by, reason="The version was deleted.")
         alias.delete()
     version.deleted_at = timezone.now()
@@ -200,18 +221,20 @@ def set_stage(*, version: ModelVersion, stage: str, archive_existing: bool, by: 
 
     Raises ``NotAllowed``, ``Invalid`` for an unknown stage, the gate's refusal.
     """
-    wanted = STAGES.get(stage.lower() if isinstance(stage, str) else "")
+    wanted = STAGES.get(stage.lower())
     if wanted is None:
         known = ", ".join(STAGES.values())
         raise Invalid(f"Invalid Model Version stage: {stage}. Value must be one of {known}.", code="stage", field="stage")
-    version = lock_version(version)
-    ask(version, by, lambda gate: gate.check_stage(version=version, stage=wanted, by=by))
     if guards.why_not(guards.check_can_sign_for, by, version.model):
         guards.check_can_contribute(by, version.model)
+    version = lock_version(version)
+    with asking(version, by) as gate:
+        gate.check_stage(version=version, stage=wanted, by=by)
     if archive_existing and wanted in {ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION}:
-        others = ModelVersion.objects.filter(model=version.model, stage=wanted, deleted_at=None).exclude(pk=version.pk)
-        for other in list(others.order_by("pk").select_for_update(of=("self",)).select_related("model")):
-            ask(other, by, lambda gate, other=other: gate.check_stage(version=other, stage="Archived", by=by))
+        others = ModelVersion.objects.locked().filter(model=version.model, stage=wanted, deleted_at=None)
+        for other in list(others.exclude(pk=version.pk)):
+            with asking(other, by) as gate:
+                gate.check_stage(version=other, stage="Archived", by=by)
             _enter(other, ModelVersion.Stage.ARCHIVED, by)
     if version.stage != wanted:
         _enter(version, wanted, by)
@@ -234,11 +257,11 @@ def set_version_tag(*, version: ModelVersion, key: str, value: str, by: Actor) -
     guards.check_can_contribute(by, version.model)
     names.check_tag(key, value)
     version = lock_version(version)
-    ask(version, by, lambda gate: gate.check_tag(model=version.model, version=version, key=key, by=by))
+    with asking(version, by) as gate:
+        gate.check_tag(model=version.model, version=version, key=key, by=by)
     before = VersionTag.objects.filter(version=version, key=key).values_list("value", flat=True).first()
     VersionTag.objects.update_or_create(version=version, key=key, defaults={"value": value})
-    diff = {"tag": {"key": key, "before": before, "after": value}}
-    append(action="version.tag_set", subject=version, by=by, diff=diff)
+    append(action="version.tag_set", subject=version, by=by, diff={"key": key, "value": change(before, value)})
 
 
 @recording_refusals
@@ -247,9 +270,13 @@ def delete_version_tag(*, version: ModelVersion, key: str, by: Actor) -> None:
     """Delete a tag; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
     guards.check_can_contribute(by, version.model)
     version = lock_version(version)
-    ask(version, by, lambda gate: gate.check_tag(model=version.model, version=version, key=key, by=by))
-    if VersionTag.objects.filter(version=version, key=key).delete()[0]:
-        append(action="version.tag_deleted", subject=version, by=by, diff={"tag": {"key": key}})
+    with asking(version, by) as gate:
+        gate.check_tag(model=version.model, version=version, key=key, by=by)
+    tag = VersionTag.objects.filter(version=version, key=key).first()
+    if tag is not None:
+        before = tag.value
+        tag.delete()
+        append(action="version.tag_deleted", subject=version, by=by, diff={"key": key, "value": change(before, None)})
 
 
 def user_named(name: str) -> User | None:
