@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from audit.actors import Actor
-from config.errors import Conflict, NotFound, Refusal, TooMany
+from config.errors import Conflict, Invalid, NotFound, Refusal, TooMany
 from config.pages import render_page, signed_in
 from governance.models import Decision, PromotionRequest, Waiver
 from governance.screens import decision_screen
@@ -75,6 +75,7 @@ def sign(request: HttpRequest, ref: str) -> HttpResponseBase:
         else:
             return _signed(request, found, decision)
     given["sign_form"] = _kept(form, found, Actor.of(request))
+    given["sign_form_errors"] = [error for errors in form.errors.values() for error in errors]
     return _again(request, found, "sign", status, given)
 
 
@@ -147,10 +148,10 @@ def withdraw(request: HttpRequest, ref: str) -> HttpResponse:
     if form.is_valid():
         try:
             promotions.withdraw(request=found, reason=form.cleaned_data["reason"], by=Actor.of(request))
-        except Refusal as refusal:
+        except Invalid as refusal:
             show(form, refusal)
-            return _again(request, found, "", _status(refusal), {"withdraw_form": form})
-        return _back(request, found, f"{found.ref} is withdrawn.")
+        else:
+            return _back(request, found, f"{found.ref} is withdrawn.")
     return _again(request, found, "", HTTPStatus.UNPROCESSABLE_ENTITY, {"withdraw_form": form})
 
 
@@ -227,6 +228,10 @@ def bundle(request: HttpRequest, ref: str) -> FileResponse:
     """The evidence bundle. It is written aside first, so that what is sent is whole."""
     found = request_of(person(request), ref)
     out = tempfile.SpooledTemporaryFile(max_size=SPOOLED_IN_MEMORY)  # noqa: SIM115 - the response closes it
-    evidence.export_bundle(request=found, by=Actor.of(request), out=out)
+    try:
+        evidence.export_bundle(request=found, by=Actor.of(request), out=out)
+    except BaseException:
+        out.close()
+        raise
     out.seek(0)
     return FileResponse(out, as_attachment=True, filename=f"{found.ref}-evidence.zip", content_type="application/zip")
