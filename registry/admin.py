@@ -1,5 +1,7 @@
 """Django's admin for people, teams, roles and tokens. It shows and asks; the services of access write and log."""
 
+# ruff: noqa: ANN401 - the signatures are Django's
+
 from typing import TYPE_CHECKING, Any
 
 from django import forms

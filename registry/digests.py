@@ -33,7 +33,7 @@ def check_path(path: str, *, field: str = "path") -> None:
         raise Invalid(f"The path {shown} {problem}.", code="path.unsafe", field=field)
 
 
-def _problem_of_path(path: str) -> str:
+def _problem_of_path(path: str) -> str:  # noqa: PLR0911 - one per problem
     if not path:
         return "is empty"
     if len(path) > LONGEST_PATH:

@@ -15,16 +15,16 @@ class Gatekeeper(Protocol):
     """Asked inside the transaction, with the model's row locked, before each governed write. Raises a ``Refusal``."""
 
     def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:
-        """May ``alias`` be set to ``version`` (``None``: removed)?"""
+        """Refuse unless ``alias`` may be set to ``version`` (``None``: removed)."""
 
     def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
-        """May the version enter ``stage`` (or leave a governed one)?"""
+        """Refuse unless the version may enter ``stage`` and leave the one it is in."""
 
     def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
-        """May this tag be written or deleted? Tags that look like approvals may not."""
+        """Refuse a tag that looks like an approval."""
 
     def check_change(self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor) -> None:
-        """May the model or version be changed so (``rename``, ``delete``, ``describe``)?"""
+        """Refuse unless the model or version may be changed so (``rename``, ``delete``, ``describe``)."""
 
 
 @cache

@@ -11,15 +11,15 @@ from django.db.models import Exists, OuterRef, Q
 from registry import reach
 
 if TYPE_CHECKING:
-    from registry.models import DatasetVersion, ModelVersion, RegisteredModel, User
+    from registry.models import DatasetVersion, ModelVersion, RegisteredModel, User  # noqa: F401 - named as text below
 
 VIEW = reach.VIEW
 
 
 def _granted_on_model(user: User, codename: str, outer: str) -> Q:
     """Rows whose model carries ``codename`` for the user or one of their teams (guardian's direct-FK tables)."""
-    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
-    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam  # noqa: PLC0415
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson  # noqa: PLC0415
 
     permission = Permission.objects.filter(content_type__app_label="registry", codename=codename).values("pk")[:1]
     by_team = ByTeam.objects.filter(
@@ -61,7 +61,7 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
 
     def visible_to(self, user: User, permission: str = VIEW) -> Self:
         """Those of models visible to the user."""
-        from registry.models import RegisteredModel
+        from registry.models import RegisteredModel  # noqa: PLC0415
 
         if reach.holds(user, permission):
             return self

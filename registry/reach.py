@@ -52,8 +52,8 @@ def everywhere(user: User) -> frozenset[str]:
 
 def on_model(user: User, model_id: int) -> frozenset[str]:
     """Return the codenames granted on this very model. One query per account object and model."""
-    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
-    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam  # noqa: PLC0415
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson  # noqa: PLC0415
 
     if not user.is_active:
         return _NOTHING
@@ -67,8 +67,8 @@ def on_model(user: User, model_id: int) -> frozenset[str]:
 
 def preload(user: User, model_ids: Collection[int]) -> None:
     """Ask for many models what ``on_model`` would ask for each: one query, for lists."""
-    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
-    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam  # noqa: PLC0415
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson  # noqa: PLC0415
 
     if not user.is_active or not model_ids:
         return
@@ -98,8 +98,8 @@ def holds(user: User, permission: str, model_id: int | None = None) -> bool:
 
 def holds_anywhere(user: User, permission: str) -> bool:
     """Say whether the account holds ``permission`` on every model or on at least one."""
-    from registry.models import RegisteredModelGroupObjectPermission as ByTeam
-    from registry.models import RegisteredModelUserObjectPermission as ByPerson
+    from registry.models import RegisteredModelGroupObjectPermission as ByTeam  # noqa: PLC0415
+    from registry.models import RegisteredModelUserObjectPermission as ByPerson  # noqa: PLC0415
 
     codename = codename_of(permission)
     if codename in everywhere(user):

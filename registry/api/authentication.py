@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from contextlib import suppress
 
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
@@ -37,10 +38,8 @@ def authenticate_request(request: HttpRequest) -> tuple[User, ApiToken] | None:
 
 def _basic(value: str) -> tuple[str, str]:
     name = colon = secret = ""
-    try:
+    with suppress(binascii.Error, UnicodeDecodeError):  # then there is no colon either
         name, colon, secret = base64.b64decode(value, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        pass  # then there is no colon either
     if not colon:
         raise Unauthenticated("The basic authorization is malformed.", code="token.malformed")
     return name, secret

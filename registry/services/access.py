@@ -24,7 +24,7 @@ from registry import guards, names
 from registry.models import ApiToken, RegisteredModel, RoleGrant, User
 from registry.roles import PERMISSIONS, Role
 
-TOKEN_MARK: Final = "csn_"
+TOKEN_MARK: Final = "csn_"  # noqa: S105 - what every token begins with
 SIGN_IN_ATTEMPTS: Final = 5
 SIGN_IN_LOCKOUT: Final = timedelta(minutes=15)
 LONGEST_ACCOUNT_NAME: Final = 150

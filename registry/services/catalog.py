@@ -113,7 +113,7 @@ def update_model(
     tier: int | None = None,
     use_case: str | None = None,
     card: Mapping[str, str] | None = None,
-    evaluation_dataset: Dataset | None | _Keep = KEEP,
+    evaluation_dataset: Dataset | _Keep | None = KEEP,
     revision: int | None = None,
 ) -> RegisteredModel:
     """Change what is given; ``None`` keeps a field (``KEEP`` for the data set, where ``None`` takes it away).
@@ -151,7 +151,7 @@ def update_model(
     return model
 
 
-def _logged(value: Any) -> Json:
+def _logged(value: Any) -> Json:  # noqa: ANN401 - any of the model's fields
     plain: Json = value.name if isinstance(value, Dataset) else value
     return plain
 

@@ -7,16 +7,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.canonical import LARGEST, Json
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import names, reach
 from registry.models import Dataset, DatasetVersion, Upload
 from registry.services.catalog import person_of
+from registry.services.differences import told
 from registry.storage import blobs
 
 _ROLES: Final = {"label", "features", "sensitive", "positive", "prediction", "weight", "id", "time"}
 _LISTS: Final = {"features", "sensitive"}
 _MOST_COLUMNS: Final = 10_000
+_LONGEST_PROBLEM: Final = 2_000
 
 
 @transaction.atomic
@@ -66,12 +69,23 @@ def _checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
             checked[key] = list(value)
         elif key == "positive":
             if not isinstance(value, str | int | bool):
-                raise Invalid("positive is the label's value that counts as 1: text, integer or true.", code="columns", field=field)
+                raise Invalid(
+                    "positive is the label's value that counts as 1: text, integer or true.", code="columns", field=field
+                )
+            if isinstance(value, str):
+                names.check_text(value, field=field, longest=250)
+            elif abs(value) > LARGEST:
+                raise Invalid("positive is beyond 2**53 - 1; write it as text.", code="columns", field=field)
             checked[key] = value
         else:
             names.check_text(value, field=field, longest=250)
             checked[key] = value
     return checked
+
+
+def _locked(version: DatasetVersion) -> DatasetVersion:
+    rows = DatasetVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("dataset")
+    return rows.get(pk=version.pk)
 
 
 @transaction.atomic
@@ -80,7 +94,7 @@ def finish_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVers
 
     Raises ``NotAllowed``, ``Conflict`` while nothing, or not all, was uploaded.
     """
-    version = DatasetVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("dataset").get(pk=dataset_version.pk)
+    version = _locked(dataset_version)
     if by.user is None or version.created_by_id != by.user.pk:
         raise NotAllowed("Only who registered this data set version may finish it.", code="dataset.not_yours")
     if version.status != DatasetVersion.Status.OPEN:
@@ -104,7 +118,8 @@ def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersio
 
     Runs in a worker (it needs pyarrow). Idempotent: a version that isn't being sealed is returned as it is.
     """
-    from registry.formats import tabular  # a machine-learning library: never loaded by a web process
+    # A machine-learning library: no web process ever comes here.
+    from registry.formats import tabular  # noqa: PLC0415
 
     version = DatasetVersion.objects.select_related("dataset").get(pk=dataset_version.pk)
     if version.status != DatasetVersion.Status.SEALING or version.blob_id is None:
@@ -116,9 +131,9 @@ def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersio
             raise Invalid("Its bytes are not in storage.", code="dataset.no_bytes", field="file")
         described = tabular.describe(path, version.columns)
     except Invalid as error:
-        problem = str(error)
+        problem = str(error).replace("\x00", "\\0")[:_LONGEST_PROBLEM]
     with transaction.atomic():
-        version = DatasetVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("dataset").get(pk=version.pk)
+        version = _locked(version)
         if version.status != DatasetVersion.Status.SEALING:
             return version
         if described is None:
@@ -129,6 +144,11 @@ def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersio
         version.format, version.rows, version.schema = described.format, described.rows, described.schema
         version.status, version.sealed_at = DatasetVersion.Status.SEALED, timezone.now()
         version.save(update_fields=["format", "rows", "schema", "status", "sealed_at"])
-        facts = {"digest": version.digest, "rows": described.rows, "columns": version.columns}
+        facts: dict[str, Json] = {
+            "digest": version.digest,
+            "rows": described.rows,
+            "columns": told(version.columns),
+            "label_kind": described.label_kind,
+        }
         append(action="dataset.sealed", subject=version, by=by, facts=facts)
     return version

@@ -1,84 +1,130 @@
-"""People, models, versions and lineage, all made by the services that people use, so that the ledger knows of them."""
+"""People with roles, models, versions and uploads, made by the services of the registry; and what they left in the ledger."""
 
+import hashlib
 import io
-from collections.abc import Mapping
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+from django.test import override_settings
+
 from audit.actors import SYSTEM, Actor
+from audit.models import Inbox
+from config.errors import NotAllowed
 from registry.digests import SealedFile
-from registry.models import ModelVersion, RegisteredModel, User
+from registry.gates import gatekeeper
+from registry.models import DatasetVersion, ModelVersion, RegisteredModel, Upload, User
 from registry.roles import Role
-from registry.services import access, catalog, lineage, versions
-from registry.services.lineage import CodeInput, DatasetInput, EnvironmentInput, LineageInput, RunInput
+from registry.services import access, artifacts, catalog, datasets, versions
 from registry.storage import blobs
 
 PASSWORD = "correct horse battery staple"
 MLMODEL = b"""\
 flavors:
   python_function: {loader_module: mlflow.sklearn, python_version: 3.11.9}
-  sklearn: {pickled_model: model.skops, serialization_format: skops}
+  sklearn: {pickled_model: model.skops}
+signature:
+  inputs: '[{"name": "age", "type": "double"}]'
 """
-FILES = {"MLmodel": MLMODEL, "model.skops": b"the weights", "requirements.txt": b"scikit-learn==1.8.0\n"}
-SIGNATURE = {
-    "inputs": [
-        {"name": "age", "type": "double", "required": True},
-        {"name": "bmi", "type": "double", "required": False},
-    ],
-    "outputs": [{"type": "long"}],
-}
+_numbers = itertools.count(1)
 
 
-def person(username: str, *roles: Role, on: RegisteredModel | None = None, display_name: str = "") -> User:
-    """An account with PASSWORD, in a team of its own that holds ``roles`` on every model, or on one."""
-    user = access.create_user(username=username, password=PASSWORD, display_name=display_name, by=SYSTEM)
+def person(*roles: Role, name: str = "", model: RegisteredModel | None = None, **fields: Any) -> User:
+    """An account whose team holds ``roles``, on every model or on one."""
+    number = next(_numbers)
+    user = access.create_user(username=name or f"person-{number}", password=PASSWORD, by=SYSTEM, **fields)
     if roles:
-        team = access.create_team(name=f"{username}'s team", by=SYSTEM)
+        team = access.create_team(name=f"team-{number}", by=SYSTEM)
         access.add_member(team=team, user=user, by=SYSTEM)
         for role in roles:
-            access.grant_role(team=team, role=role, model=on, by=SYSTEM)
+            access.grant_role(team=team, role=role, model=model, by=SYSTEM)
     return user
 
 
 def actor(user: User) -> Actor:
-    """The person, signed in."""
+    """The person, as a new request would know them: nothing is cached."""
     return Actor.person(User.objects.get(pk=user.pk), auth="session")
 
 
-def model(owner: User, name: str = "credit-default", **fields: Any) -> RegisteredModel:
-    """A model of ``owner``, who must be a contributor on every model."""
-    return catalog.create_model(name=name, by=actor(owner), **fields)
+def registered_model(owner: User, name: str = "", **fields: Any) -> RegisteredModel:
+    """A model."""
+    return catalog.create_model(name=name or f"model-{next(_numbers)}", by=actor(owner), **fields)
 
 
-def pending_version(of: RegisteredModel, by: User, **fields: Any) -> ModelVersion:
-    """A version whose files have not arrived."""
-    return versions.register_version(model=of, by=actor(by), **fields)
+def pending_version(model: RegisteredModel, by: User, **fields: Any) -> ModelVersion:
+    """A version without bytes."""
+    return versions.register_version(model=model, by=actor(by), **fields)
 
 
-def sealed_version(
-    of: RegisteredModel, by: User, files: Mapping[str, bytes] = FILES, **fields: Any
-) -> ModelVersion:
-    """A version of exactly these files, stored and sealed."""
-    version = pending_version(of, by, **fields)
-    stored = [(path, *blobs().put(io.BytesIO(content))) for path, content in files.items()]
-    return versions.seal_version(
-        version_id=version.pk,
-        files=[SealedFile(path, size, sha256) for path, sha256, size in stored],
-        flavours=["python_function", "sklearn"],
-        signature=SIGNATURE,
-        by=SYSTEM,
+def stored(contents: Mapping[str, bytes]) -> list[SealedFile]:
+    """The contents in the store, as files to seal."""
+    return [SealedFile(path, len(content), blobs().put(io.BytesIO(content))[0]) for path, content in contents.items()]
+
+
+def sealed_version(model: RegisteredModel, by: User, contents: Mapping[str, bytes] | None = None) -> ModelVersion:
+    """A version sealed over these contents."""
+    version = pending_version(model, by)
+    files = stored(contents or {"MLmodel": MLMODEL, "model.bin": f"{version.pk}".encode()})
+    return versions.seal_version(version_id=version.pk, files=files, by=SYSTEM, flavours=["sklearn"])
+
+
+def sha256(content: bytes) -> str:
+    """In hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def upload(
+    target: ModelVersion | DatasetVersion, by: User, content: bytes, path: str = "MLmodel", *, declared: bytes | None = None
+) -> Upload:
+    """An upload that has received ``content`` and waits to be completed; ``declared`` is what was announced instead."""
+    said = content if declared is None else declared
+    found = artifacts.open_upload(
+        target, path=path, declared_sha256=sha256(said), declared_size=len(said), by=actor(by)
     )
+    return artifacts.append_chunk(upload=found, offset=0, stream=io.BytesIO(content), by=actor(by))
 
 
-def record_lineage(version: ModelVersion, *, dataset: str = "accounts", run: str = "run-1", **inputs: Any) -> None:
-    """A training run with data, code at a commit, an environment; ``inputs`` adds base models."""
-    lineage.record(
-        version=version,
-        inputs=LineageInput(
-            datasets=(DatasetInput(name=dataset, context="training", sha256="ab" * 32),),
-            code=CodeInput(commit="c0ffee" + "0" * 34, repository="https://git.example.org/credit", dirty=False),
-            environment=EnvironmentInput(python="3.11.9", files={"requirements.txt": "cd" * 32}),
-            run=RunInput(id=run),
-            **inputs,
-        ),
-        by=SYSTEM,
+def uploaded(target: ModelVersion | DatasetVersion, by: User, content: bytes, path: str = "MLmodel") -> Upload:
+    """The same, completed."""
+    return artifacts.complete_upload(upload=upload(target, by, content, path), by=actor(by))
+
+
+def finished_dataset(by: User, content: bytes, name: str = "", **columns: Any) -> DatasetVersion:
+    """A data set version whose file is there and which waits for the worker."""
+    version = datasets.register_dataset(
+        name=name or f"data-{next(_numbers)}", role="test", by=actor(by), columns=columns
     )
+    uploaded(version, by, content, path="data")
+    return datasets.finish_dataset(dataset_version=version, by=actor(by))
+
+
+def entries(since: int = 0) -> list[dict[str, Any]]:
+    """What was logged, oldest first, leaving out the first ``since``."""
+    return [json.loads(canon) for canon in Inbox.objects.order_by("pk").values_list("canon", flat=True)][since:]
+
+
+def actions(since: int = 0) -> list[str]:
+    """The actions that were logged."""
+    return [entry["action"] for entry in entries(since)]
+
+
+class _Closed:
+    """A gate that lets nothing pass."""
+
+    def _refuse(self, **_: object) -> None:
+        raise NotAllowed("The gate is closed.", code="gate.closed")
+
+    check_alias = check_stage = check_tag = check_change = _refuse
+
+
+@contextmanager
+def closed_gate() -> Iterator[None]:
+    """Put a gate that refuses everything in the place of governance's."""
+    with override_settings(GATEKEEPER=f"{__name__}.{_Closed.__name__}"):
+        gatekeeper.cache_clear()
+        try:
+            yield
+        finally:
+            gatekeeper.cache_clear()
