@@ -3,15 +3,19 @@
 from typing import Any
 
 from django import template
+from django.template import Context
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from audit import actions
+from audit.actors import Actor
 from audit.models import Entry
 from governance.models import CheckRun, Permit, PromotionRequest
 from governance.states import OPEN_REQUEST_STATES, PermitState, RequestState
+from registry.guards import check_can_contribute, why_not
 from registry.models import ModelVersion, RegisteredModel
+from registry.reach import AUDIT
 
 register = template.Library()
 
@@ -68,11 +72,15 @@ def version_standing(version: ModelVersion) -> dict[str, Any]:
     return {"version": version, "request": newest, "permit": permit}
 
 
-@register.inclusion_tag("governance/tags/version_action.html")
-def version_action(version: ModelVersion) -> dict[str, Any]:
-    """The one button of a version's page: open its request, or ask for one."""
+@register.inclusion_tag("governance/tags/version_action.html", takes_context=True)
+def version_action(context: Context, version: ModelVersion) -> dict[str, Any]:
+    """The one button of a version's page: open its request, or ask for one; or why one may not ask."""
     newest = version.requests.filter(state__in=OPEN_REQUEST_STATES).order_by("-created_at").first()
-    return {"version": version, "request": newest}
+    return {
+        "version": version,
+        "request": newest,
+        "why_not": "" if newest else why_not(check_can_contribute, Actor.of(context["request"]), version.model),
+    }
 
 
 @register.inclusion_tag("governance/tags/version_requests.html")
@@ -89,10 +97,12 @@ def version_requests(version: ModelVersion) -> dict[str, Any]:
 @register.simple_tag
 def entry_sentence(entry: Entry) -> str:
     """A ledger entry in words."""
-    return actions.sentence(entry.action, actor=entry.actor_name, subject=entry.object_version or "it")
+    return actions.sentence(str(entry.action), actor=str(entry.actor_name), subject=str(entry.object_version or "it"))
 
 
-@register.simple_tag
-def entry_link(entry: Entry) -> SafeString:
-    """The number of a ledger entry, leading to it."""
+@register.simple_tag(takes_context=True)
+def entry_number(context: Context, entry: Entry) -> SafeString:
+    """The number of a ledger entry, which leads to it for whoever may read the log."""
+    if not context["request"].user.has_perm(AUDIT):
+        return format_html('<span class="num">{}</span>', entry.index)
     return format_html('<a class="leaf" href="{}">{}</a>', reverse("ui:audit-entry", args=[entry.index]), entry.index)

@@ -50,6 +50,7 @@ def inventory(user: User, query: InventoryQuery, *, after: str = "", size: int =
 
     Raises:
         Invalid: the page token is not one of ours.
+
     """
     visible = RegisteredModel.objects.alive().visible_to(user)
     live = Q(aliases__name=LIVE_ALIAS)
@@ -95,12 +96,18 @@ def _rows(models: list[RegisteredModel]) -> list[InventoryRow]:
 
 def version_by_digest(user: User, text: str) -> ModelVersion | None:
     """The visible version whose manifest digest starts with ``text``, if it is hexadecimal and names exactly one."""
-    match = _HEX.fullmatch(text.replace(" ", "").lower())
+    match = _HEX.fullmatch(text.replace(" ", "").removesuffix("…").lower())
     if match is None:
         return None
     found = ModelVersion.objects.alive().visible_to(user).filter(manifest_digest__startswith=match[1])
     some = list(found.select_related("model")[:2])
     return some[0] if len(some) == 1 else None
+
+
+def version_by_words(user: User, name: str, number: int) -> ModelVersion | None:
+    """The visible version ``number`` of the model of that very name."""
+    found = ModelVersion.objects.alive().visible_to(user).filter(model__name=name, number=number)
+    return found.select_related("model").first()
 
 
 def versions_of(model: RegisteredModel) -> QuerySet[ModelVersion]:

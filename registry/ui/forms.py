@@ -1,18 +1,31 @@
 """Forms of the registry's pages: they read input, the services decide."""
 
+from typing import Any
+
 from django import forms
 from django.contrib.auth.forms import AuthenticationForm
+from django.core.exceptions import ValidationError
 
+from config.errors import TooMany
 from registry.models import ApiToken, RegisteredModel
+from registry.services import access
 
 
 class SignInForm(AuthenticationForm):
-    """Django's form; the view records each try and locks the account out after too many."""
+    """Django's form, which does not look at the password while the account is locked. The view records each try."""
 
     error_messages = {
         **AuthenticationForm.error_messages,
         "invalid_login": "This user name and password do not belong together. Both are case-sensitive.",
     }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a locked account (code ``locked``), else compare the password."""
+        try:
+            access.check_may_try_sign_in(username=self.cleaned_data.get("username", ""))
+        except TooMany as refusal:
+            raise ValidationError(str(refusal), code="locked") from refusal
+        return super().clean()
 
 
 class TokenForm(forms.Form):

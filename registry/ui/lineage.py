@@ -1,5 +1,7 @@
 """A lineage graph as a page shows it: nodes and edges for the drawing, rows for the table that says the same."""
 
+import re
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -8,7 +10,7 @@ from django.urls import reverse
 from config.charts import graph as chart
 from registry.models import ModelVersion, Node, User
 from registry.selectors.lineage import Graph, GraphNode, around, node_of
-from registry.selectors.lineage_seen import as_seen_by, versions_by_node
+from registry.selectors.lineage_seen import HIDDEN, as_seen_by, versions_by_node
 
 ICONS: Final = {
     Node.Kind.DATASET: "k-data",
@@ -18,7 +20,15 @@ ICONS: Final = {
     Node.Kind.VERSION: "k-model",
     Node.Kind.DEPLOYMENT: "k-deploy",
 }
+DIGESTS: Final = {
+    "sha256": "SHA-256",
+    "claimed_sha256": "SHA-256, as claimed",
+    "git_commit": "Git commit",
+    "mlflow_md5_32": "MLflow digest",
+}
 SHOWN: Final = 120
+_PLAIN: Final = frozenset({"", "code", "environment", "input"})
+_HEX: Final = re.compile(r"[0-9a-f]{24,}")
 
 
 def drawing_of_version(version: ModelVersion, user: User) -> dict[str, object]:
@@ -31,25 +41,44 @@ def drawing(root: Node, user: User) -> dict[str, object]:
     """Context for the lineage around a node: ``nodes`` and ``edges`` of the drawing, ``rows`` of the table."""
     graph = as_seen_by(user, around(root, cap=SHOWN))
     versions = versions_by_node(graph)
+    recorded = dict(Node.objects.filter(pk__in=[node.id for node in graph.nodes]).values_list("pk", "created_at"))
     relations = _relations(graph, root.pk)
     return {
         "nodes": [_drawn(node, versions) for node in graph.nodes],
         "edges": [chart.Edge(source=str(edge.src), target=str(edge.dst)) for edge in graph.edges],
-        "rows": [_row(node, versions, relations) for node in graph.nodes],
+        "rows": [_row(node, versions, relations[node.id], recorded[node.id]) for node in graph.nodes],
         "truncated": graph.truncated,
         "root": root,
     }
 
 
 def _url(node: GraphNode, versions: dict[UUID, ModelVersion]) -> str:
+    if node.name == HIDDEN:
+        return ""
     version = versions.get(node.id)
-    if version is not None and node.depth:
+    if version is not None:
         return reverse("ui:version-lineage", args=[version.model.name, version.number])
-    return reverse("ui:lineage-node", args=[node.id]) if node.namespace or node.kind != Node.Kind.VERSION else ""
+    return reverse("ui:lineage-node", args=[node.id])
+
+
+def title(kind: str, name: str, version: str) -> str:
+    """``credit-default v3`` for a version of ours; commits and digests in short; else what the client called it."""
+    ours = kind == Node.Kind.VERSION and version.isdecimal()
+    return f"{name} {'v' if ours else ''}{_short(version)}".strip()
+
+
+def _short(version: str) -> str:
+    """The beginning of a commit or digest; other versions whole."""
+    return version[:12] if _HEX.match(version) else version
+
+
+def digests_of(node: Node) -> list[tuple[str, str, str]]:
+    """Each digest as its kind, the words for it, and its value."""
+    return [(kind, DIGESTS.get(kind, kind), str(value)) for kind, value in node.digests.items()]
 
 
 def _name(node: GraphNode) -> str:
-    return f"{node.name} {node.version}".strip()
+    return title(node.kind, node.name, node.version)
 
 
 def _drawn(node: GraphNode, versions: dict[UUID, ModelVersion]) -> chart.Node:
@@ -57,8 +86,8 @@ def _drawn(node: GraphNode, versions: dict[UUID, ModelVersion]) -> chart.Node:
     live = version is not None and any(alias.name == "production" for alias in version.aliases.all())
     return chart.Node(
         id=str(node.id),
-        name=node.name,
-        sub=node.version or str(Node.Kind(node.kind).label),
+        name=_name(node) if node.kind == Node.Kind.VERSION else node.name,
+        sub=_sub(node),
         kind=ICONS[Node.Kind(node.kind)],
         label=str(Node.Kind(node.kind).label),
         href=_url(node, versions),
@@ -70,7 +99,8 @@ def _drawn(node: GraphNode, versions: dict[UUID, ModelVersion]) -> chart.Node:
 
 def _relations(graph: Graph, root: UUID) -> dict[UUID, str]:
     """In words, how each node hangs together with the root."""
-    context = {edge.src: edge.context for edge in graph.edges if edge.context}
+    depths = {node.id: node.depth for node in graph.nodes}
+    context = {edge.src: edge.context for edge in graph.edges if depths[edge.src] < 0 and edge.context not in _PLAIN}
     words: dict[UUID, str] = {}
     for node in graph.nodes:
         steps = abs(node.depth)
@@ -81,24 +111,36 @@ def _relations(graph: Graph, root: UUID) -> dict[UUID, str]:
     return words
 
 
-def _row(node: GraphNode, versions: dict[UUID, ModelVersion], relations: dict[UUID, str]) -> dict[str, object]:
-    dirty = node.facts.get("dirty")
+def _sub(node: GraphNode) -> str:
+    """The second line of a node: its version, commit or what it is."""
+    if node.kind == Node.Kind.VERSION or not node.version:
+        return str(Node.Kind(node.kind).label)
+    return _short(node.version)
+
+
+def _row(node: GraphNode, versions: dict[UUID, ModelVersion], relation: str, at: datetime) -> dict[str, object]:
     return {
         "name": _name(node),
         "url": _url(node, versions),
         "kind": ICONS[Node.Kind(node.kind)],
         "label": str(Node.Kind(node.kind).label),
-        "relation": relations[node.id],
-        "at": None,
+        "relation": relation,
+        "at": None if node.name == HIDDEN else at,
         "digest": node.digests.get("sha256", ""),
-        "words": _words(node, dirty=dirty),
+        "words": _words(node),
     }
 
 
-def _words(node: GraphNode, *, dirty: object) -> str:
+def _words(node: GraphNode) -> str:
+    """What else a reader must know: the commit and its state, or that a digest is a weak one."""
     if node.kind == Node.Kind.CODE:
-        commit = str(node.digests.get("git_commit", ""))[:12]
-        state = {True: "with uncommitted changes", False: "clean"}.get(dirty is True, "") if dirty is not None else ""
-        return ", ".join(part for part in (f"commit {commit}" if commit else "", state) if part)
+        states: dict[object, str] = {True: "with uncommitted changes", False: "clean"}
+        commit = node.digests.get("git_commit", "")[:12]
+        parts = (f"commit {commit}" if commit else "", states.get(node.facts.get("dirty"), ""))
+        return ", ".join(part for part in parts if part)
+    if "sha256" in node.digests:
+        return ""
+    if claimed := node.digests.get("claimed_sha256"):
+        return f"SHA-256 {claimed[:12]}… as claimed by the client; the bytes are not here"
     weak = node.digests.get("mlflow_md5_32")
-    return f"MLflow digest {weak} (an alias)" if weak and "sha256" not in node.digests else ""
+    return f"MLflow digest {weak} (an alias)" if weak else ""

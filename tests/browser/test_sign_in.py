@@ -2,7 +2,7 @@
 
 from tests.browser.conftest import Tabs
 from tests.browser.looks import overhang, violations
-from tests.factories.registry import PASSWORD, person
+from tests.factories.pages import PASSWORD, person
 
 
 def test_a_person_signs_in_and_makes_a_token_without_a_script(browser_page: Tabs) -> None:
@@ -23,7 +23,7 @@ def test_a_person_signs_in_and_makes_a_token_without_a_script(browser_page: Tabs
 def test_the_sign_in_page_is_accessible_in_both_colours_and_at_320_pixels(browser_page: Tabs) -> None:
     for width in (1440, 320):
         for scheme in ("light", "dark"):
-            page = browser_page(width=width, scheme=scheme)  # type: ignore[arg-type]
+            page = browser_page(width=width, scheme=scheme)
             page.goto("/sign-in/")
 
             assert violations(page) == []

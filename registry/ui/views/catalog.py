@@ -1,26 +1,30 @@
 """The inventory and a model's page."""
 
+import re
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import urlencode
 
-from django.contrib.auth.decorators import login_required
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from audit.actors import Actor
-from config.errors import Invalid, Refusal
-from config.pages import render_page
+from config.errors import Refusal, StaleEdit
+from config.pages import render_page, signed_in
 from config.pagination import page_of
-from registry.models import RegisteredModel, User
+from registry import guards
+from registry.models import ModelVersion, RegisteredModel, User
 from registry.selectors import catalog
-from registry.selectors.inventory import InventoryQuery, inventory, version_by_digest, versions_of
+from registry.selectors.inventory import InventoryQuery, inventory, version_by_digest, version_by_words, versions_of
 from registry.services.catalog import update_model
 from registry.ui.forms import CardForm
 
-VIEWS = (("", "All"), ("live", "Live"), ("not_live", "Not live"))
-VERSIONS_PER_PAGE = 25
+VERSIONS_PER_PAGE: Final = 25
+MODELS_PER_PAGE: Final = 25
+_VERSION: Final = re.compile(r"(?P<name>.+?)(?:\s+v?|/)(?P<number>[1-9][0-9]{0,8})", re.IGNORECASE)
 
 
 def person(request: HttpRequest) -> User:
@@ -30,51 +34,68 @@ def person(request: HttpRequest) -> User:
     return request.user
 
 
-@login_required
+@signed_in
 @require_safe
 def models(request: HttpRequest) -> HttpResponse:
-    """The inventory: what is live, who owns it. A digest in the search leads straight to its version."""
-    text = request.GET.get("q", "").strip().replace("\x00", "")
-    version = version_by_digest(person(request), text)
-    if version is not None:
-        return redirect("ui:version", version.model.name, version.number)
-    tiers = [int(tier) for tier in request.GET.getlist("tier") if tier in {"1", "2", "3"}]
-    query = InventoryQuery(text=text, tiers=tiers, view=request.GET.get("view", ""))
-    found = inventory(person(request), query, after=request.GET.get("after", ""))
-    if not found.total and not text:
+    """The inventory: what is live, who owns it. Words that mean exactly one version lead straight to it."""
+    user = person(request)
+    query = InventoryQuery(
+        text=request.GET.get("q", "").strip().replace("\x00", ""),
+        tiers=[int(tier) for tier in request.GET.getlist("tier") if tier in {"1", "2", "3"}],
+        view=request.GET.get("view", ""),
+    )
+    found = inventory(user, query, after=request.GET.get("after", ""), size=MODELS_PER_PAGE)
+    meant = _version_meant(user, query.text) if query.text and not found.rows else None
+    if meant is not None and not _is_htmx(request):
+        return redirect("ui:version", meant.model.name, meant.number)
+    if not found.total and not query.text:
         return redirect("ui:first-run")
-    kept = [(key, value) for key, value in _pairs(request) if key != "after"]
     base = reverse("ui:models")
-    tabs = [{"key": key, "label": label, "url": f"{base}?view={key}" if key else base} for key, label in VIEWS]
+    kept = [(key, value) for key, value in _pairs(request) if key != "after"]
     context = {
         "section": "models",
         "inventory": found,
         "query": query,
-        "tabs": tabs,
+        "meant": meant,
+        "tabs": [
+            {"key": "", "label": "All", "url": base, "count": found.total},
+            {"key": "live", "label": "Live", "url": f"{base}?view=live", "count": found.live},
+            {"key": "not_live", "label": "Not live", "url": f"{base}?view=not_live", "count": found.total - found.live},
+        ],
         "older": f"{base}?{urlencode([*kept, ('after', found.next)])}" if found.next else "",
         "newer": f"{base}?{urlencode(kept)}" if request.GET.get("after") else "",
     }
     return render_page(request, "registry/model_list.html", context, partial="results")
 
 
+def _version_meant(user: User, text: str) -> ModelVersion | None:
+    """The version that ``text`` names, by the beginning of its digest or as ``name v3``."""
+    match = _VERSION.fullmatch(text)
+    named = version_by_words(user, match["name"], int(match["number"])) if match else None
+    return named or version_by_digest(user, text)
+
+
+def _is_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False))
+
+
 def _pairs(request: HttpRequest) -> list[tuple[str, str]]:
     return [(key, value) for key, values in request.GET.lists() for value in values if value]
 
 
-@login_required
+@signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """A model: its versions, aliases and card. A POST changes the card."""
     found = catalog.model_by_name(name, person(request))
-    form, status = CardForm(initial=_card_initial(found)), HTTPStatus.OK
+    form, status = CardForm(initial=_card_of(found)), int(HTTPStatus.OK)
     if request.method == "POST":
-        form, status = CardForm(request.POST), HTTPStatus.UNPROCESSABLE_ENTITY
+        form, status = CardForm(request.POST), int(HTTPStatus.UNPROCESSABLE_ENTITY)
         if form.is_valid():
             try:
                 return _save_card(request, found, form)
             except Refusal as refusal:
-                form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
-                status = refusal.status
+                form, status = _refused(form, refusal, found), int(refusal.status)
     page = page_of(
         versions_of(found), after=request.GET.get("after", ""), size=VERSIONS_PER_PAGE, keys=("-number", "pk")
     )
@@ -82,37 +103,50 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "section": "models",
         "model": found,
+        "purpose": found.use_case.rstrip(". "),
         "versions": page,
         "aliases": found.aliases.select_related("version", "set_by"),
         "tags": found.tags.order_by("key"),
-        "card": [(label, found.card.get(key, "")) for key, label in _card_labels(form)],
+        "card": [(str(form.fields[key].label), found.card.get(key, "")) for key in CardForm.CARD_FIELDS],
         "form": form,
-        "may_edit": catalog.can(person(request), "contribute_registeredmodel", found)
-        or catalog.can(person(request), "administer_registeredmodel", found),
+        "why_not_edit": guards.why_not(guards.check_can_curate, Actor.of(request), found),
         "older": f"{here}?{urlencode({'after': page.next})}" if page.next else "",
         "newer": here if request.GET.get("after") else "",
     }
-    return render_page(request, "registry/model_detail.html", context, partial="card", status=status)
+    return render_page(request, "registry/model_detail.html", context, status=status)
 
 
-def _card_initial(model: RegisteredModel) -> dict[str, object]:
-    return {"use_case": model.use_case, "tier": model.tier, "revision": model.revision, **model.card}
-
-
-def _card_labels(form: CardForm) -> list[tuple[str, str]]:
-    return [(key, str(form.fields[key].label)) for key in CardForm.CARD_FIELDS]
+def _card_of(model: RegisteredModel) -> dict[str, object]:
+    return {**model.card, "use_case": model.use_case, "tier": model.tier, "revision": model.revision}
 
 
 def _save_card(request: HttpRequest, model: RegisteredModel, form: CardForm) -> HttpResponseRedirect:
-    revision = form.cleaned_data["revision"]
-    if not isinstance(revision, int):
-        raise Invalid("The form does not say which state of the model it changes. Reload the page.", field="revision")
     update_model(
         model=model,
         by=Actor.of(request),
         use_case=form.cleaned_data["use_case"],
         tier=form.cleaned_data["tier"],
         card={**{key: text for key, text in model.card.items() if key not in form.CARD_FIELDS}, **form.card()},
-        revision=revision,
+        revision=form.cleaned_data["revision"],
     )
+    messages.success(request, "The card is saved.")
     return HttpResponseRedirect(reverse("ui:model", args=[model.name]), status=HTTPStatus.SEE_OTHER)
+
+
+def _refused(form: CardForm, refusal: Refusal, model: RegisteredModel) -> CardForm:
+    """The form with the refusal where it belongs.
+
+    After somebody else's change each field says what it holds now, and the form is ready to replace exactly that.
+    """
+    if not isinstance(refusal, StaleEdit):
+        form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+        return form
+    sent = dict(form.cleaned_data)
+    model.refresh_from_db()
+    now = _card_of(model)
+    form.add_error(None, "Somebody changed this model after you read it. Compare, then save again to replace their text.")
+    for name in sorted(sent.keys() - {"revision"}):
+        if now.get(name, "") != sent[name]:
+            form.add_error(name, f"Now it says: {now.get(name, '') or 'nothing'}")
+    form.data = {**sent, "revision": model.revision}
+    return form

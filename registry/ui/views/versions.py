@@ -1,26 +1,38 @@
 """A version: what it is, made from what, proven how. One address a tab, each a whole page."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import urlencode
 
-from django.contrib.auth.decorators import login_required
+from django.db.models import Model, QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from audit.models import Entry
 from audit.selectors import entries_about
 from config.errors import NotFound
-from config.pages import render_page
+from config.pages import render_page, signed_in
+from config.pagination import Page, page_of
 from registry import storage
 from registry.models import ManifestFile, ModelVersion
 from registry.selectors import catalog
+from registry.ui.forms import CardForm
 from registry.ui.lineage import drawing_of_version
 from registry.ui.views.catalog import person
 
-TABS = (("overview", "Overview"), ("lineage", "Lineage"), ("checks", "Checks"), ("artifacts", "Artifacts"))
-MORE_TABS = (("card", "Card"), ("audit", "Audit"))
-FILES_SHOWN = 500
-ENTRIES_SHOWN = 100
+TABS: Final = {
+    "overview": "Overview",
+    "lineage": "Lineage",
+    "checks": "Checks",
+    "artifacts": "Artifacts",
+    "card": "Card",
+    "audit": "Audit",
+}
+Row = TypeVar("Row", bound=Model)
+VERSIONS_SHOWN: Final = 12
+FILES_PER_PAGE: Final = 200
+ENTRIES_PER_PAGE: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +45,30 @@ class Column:
 
 
 def _frame(version: ModelVersion, tab: str) -> dict[str, object]:
+    """What every tab shows: the head, the other versions, the tabs with how much is behind them."""
     here = reverse("ui:version", args=[version.model.name, version.number])
+    counts = {"artifacts": version.manifest.file_count if version.manifest else 0, "audit": _entries(version).count()}
     tabs = [
-        {"key": key, "label": label, "url": here if key == "overview" else f"{here}{key}/"}
-        for key, label in (*TABS, *MORE_TABS)
+        {"key": key, "label": label, "url": here if key == "overview" else f"{here}{key}/", "count": counts.get(key, 0)}
+        for key, label in TABS.items()
     ]
-    others = version.model.versions.filter(deleted_at=None).order_by("-number").prefetch_related("aliases")[:12]
-    return {"section": "models", "version": version, "model": version.model, "tab": tab, "tabs": tabs, "others": others}
+    others = version.model.versions.filter(deleted_at=None).order_by("-number").prefetch_related("aliases")
+    return {
+        "section": "models",
+        "version": version,
+        "model": version.model,
+        "purpose": version.model.use_case.rstrip(". "),
+        "aliases": list(version.aliases.order_by("name")),
+        "tab": tab,
+        "tab_label": TABS[tab],
+        "tabs": tabs,
+        "counts": counts,
+        "others": others[:VERSIONS_SHOWN],
+    }
+
+
+def _entries(version: ModelVersion) -> QuerySet[Entry]:
+    return entries_about("registry.modelversion", str(version.pk))
 
 
 def _version(request: HttpRequest, name: str, number: int) -> ModelVersion:
@@ -47,7 +76,7 @@ def _version(request: HttpRequest, name: str, number: int) -> ModelVersion:
     return catalog.version_by_number(model, number)
 
 
-@login_required
+@signed_in
 @require_safe
 def overview(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Identity, parameters, metrics, how to load it, and where it stands."""
@@ -57,45 +86,53 @@ def overview(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "parameters": sorted(version.parameters.items()),
         "metrics": sorted(version.metrics.items()),
         "tags": version.tags.order_by("key"),
-        "aliases": version.aliases.order_by("name"),
-        "files": version.manifest.file_count if version.manifest else 0,
     }
-    return render_page(request, "registry/version_overview.html", context, partial="tab")
+    return render_page(request, "registry/version_overview.html", context)
 
 
-@login_required
+@signed_in
 @require_safe
 def lineage(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Everything it was made from and went into: drawing and table."""
     version = _version(request, name, number)
     context = {**_frame(version, "lineage"), **drawing_of_version(version, person(request))}
-    return render_page(request, "registry/version_lineage.html", context, partial="tab")
+    return render_page(request, "registry/version_lineage.html", context)
 
 
-@login_required
+@signed_in
 @require_safe
 def checks(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """The requests that judged it, with their checks (shown by governance's own part of the template)."""
-    return render_page(
-        request, "registry/version_checks.html", _frame(_version(request, name, number), "checks"), partial="tab"
-    )
+    return render_page(request, "registry/version_checks.html", _frame(_version(request, name, number), "checks"))
 
 
-@login_required
+@signed_in
 @require_safe
 def artifacts(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Every sealed file with size and digest, and the inputs that the signature declares."""
     version = _version(request, name, number)
-    files: Sequence[ManifestFile] = []
-    if version.manifest_id:
-        files = list(ManifestFile.objects.filter(manifest_id=version.manifest_id).select_related("blob")[:FILES_SHOWN])
+    page = page_of(
+        ManifestFile.objects.filter(manifest_id=version.manifest_id).select_related("blob"),
+        after=request.GET.get("after", ""),
+        size=FILES_PER_PAGE,
+        keys=("path", "pk"),
+    )
     context = {
         **_frame(version, "artifacts"),
-        "files": files,
+        **_pages(request, page),
+        "files": page.rows,
         "inputs": _columns(version.signature.get("inputs")),
         "outputs": _columns(version.signature.get("outputs")),
     }
-    return render_page(request, "registry/version_artifacts.html", context, partial="tab")
+    return render_page(request, "registry/version_artifacts.html", context)
+
+
+def _pages(request: HttpRequest, page: Page[Row]) -> dict[str, str]:
+    """Addresses of the next page and of the first."""
+    return {
+        "older": f"{request.path}?{urlencode({'after': page.next})}" if page.next else "",
+        "newer": request.path if request.GET.get("after") else "",
+    }
 
 
 def _columns(declared: object) -> list[Column]:
@@ -112,40 +149,41 @@ def _columns(declared: object) -> list[Column]:
     ]
 
 
-@login_required
+@signed_in
 @require_safe
 def card(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """The model's card as it is now."""
     version = _version(request, name, number)
-    labels = {
-        "intended_use": "Intended use",
-        "limitations": "Limitations",
-        "affected_groups": "People affected",
-        "monitoring_plan": "Monitoring plan",
-    }
+    labels = {key: str(CardForm.base_fields[key].label) for key in CardForm.CARD_FIELDS}
     fields = {**dict.fromkeys(labels, ""), **version.model.card}
     rows = [(labels.get(key, key.replace("_", " ").capitalize()), text) for key, text in fields.items()]
-    return render_page(request, "registry/version_card.html", {**_frame(version, "card"), "card": rows}, partial="tab")
+    context = {**_frame(version, "card"), "card": rows, "written": sum(bool(text) for _, text in rows)}
+    return render_page(request, "registry/version_card.html", context)
 
 
-@login_required
+@signed_in
 @require_safe
 def audit(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """The ledger's entries about it, newest first."""
     version = _version(request, name, number)
-    entries = entries_about("registry.modelversion", str(version.pk)).order_by("-index")
-    context = {**_frame(version, "audit"), "entries": entries[:ENTRIES_SHOWN], "count": entries.count()}
-    return render_page(request, "registry/version_audit.html", context, partial="tab")
+    page = page_of(_entries(version), after=request.GET.get("after", ""), size=ENTRIES_PER_PAGE, keys=("-index",))
+    return render_page(
+        request,
+        "registry/version_audit.html",
+        {**_frame(version, "audit"), **_pages(request, page), "entries": page.rows},
+    )
 
 
-@login_required
+@signed_in
 @require_safe
 def file(request: HttpRequest, name: str, number: int, path: str) -> FileResponse:
     """One sealed file, streamed as an attachment: never shown by the browser as a page of ours."""
     version = _version(request, name, number)
-    found = ManifestFile.objects.filter(manifest_id=version.manifest_id, path=path).first()
+    found = None
+    if version.manifest_id and "\x00" not in path:
+        found = ManifestFile.objects.filter(manifest_id=version.manifest_id, path=path).first()
     if found is None:
-        raise NotFound(f"{version} has no file {path}.")
+        raise NotFound(f"{version} has no file {path[:200]!r}.", code="version.no_file")
     return FileResponse(
         storage.blobs().open(found.blob_id),
         as_attachment=True,
