@@ -8,6 +8,8 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
+from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from benchmarks import stack
@@ -18,15 +20,21 @@ API = "/api/2.0/mlflow"
 HOT = "hot"
 
 
-def _ask(server: Server, path: str, body: dict[str, object], method: str = "POST") -> None:
+def _ask(server: Server, path: str, body: dict[str, object], method: str = "POST") -> dict[str, Any]:
     headers = {"Content-Type": "application/json", **server.headers}
     request = Request(f"http://{server.host}:{server.port}{path}", json.dumps(body).encode(), headers, method=method)
-    with urlopen(request, timeout=60) as response:
-        response.read()
+    try:
+        with urlopen(request, timeout=60) as response:
+            answer: dict[str, Any] = json.load(response)
+    except HTTPError as error:
+        raise SystemExit(f"{server.name} answered {error.code} at {path}: {error.read()[:300]!r}") from error
+    return answer
 
 
-def _create_version(model: str) -> dict[str, object]:
-    return {"name": model, "source": "mlflow-artifacts:/1/abc/artifacts/model"}
+def _origin(peer: Server) -> dict[str, object]:
+    """A run of the peer with its artifact location: its server checks that a source belongs to a run it knows."""
+    run = _ask(peer, f"{API}/runs/create", {"experiment_id": "0", "start_time": 1})["run"]["info"]
+    return {"source": f"{run['artifact_uri']}/model", "run_id": run["run_id"]}
 
 
 def _token() -> str:
@@ -73,17 +81,18 @@ def main() -> None:
     given = parser.parse_args()
     with stack.database() as cluster:
         with stack.both(_token(), cluster) as servers:
+            origin = _origin(servers[1])
             for server in servers:
                 _ask(server, f"{API}/registered-models/create", {"name": HOT})
                 for number in range(8):
                     _ask(server, f"{API}/registered-models/create", {"name": f"busy-{number}"})
                 for _ in range(given.versions):
-                    _ask(server, f"{API}/model-versions/create", _create_version(HOT))
+                    _ask(server, f"{API}/model-versions/create", {"name": HOT, **origin})
                 _ask(server, f"{API}/registered-models/alias", {"name": HOT, "alias": "champion", "version": "7"})
 
             def register(_: str) -> Callable[[int, int], Call]:
                 path = f"{API}/model-versions/create"
-                return lambda thread, position: ("POST", path, _create_version(f"busy-{thread}"))
+                return lambda thread, position: ("POST", path, {"name": f"busy-{thread}", **origin})
 
             def resolve(_: str) -> Callable[[int, int], Call]:
                 path = f"{API}/registered-models/alias?name={HOT}&alias=champion"
