@@ -15,7 +15,7 @@ from governance.models import CheckRun, Permit, PromotionRequest
 from governance.states import OPEN_REQUEST_STATES, PermitState, RequestState
 from registry.guards import check_can_contribute, why_not
 from registry.models import ModelVersion, RegisteredModel
-from registry.reach import AUDIT
+from registry.reach import AUDIT, codename_of, everywhere
 
 register = template.Library()
 
@@ -103,6 +103,6 @@ def entry_sentence(entry: Entry) -> str:
 @register.simple_tag(takes_context=True)
 def entry_number(context: Context, entry: Entry) -> SafeString:
     """The number of a ledger entry, which leads to it for whoever may read the log."""
-    if not context["request"].user.has_perm(AUDIT):
+    if codename_of(AUDIT) not in everywhere(context["request"].user):
         return format_html('<span class="num">{}</span>', entry.index)
     return format_html('<a class="leaf" href="{}">{}</a>', reverse("ui:audit-entry", args=[entry.index]), entry.index)

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from registry.models import Edge, ModelVersion, Node, User
-from registry.querysets import VIEW
+from registry.reach import VIEW, codename_of, everywhere
 from registry.selectors.lineage import Graph, GraphEdge, GraphNode, around
 
 HIDDEN: Final = "Belongs to a model you may not see"
@@ -23,7 +23,7 @@ _PREFIX: Final = "version:"
 
 def as_seen_by(user: User, graph: Graph) -> Graph:
     """``graph`` with everything that belongs only to invisible models reduced to its place in it."""
-    if user.has_perm(VIEW):
+    if _sees_all(user):
         return graph
     sight = _in_sight(user, graph)
     return replace(graph, nodes=tuple(node if node.id in sight else _hidden(node) for node in graph.nodes))
@@ -31,7 +31,7 @@ def as_seen_by(user: User, graph: Graph) -> Graph:
 
 def may_see(user: User, node: Node) -> bool:
     """Whether the person may open the node: everybody with a role on every model; else through a version they see."""
-    return user.has_perm(VIEW) or node.pk in _in_sight(user, around(node))
+    return _sees_all(user) or node.pk in _in_sight(user, around(node))
 
 
 def nodes_for(user: User, text: str) -> QuerySet[Node]:
@@ -39,10 +39,10 @@ def nodes_for(user: User, text: str) -> QuerySet[Node]:
     found = Node.objects.filter(kind__in=[Node.Kind.DATASET, Node.Kind.VERSION])
     if text:
         found = found.filter(Q(name__icontains=text) | Q(version__iexact=text))
-    if user.has_perm(VIEW):
+    if _sees_all(user):
         return found
     visible = ModelVersion.objects.alive().visible_to(user)
-    keys = visible.values_list(Concat(Value(_PREFIX), Cast("pk", TextField())), flat=True)
+    keys = visible.values_list(Concat(Value(_PREFIX), Cast("pk", TextField()), output_field=TextField()), flat=True)
     made = Edge.objects.filter(src=OuterRef("pk"))
     direct, by_run = made.filter(dst__namespace__in=keys), made.filter(dst__out_edges__dst__namespace__in=keys)
     return found.filter(Q(namespace__in=keys) | Exists(direct) | Exists(by_run))
@@ -53,6 +53,10 @@ def versions_by_node(graph: Graph) -> dict[UUID, ModelVersion]:
     keys = {_key(node): node.id for node in graph.nodes if _is_ours(node)}
     rows = ModelVersion.objects.alive().filter(pk__in=list(keys)).select_related("model").prefetch_related("aliases")
     return {keys[version.pk]: version for version in rows}
+
+
+def _sees_all(user: User) -> bool:
+    return codename_of(VIEW) in everywhere(user)
 
 
 def _in_sight(user: User, graph: Graph) -> set[UUID]:

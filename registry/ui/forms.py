@@ -59,6 +59,12 @@ class CardForm(forms.Form):
 
     CARD_FIELDS = ("intended_use", "limitations", "affected_groups", "monitoring_plan")
 
+    def clean(self) -> dict[str, Any]:
+        """Say aloud what is wrong with the field nobody sees."""
+        if "revision" not in self.cleaned_data:
+            self.add_error(None, "This form does not say which state of the model it changes. Reload the page.")
+        return self.cleaned_data
+
     def card(self) -> dict[str, str]:
         """The card fields that were filled in."""
         return {key: self.cleaned_data[key].strip() for key in self.CARD_FIELDS if self.cleaned_data[key].strip()}

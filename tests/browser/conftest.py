@@ -79,7 +79,9 @@ class Tabs:
             reduced_motion="reduce",
         )
         if user is not None:
-            context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": _session_of(user), "url": self.server}])
+            context.add_cookies(
+                [{"name": settings.SESSION_COOKIE_NAME, "value": _session_of(user), "url": self.server}]
+            )
         page = context.new_page()
         page.set_default_timeout(15_000)
         page.on("console", self._heard)

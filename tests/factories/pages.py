@@ -54,9 +54,7 @@ def pending_version(of: RegisteredModel, by: User, **fields: Any) -> ModelVersio
     return versions.register_version(model=of, by=actor(by), **fields)
 
 
-def sealed_version(
-    of: RegisteredModel, by: User, files: Mapping[str, bytes] = FILES, **fields: Any
-) -> ModelVersion:
+def sealed_version(of: RegisteredModel, by: User, files: Mapping[str, bytes] = FILES, **fields: Any) -> ModelVersion:
     """A version of exactly these files, stored and sealed."""
     version = pending_version(of, by, **fields)
     stored = [(path, *blobs().put(io.BytesIO(content))) for path, content in files.items()]

@@ -144,7 +144,9 @@ def _refused(form: CardForm, refusal: Refusal, model: RegisteredModel) -> CardFo
     sent = dict(form.cleaned_data)
     model.refresh_from_db()
     now = _card_of(model)
-    form.add_error(None, "Somebody changed this model after you read it. Compare, then save again to replace their text.")
+    form.add_error(
+        None, "Somebody changed this model after you read it. Compare, then save again to replace their text."
+    )
     for name in sorted(sent.keys() - {"revision"}):
         if now.get(name, "") != sent[name]:
             form.add_error(name, f"Now it says: {now.get(name, '') or 'nothing'}")

@@ -46,7 +46,13 @@ def node(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = Node.objects.filter(pk=pk).first()
     if found is None or not may_see(person(request), found):
         raise NotFound("There is no such object, or you may not see it.", code="lineage.unknown")
-    context = {"section": "lineage", "node": found, "title": _title(found), "digests": digests_of(found), **drawing(found, person(request))}
+    context = {
+        "section": "lineage",
+        "node": found,
+        "title": _title(found),
+        "digests": digests_of(found),
+        **drawing(found, person(request)),
+    }
     return render_page(request, "registry/lineage_detail.html", context)
 
 

@@ -44,7 +44,9 @@ def test_search_finds_names_and_use_cases(model: RegisteredModel, browser: Clien
     assert names_on(browser.get("/models/?q=card").content) == ["credit-default", "fraud-cnp"]
 
 
-@pytest.mark.parametrize(("tier", "found"), [("1", ["credit-default"]), ("3", ["toy"]), ("7", ["credit-default", "toy"])])
+@pytest.mark.parametrize(
+    ("tier", "found"), [("1", ["credit-default"]), ("3", ["toy"]), ("7", ["credit-default", "toy"])]
+)
 def test_tiers_filter(tier: str, found: list[str], model: RegisteredModel, browser: Client) -> None:
     assessor = make.person("vera", Role.CONTRIBUTOR, Role.VALIDATOR)
     make.model(assessor, "toy", tier=3)
@@ -63,7 +65,9 @@ def test_an_htmx_request_gets_the_same_table_without_the_page(model: RegisteredM
     assert "HX-Request" in answer["Vary"]
 
 
-@pytest.mark.parametrize("written", ["{digest}", "sha256:{digest}", "{short}", "{grouped}…", "credit-default v1", "credit-default/1"])
+@pytest.mark.parametrize(
+    "written", ["{digest}", "sha256:{digest}", "{short}", "{grouped}…", "credit-default v1", "credit-default/1"]
+)
 def test_a_digest_or_a_version_leads_straight_to_it(written: str, version: ModelVersion, browser: Client) -> None:
     digest = version.manifest_digest
     grouped = " ".join(digest[start : start + 4] for start in range(0, 16, 4))
@@ -122,7 +126,7 @@ def test_what_people_write_is_never_markup(scientist: User, browser: Client) -> 
         hostile,
         scientist,
         {"MLmodel": b"x", 'a"><script>.txt': b"x"},
-        parameters={SCRIPT[:20]: SCRIPT},
+        parameters={"C": SCRIPT},
         tags={"note": SCRIPT},
         description=SCRIPT,
         source="javascript:alert(1)",
