@@ -1,9 +1,9 @@
 """A policy as parallel text: each clause in words, beside the very lines of YAML that it was read from. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import ndiff
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -41,17 +41,18 @@ class Clause:
 def clauses(document: str, policy: Policy, before: str | None = None) -> tuple[Clause, ...]:
     """Every clause of a policy that ``governance.policy.parse`` has accepted."""
     own, old = _slices(document), _slices(before) if before is not None else None
-    return tuple(_clause(no, title, text, key, own, old) for no, title, text, key in _words(policy))
+    return tuple(
+        _clause((no, title, text), own.get(key, []), old.get(key, []) if old is not None else None)
+        for no, title, text, key in _words(policy)
+    )
 
 
-def _clause(
-    no: str, title: str, text: str, key: str, own: Mapping[str, list[str]], old: Mapping[str, list[str]] | None
-) -> Clause:
-    lines = own.get(key, [])
-    if old is None or old.get(key, []) == lines:
+def _clause(words: tuple[str, str, str], lines: list[str], before: list[str] | None) -> Clause:
+    no, title, text = words
+    if before is None or before == lines:
         return Clause(no, title, text, tuple(Line(line) for line in lines), changed=False)
     marks = {"+ ": "ins", "- ": "del", "  ": ""}
-    compared = [line for line in ndiff(old.get(key, []), lines) if line[:2] in marks]
+    compared = [line for line in ndiff(before, lines) if line[:2] in marks]
     return Clause(no, title, text, tuple(Line(line[2:], marks[line[:2]]) for line in compared), changed=True)
 
 
@@ -85,7 +86,10 @@ def _words(policy: Policy) -> Iterable[tuple[str, str, str, str]]:
             "valid_for",
         )
     if policy.waivers:
-        text = f"A check that is not met may be waived for {policy.waivers.max_days} days at most, by {_people(policy.waivers.by)}. The permit names the waiver and ends with it."
+        text = (
+            f"A check that is not met may be waived for {policy.waivers.max_days} days at most, by "
+            f"{_people(policy.waivers.by)}. The permit names the waiver and ends with it."
+        )
         yield "6", "Waivers", text, "waivers"
 
 
@@ -165,6 +169,6 @@ def _line_of(node: yaml.Node) -> int:
     return line
 
 
-def _key(item: Any) -> str:
+def _key(item: yaml.Node) -> str:
     plain = {key.value: value.value for key, value in item.value}
     return str(plain.get("id") or plain.get("use", ""))

@@ -158,11 +158,12 @@ def fairness(checks: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> Fairne
     rows = [row for row in checks if row.run.category == "fairness"]
     if not rows:
         return Fairness("The policy asks for no fairness check of this model.", required=False)
-    tables = []
-    for row in rows:
-        for table in (row.run.result or {}).get("tables", ()):
-            if table["key"].startswith("groups:"):
-                tables.append(_groups(row, table["key"], live.get(row.run.key)))
+    tables = [
+        _groups(row, table["key"], live.get(row.run.key))
+        for row in rows
+        for table in (row.run.result or {}).get("tables", ())
+        if table["key"].startswith("groups:")
+    ]
     if not tables:
         return Fairness("Not known yet: the groups appear here when the fairness checks are done.", pending=True)
     short = [t["title"].lower() for t in tables if t["verdict"] == "fail"]
@@ -235,7 +236,7 @@ def _group(cell: Mapping[str, Any], line: float, live: float | None) -> dict[str
     }
 
 
-# importance
+# what drives the score
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,9 +194,14 @@ def _parameters(version: ModelVersion, live: ModelVersion | None) -> Change | No
         f"{equal} others are equal." if equal and names else "",
     ]
     return Change(
-        "k-run", "Hyperparameters", Cell(f"{len(before)} values" if live and not names else ""), Cell("equal" if not names else ""), values,
-        note=" ".join(one for one in notes if one), same=not names,
-    )  # fmt: skip
+        "k-run",
+        "Hyperparameters",
+        Cell(f"{len(before)} values" if live and not names else ""),
+        Cell("equal" if not names else ""),
+        values,
+        note=" ".join(one for one in notes if one),
+        same=not names,
+    )
 
 
 def _environment(new: Origin, old: Origin) -> Change | None:
@@ -359,18 +364,30 @@ def _documents(screen: DecisionScreen) -> Iterable[Document]:
     card: Mapping[str, str] = filled_card(request.model)
     wanted = len(screen.policy.card)
     yield Document(
-        "Model card", f"{len(card)} fields filled in, {wanted} asked for", display_name(request.model.owner), moment(request.model.updated_at),
-        hashlib.sha256(canonical(dict(card))).hexdigest(), reverse("ui:version-card", args=[request.model.name, request.version.number]),
-    )  # fmt: skip
+        "Model card",
+        f"{len(card)} fields filled in, {wanted} asked for",
+        display_name(request.model.owner),
+        moment(request.model.updated_at),
+        hashlib.sha256(canonical(dict(card))).hexdigest(),
+        reverse("ui:version-card", args=[request.model.name, request.version.number]),
+    )
     policy = request.policy_version
     yield Document(
-        f"Policy {policy}", f"{len(screen.policy.checks)} checks, {len(screen.places)} signatures", "", moment(policy.adopted_at), policy.digest,
+        f"Policy {policy}",
+        f"{len(screen.policy.checks)} checks, {len(screen.places)} signatures",
+        "",
+        moment(policy.adopted_at),
+        policy.digest,
         f"{reverse('ui:policy', args=[policy.policy.name])}?version={policy.number}",
-    )  # fmt: skip
+    )
     yield Document(
-        "Manifest of the files", size(request.version.size_bytes), "", moment(request.version.sealed_at) if request.version.sealed_at else "",
-        request.manifest_digest, reverse("ui:version-artifacts", args=[request.model.name, request.version.number]),
-    )  # fmt: skip
+        "Manifest of the files",
+        size(request.version.size_bytes),
+        "",
+        moment(request.version.sealed_at) if request.version.sealed_at else "",
+        request.manifest_digest,
+        reverse("ui:version-artifacts", args=[request.model.name, request.version.number]),
+    )
     if request.evidence_digest:
         yield Document(
             "Evidence snapshot",

@@ -272,7 +272,7 @@ def number(value: float | None) -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """ "0.772 to 0.795", or "" for an unknown one and for one without width."""
+    """Both ends, such as “0.772 to 0.795”; nothing for an unknown interval and for one without width."""
     if low is None or high is None or low == high:
         return ""
     return f"{number(low)} to {number(high)}"

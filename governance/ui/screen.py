@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.models import Entry
 from audit.selectors import entry_of
 from config.figures import day
 from governance import guards
@@ -138,7 +139,10 @@ def _panel(screen: DecisionScreen, outcomes: Sequence[str]) -> dict[str, str]:
     if outcomes:
         return {"kind": "open", "title": "Sign", "text": why}
     if state == RequestState.CHECKING:
-        text = "You sign a record that can no longer change, so there is nothing to sign yet. This page updates itself; you can also leave, and the request comes back to your inbox."
+        text = (
+            "You sign a record that can no longer change, so there is nothing to sign yet. This page updates itself; "
+            "you can also leave, and the request comes back to your inbox."
+        )
         return {"kind": "locked", "title": "Signing opens when all checks are final", "text": text}
     titles = {
         RequestState.CHECKS_FAILED: "Signing is closed until every requirement is met",
@@ -225,7 +229,7 @@ def _own(screen: DecisionScreen, user: User) -> Decision | None:
     )
 
 
-def _entry(screen: DecisionScreen, user: User) -> Any:
+def _entry(screen: DecisionScreen, user: User) -> Entry | None:
     decision = _own(screen, user)
     return entry_of(decision.entry_id) if decision else None
 

@@ -70,7 +70,7 @@ def role_words(role: str) -> str:
 
 
 def counted(n: int, noun: str, plural: str = "") -> str:
-    """ "One request", "4 requests" with a word for small numbers."""
+    """A number with its noun, as a word where it is small: “One request”, “20 requests”."""
     word = _NUMBERS[n] if n < len(_NUMBERS) else str(n)
     return f"{word} {noun if n == 1 else plural or f'{noun}s'}"
 
@@ -84,7 +84,7 @@ def seal_of(places: Sequence[Filled]) -> int:
 
 
 def signed_words(places: Sequence[Filled]) -> str:
-    """ "1 of 2"."""
+    """How many of the places are filled, such as “1 of 2”."""
     return f"{sum(place.signature is not None for place in places)} of {len(places)}"
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from config.errors import NotFound
-from config.figures import figure
+from config.figures import NOTHING, figure
 from config.pages import render_page, signed_in
 from governance.checks import manifest
 from governance.checks.contract import Manifest
@@ -127,7 +127,7 @@ def _cell(cell: object) -> dict[str, Any]:
         return {"text": "yes" if cell else "", "num": False}
     if isinstance(cell, int | float):
         return {"text": figure(cell), "num": True}
-    return {"text": "–" if cell is None else str(cell), "num": cell is None}
+    return {"text": NOTHING if cell is None else str(cell), "num": cell is None}
 
 
 def _flat(given: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

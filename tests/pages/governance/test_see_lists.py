@@ -1,8 +1,10 @@
 """Inbox, list of requests, a check, policies, permits; and the frame of every page."""
 
+import hashlib
 from http import HTTPStatus
 
 from django.db import connection
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from audit.actors import SYSTEM
@@ -10,6 +12,7 @@ from governance.models import Permit, PolicyVersion, PromotionRequest
 from governance.policy import parse
 from governance.services import policies
 from governance.ui.clauses import clauses
+from governance.ui.frame import frame
 from registry.models import RegisteredModel, User
 from tests.factories import governance as make
 from tests.pages.governance.conftest import Browser
@@ -103,8 +106,6 @@ def test_requests_are_listed_filtered_and_paged(
 def test_a_check_shows_its_figures_and_gives_the_very_bytes(
     ready: PromotionRequest, officers: list[User], as_person: Browser
 ) -> None:
-    import hashlib
-
     run = ready.checks.exclude(category="scoring").get()
     browser = as_person(officers[0])
     with CaptureQueriesContext(connection) as queries:
@@ -207,10 +208,6 @@ def test_who_may_not_revoke_reads_why_and_a_stranger_gets_404(
 def test_the_frame_costs_at_most_two_queries_and_names_the_role(
     ready: PromotionRequest, officers: list[User], as_person: Browser
 ) -> None:
-    from django.test import RequestFactory
-
-    from governance.ui.frame import frame
-
     request = RequestFactory().get("/")
     request.user = User.objects.get(pk=officers[0].pk)
     request.user.has_perm("registry.view_registeredmodel")

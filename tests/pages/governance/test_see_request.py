@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from governance.models import PromotionRequest
+from governance.models import Challenge, PromotionRequest
 from registry.models import User
 from tests.factories import governance as make
 from tests.pages.governance.conftest import Browser
@@ -147,7 +147,5 @@ def test_an_unknown_region_gets_404(ready: PromotionRequest, officers: list[User
 
 
 def test_a_region_never_spends_a_challenge(ready: PromotionRequest, officers: list[User], as_person: Browser) -> None:
-    from governance.models import Challenge
-
     as_person(officers[0]).get(f"/requests/{ready.ref}/activity/", headers=HTMX)
     assert Challenge.objects.count() == 0
