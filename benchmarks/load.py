@@ -39,11 +39,11 @@ def _tree_cpu_seconds(pid: int) -> float:
         parents[number] = int(fields[1])
         seconds[number] = sum(int(fields[position]) for position in (11, 12, 13, 14)) / 100
     total = 0.0
-    for number in seconds:
+    for number, spent in seconds.items():
         ancestor = number
         while ancestor not in (0, 1, pid):
             ancestor = parents.get(ancestor, 0)
-        total += seconds[number] if ancestor == pid else 0
+        total += spent if ancestor == pid else 0
     return total
 
 
@@ -52,6 +52,7 @@ def run(server: Server, calls: Callable[[int, int], Call], *, requests: int, con
 
     Raises:
         RuntimeError: the server answered with anything but 200.
+
     """
     share = requests // concurrency
     times: list[list[float]] = [[] for _ in range(concurrency)]

@@ -24,7 +24,7 @@ def _ask(server: Server, path: str, body: dict[str, object], method: str = "POST
     headers = {"Content-Type": "application/json", **server.headers}
     request = Request(f"http://{server.host}:{server.port}{path}", json.dumps(body).encode(), headers, method=method)
     try:
-        with urlopen(request, timeout=60) as response:
+        with urlopen(request, timeout=60) as response:  # noqa: S310 - our own server
             answer: dict[str, Any] = json.load(response)
     except HTTPError as error:
         raise SystemExit(f"{server.name} answered {error.code} at {path}: {error.read()[:300]!r}") from error
@@ -54,8 +54,13 @@ def _median(runs: list[Measured]) -> Measured:
 
 
 def _compare(
-    title: str, servers: tuple[Server, Server], calls: Callable[[str], Callable[[int, int], Call]],
-    *, requests: int, concurrency: int, rounds: int,
+    title: str,
+    servers: tuple[Server, Server],
+    calls: Callable[[str], Callable[[int, int], Call]],
+    *,
+    requests: int,
+    concurrency: int,
+    rounds: int,
 ) -> None:
     ours: list[Measured] = []
     theirs: list[Measured] = []
@@ -79,35 +84,38 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=400)
     parser.add_argument("--versions", type=int, default=300, help="versions of the model whose alias is resolved")
     given = parser.parse_args()
-    with stack.database() as cluster:
-        with stack.both(_token(), cluster) as servers:
-            origin = _origin(servers[1])
-            for server in servers:
-                _ask(server, f"{API}/registered-models/create", {"name": HOT})
-                for number in range(8):
-                    _ask(server, f"{API}/registered-models/create", {"name": f"busy-{number}"})
-                for _ in range(given.versions):
-                    _ask(server, f"{API}/model-versions/create", {"name": HOT, **origin})
-                _ask(server, f"{API}/registered-models/alias", {"name": HOT, "alias": "champion", "version": "7"})
+    with stack.database() as cluster, stack.both(_token(), cluster) as servers:
+        origin = _origin(servers[1])
+        for server in servers:
+            _ask(server, f"{API}/registered-models/create", {"name": HOT})
+            for number in range(8):
+                _ask(server, f"{API}/registered-models/create", {"name": f"busy-{number}"})
+            for _ in range(given.versions):
+                _ask(server, f"{API}/model-versions/create", {"name": HOT, **origin})
+            _ask(server, f"{API}/registered-models/alias", {"name": HOT, "alias": "champion", "version": "7"})
 
-            def register(_: str) -> Callable[[int, int], Call]:
-                path = f"{API}/model-versions/create"
-                return lambda thread, position: ("POST", path, {"name": f"busy-{thread}", **origin})
+        def register(_: str) -> Callable[[int, int], Call]:
+            path = f"{API}/model-versions/create"
+            return lambda thread, _: ("POST", path, {"name": f"busy-{thread}", **origin})
 
-            def resolve(_: str) -> Callable[[int, int], Call]:
-                path = f"{API}/registered-models/alias?name={HOT}&alias=champion"
-                return lambda thread, position: ("GET", path, None)
+        def resolve(_: str) -> Callable[[int, int], Call]:
+            path = f"{API}/registered-models/alias?name={HOT}&alias=champion"
+            return lambda _thread, _position: ("GET", path, None)
 
-            def get_model(_: str) -> Callable[[int, int], Call]:
-                path = f"{API}/registered-models/get?name={HOT}"
-                return lambda thread, position: ("GET", path, None)
+        def get_model(_: str) -> Callable[[int, int], Call]:
+            path = f"{API}/registered-models/get?name={HOT}"
+            return lambda _thread, _position: ("GET", path, None)
 
-            for title, calls in (("Registrations", register), ("Alias resolution", resolve), ("Get model", get_model)):
-                for concurrency in (1, 8):
-                    _compare(
-                        title, servers, calls,
-                        requests=given.requests, concurrency=concurrency, rounds=given.rounds,
-                    )
+        for title, calls in (("Registrations", register), ("Alias resolution", resolve), ("Get model", get_model)):
+            for concurrency in (1, 8):
+                _compare(
+                    title,
+                    servers,
+                    calls,
+                    requests=given.requests,
+                    concurrency=concurrency,
+                    rounds=given.rounds,
+                )
 
 
 if __name__ == "__main__":

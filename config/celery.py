@@ -5,7 +5,8 @@ from typing import Any
 
 from celery import Celery, signals
 from celery.schedules import schedule
-from kombu import Queue
+from django.conf import settings
+from kombu import Queue  # type: ignore[attr-defined]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
 
@@ -14,7 +15,7 @@ QUEUES = ("checks", "ingest", "exports", "default")
 app = Celery("countersign")
 app.config_from_object(
     {
-        "task_queues": [Queue(name) for name in QUEUES],
+        "task_queues": [Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
         "task_default_queue": "default",
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
@@ -42,9 +43,7 @@ app.config_from_object(
 
 
 @app.on_configure.connect  # type: ignore[untyped-decorator]
-def _broker(sender: Any, **_: Any) -> None:
-    from django.conf import settings
-
+def _broker(sender: Celery, **_: object) -> None:
     sender.conf.broker_url = settings.BROKER_URL
 
 

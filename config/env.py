@@ -79,7 +79,9 @@ class Env(BaseSettings):
         self.keys_dir = (self.keys_dir or self.data_dir / "keys").resolve()
         self.public_url = self.public_url or f"http://{self.host}:{self.port}"
         if not self.role_url():
-            raise ValueError(f"{self.role_variable()} is not set, and DATABASE_ROLE={self.database_role.value} needs it")
+            raise ValueError(
+                f"{self.role_variable()} is not set, and DATABASE_ROLE={self.database_role.value} needs it"
+            )
         return self
 
     def role_variable(self) -> str:
@@ -103,7 +105,7 @@ class Env(BaseSettings):
 def load() -> Env:
     """Read and validate the environment once. Ends the process with one line per bad value."""
     try:
-        return Env()
+        return Env()  # type: ignore[call-arg]  # its fields come from the environment
     except ValidationError as error:
         lines = [
             f"  {'.'.join(str(part) for part in problem['loc']).upper() or 'environment'}: {problem['msg']}"

@@ -5,7 +5,9 @@ from typing import Any
 
 import structlog
 
-_SECRET_KEYS = frozenset({"password", "secret", "token", "authorization", "cookie", "set-cookie", "csrfmiddlewaretoken"})
+_SECRET_KEYS = frozenset(
+    {"password", "secret", "token", "authorization", "cookie", "set-cookie", "csrfmiddlewaretoken"}
+)
 
 
 class Routine(logging.Filter):
@@ -16,7 +18,7 @@ class Routine(logging.Filter):
         return record.levelno > logging.INFO or ".tasks.sweep" not in record.getMessage()
 
 
-def drop_secrets(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+def drop_secrets(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     """Replace the value of any key that names a secret. A guard, not a licence to log one."""
     for key in event:
         if key.lower() in _SECRET_KEYS:
@@ -41,7 +43,11 @@ def logging_config(log_format: str) -> dict[str, Any]:
         cache_logger_on_first_use=True,
     )
     renderer: Any = (
-        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)  # no locals: secrets
+        structlog.processors.JSONRenderer()
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=False, exception_formatter=structlog.dev.plain_traceback
+        )  # no locals: secrets
     )
     tail: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if log_format == "json":

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
+from django_htmx.middleware import HtmxDetails
 
 from config.errors import Refusal
 from config.problems import answer
@@ -29,7 +30,7 @@ def render_page(
     status: int = HTTPStatus.OK,
 ) -> HttpResponse:
     """Render ``template``; for an htmx request (not a boosted one) only its ``partial``, if one is named."""
-    htmx = getattr(request, "htmx", False)
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
     name = f"{template}#{partial}" if partial and htmx and not htmx.boosted else template
     response = render(request, name, dict(context), status=status)
     patch_vary_headers(response, ["HX-Request"])
@@ -55,7 +56,7 @@ def signed_in(
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
-        htmx = getattr(request, "htmx", False)
+        htmx: HtmxDetails | None = getattr(request, "htmx", None)
         if not htmx:
             return redirect_to_login(request.get_full_path())
         back = redirect_to_login(htmx.current_url_abs_path or "/")

@@ -94,7 +94,7 @@ def page_of(queryset: QuerySet[Row], *, after: str, size: int, keys: Sequence[st
     return Page(rows=rows, next=token, size=size)
 
 
-def _value(row: Model, name: str) -> Any:
+def _value(row: Model, name: str) -> Any:  # noqa: ANN401 - whatever the column holds
     value: Any = row
     for part in name.split("__"):
         value = getattr(value, part)

@@ -36,11 +36,13 @@ def problem(
 def of_refusal(refusal: Refusal) -> dict[str, Any]:
     """The problem document of a ``Refusal``."""
     errors = [{"field": refusal.field, "message": refusal.message}] if refusal.field else None
-    extra = {key: value for key, value in refusal.extra.items() if key not in {"type", "title", "status", "code", "detail"}}
+    extra = {
+        key: value for key, value in refusal.extra.items() if key not in {"type", "title", "status", "code", "detail"}
+    }
     return problem(refusal.status, code=refusal.code, detail=str(refusal), errors=errors, **extra)
 
 
-def _field_errors(detail: Any, prefix: str = "") -> list[dict[str, str]]:
+def _field_errors(detail: object, prefix: str = "") -> list[dict[str, str]]:
     if isinstance(detail, dict):
         return [
             error

@@ -2,17 +2,17 @@
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from config import api_docs, health, pages
 
-ui = [
+ui: list[URLPattern | URLResolver] = [
     path("", include("registry.ui.urls")),
     path("", include("governance.ui.urls")),
     path("", include("audit.ui.urls")),
 ]
-api = [
+api: list[URLPattern | URLResolver] = [
     path("", include("registry.api.urls")),
     path("", include("governance.api.urls")),
     path("", include("audit.api.urls")),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Self
 from django.db import models
 
 from governance.states import OPEN_REQUEST_STATES, CheckState, PermitState
+from registry.models import RegisteredModel, User
+from registry.reach import VIEW, holds
 
 if TYPE_CHECKING:
-    from governance.models import CheckRun, Permit, PolicyVersion, PromotionRequest
-    from registry.models import User
+    from governance.models import CheckRun, Permit, PolicyVersion, PromotionRequest  # noqa: F401 - named in strings
 
 
 class PolicyVersionQuerySet(models.QuerySet["PolicyVersion"]):
@@ -34,10 +35,7 @@ class PromotionRequestQuerySet(models.QuerySet["PromotionRequest"]):
 
     def visible_to(self, user: User) -> Self:
         """Those about models visible to the user."""
-        from registry.models import RegisteredModel
-        from registry.querysets import VIEW
-
-        if user.is_active and user.has_perm(VIEW):
+        if holds(user, VIEW):
             return self
         return self.filter(model__in=RegisteredModel.objects.visible_to(user).values("pk"))
 

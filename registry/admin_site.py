@@ -20,8 +20,8 @@ class CountersignAdminSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Staff who administer every model."""
         user = request.user
-        return bool(user.is_active and user.is_staff and reach.holds(user, reach.ADMINISTER))  # type: ignore[arg-type,union-attr]
+        return bool(user.is_active and user.is_staff and reach.holds(user, reach.ADMINISTER))
 
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseRedirect:  # type: ignore[override]
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseRedirect:
         """Lead to the sign-in page, where tries are counted and logged."""
         return HttpResponseRedirect(f"{reverse('login')}?next={request.get_full_path()}")

@@ -14,7 +14,9 @@ VERSION = "0.1.0"
 
 SECRET_KEY = ENV.secret_key
 DEBUG = ENV.debug
-ALLOWED_HOSTS = ENV.allowed_hosts or sorted({"localhost", "127.0.0.1", "[::1]", urlsplit(ENV.public_url).hostname or ""} - {""})
+ALLOWED_HOSTS = ENV.allowed_hosts or sorted(
+    {"localhost", "127.0.0.1", "[::1]", urlsplit(ENV.public_url).hostname or ""} - {""}
+)
 PUBLIC_URL = ENV.public_url
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 

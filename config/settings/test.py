@@ -9,7 +9,7 @@ os.environ.setdefault("DATABASE_OWNER_URL", "postgresql://postgres@127.0.0.1:543
 os.environ.setdefault("DATA_DIR", tempfile.gettempdir() + "/countersign-tests")
 os.environ.setdefault("TRACKING_SECRET", "test-tracking-secret")
 
-from config.settings.base import *  # noqa: E402, F403
+from config.settings.base import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

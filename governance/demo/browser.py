@@ -52,7 +52,9 @@ class Browser:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._client.close()
 
     def open(self, path: str) -> httpx.Response:
@@ -77,6 +79,7 @@ class Browser:
 
         Raises:
             DemoFailed: the page has no such form, or the answer is an error.
+
         """
         forms = _forms_of(self.open(path))
         form = forms.get(form_id)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from governance.demo import people, science
 from governance.demo.browser import Browser, DemoFailed
 from governance.demo.rest import Rest
+from governance.demo.training import Split
 
 TARGET: Final = "alias:production"
 INTENDED_USE: Final = science.CARD["intended_use"]
@@ -68,14 +69,16 @@ class Journey:
         for line in self._why_stopped(fails):
             self.say(f"          {line}")
         if first["state"] == "checks_failed" or second["state"] != "checks_failed":
-            raise DemoFailed("the sound model must pass and the unfair one must be stopped, and that is not what happened")
+            raise DemoFailed(
+                "the sound model must pass and the unfair one must be stopped, and that is not what happened"
+            )
         if signed:
             self._sign(passes)
             self._verify(passes)
         self._hand_over(passes, fails, signed=signed)
 
-    def _log(self, name: str, kind: str, split: science.Split, digests: dict[str, str]) -> int:
-        return science.log_with_mlflow(self.url, self.token, name, kind, split, digests)
+    def _log(self, name: str, kind: str, split: Split, digests: dict[str, str]) -> int:
+        return science.log_with_mlflow(self.url, self.token, name=name, kind=kind, split=split, digests=digests)
 
     def _version(self, name: str, number: int, make: Callable[[], int]) -> int:
         """The version if an earlier run registered it, else a new one."""
@@ -93,7 +96,10 @@ class Journey:
 
     def _settled(self, ref: str) -> dict[str, Any]:
         return self.rest.until(
-            f"/requests/{ref}", lambda found: found["state"] in SETTLED, seconds=CHECKING_SECONDS, what=f"Checking {ref}"
+            f"/requests/{ref}",
+            lambda found: found["state"] in SETTLED,
+            seconds=CHECKING_SECONDS,
+            what=f"Checking {ref}",
         )
 
     def _make_live(self, version: int) -> None:
@@ -152,7 +158,11 @@ class Journey:
     def _why_stopped(self, ref: str) -> list[str]:
         """One line for each check that stands in the way."""
         rows = self.rest.all(f"/requests/{ref}/checks")
-        return [f"{row['title']}: {row['summary']}" for row in rows if row.get("verdict") in {"fail", "inconclusive", "error"}]
+        return [
+            f"{row['title']}: {row['summary']}"
+            for row in rows
+            if row.get("verdict") in {"fail", "inconclusive", "error"}
+        ]
 
     def _hand_over(self, passes: str, fails: str, *, signed: bool) -> None:
         self.say("")

@@ -42,7 +42,7 @@ def accounts() -> list[Account]:
     path = Path(settings.DATA_DIR) / "secrets" / FILE
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     found: list[Account] = []
-    for role, (team_name, names) in TEAMS.items():
+    for role, (_, names) in TEAMS.items():
         for username in names:
             password = known.setdefault(username, secrets.token_urlsafe(12))
             found.append(Account(username, password, LABELS[role]))

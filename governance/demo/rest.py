@@ -18,22 +18,22 @@ class Rest:
     """Calls below ``/api/v1`` with a bearer token; what is refused ends the demonstration with the server's sentence."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.Client(
-            base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
-        )
+        self._client = httpx.Client(base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def close(self) -> None:
         """Let the connections go."""
         self._client.close()
 
-    def call(self, method: str, path: str, *, accept: tuple[int, ...] = (), **kwargs: Any) -> Any:
+    def call(self, method: str, path: str, *, accept: tuple[int, ...] = (), **kwargs: Any) -> Any:  # noqa: ANN401 - JSON
         """One call; its JSON. A status in ``accept`` gives ``None`` instead of ending the demonstration."""
         response = self._client.request(method, path, **kwargs)
         if response.status_code in accept:
             return None
         if response.is_error:
             problem = response.json() if "json" in response.headers.get("content-type", "") else {}
-            raise DemoFailed(f"{method} {path} answered {response.status_code}: {problem.get('detail', response.text[:200])}")
+            raise DemoFailed(
+                f"{method} {path} answered {response.status_code}: {problem.get('detail', response.text[:200])}"
+            )
         return response.json() if response.content else None
 
     def all(self, path: str, **query: str | int) -> list[dict[str, Any]]:

@@ -8,7 +8,10 @@ import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import mlflow
+import mlflow.sklearn
 import pandas as pd
+from mlflow.models import infer_signature
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline
 
@@ -29,9 +32,6 @@ from governance.demo.training import (
     load_split,
     under_referred,
 )
-
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
 
 SOUND: Final = "diabetes-followup"
 UNFAIR: Final = "diabetes-followup-history"
@@ -88,21 +88,23 @@ def describe_model(rest: Rest, name: str, use_case: str) -> None:
     rest.call("PATCH", f"/models/{name}", json=change)
 
 
-def log_with_mlflow(url: str, token: str, name: str, kind: str, split: Split, digests: dict[str, str]) -> int:
+def log_with_mlflow(url: str, token: str, *, name: str, kind: str, split: Split, digests: dict[str, str]) -> int:
     """Train and log one model with the ordinary MLflow client, registering it by name; its version number.
 
     ``kind`` is ``live``, ``sound`` or ``unfair``: see ``governance.demo.training``.
     """
-    import mlflow
-    from mlflow.models import infer_signature
-
     os.environ["MLFLOW_TRACKING_TOKEN"] = token
     mlflow.set_tracking_uri(url)
     mlflow.set_experiment("diabetes-followup")
     inputs = LIVE_INPUTS if kind == "live" else INPUTS
     train = under_referred(split.train) if kind == "unfair" else split.train
     model = fit(train, inputs)
-    parameters = {"C": REGULARISATION, "inputs": len(inputs), "split_seed": SPLIT_SEED, "threshold": PROGRESSION_THRESHOLD}
+    parameters = {
+        "C": REGULARISATION,
+        "inputs": len(inputs),
+        "split_seed": SPLIT_SEED,
+        "threshold": PROGRESSION_THRESHOLD,
+    }
     if kind == "unfair":
         parameters |= {"relabel_seed": RELABEL_SEED, "relabelled_share": RELABELLED_SHARE}
     with mlflow.start_run(run_name=kind):
@@ -129,9 +131,6 @@ def _auc(model: Pipeline, split: Split, inputs: list[str]) -> float:
 
 def upload_over_rest(rest: Rest, split: Split, digests: dict[str, str]) -> int:
     """Register a model without MLflow's server: metadata by POST, files by multipart and by chunks; its version."""
-    import mlflow.sklearn
-    from mlflow.models import infer_signature
-
     if rest.call("GET", f"/models/{UPLOADED}", accept=(404,)) is None:
         rest.call("POST", "/models", json={"name": UPLOADED, "use_case": "The same with five inputs, uploaded"})
     model = fit(split.train, LIVE_INPUTS)

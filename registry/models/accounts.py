@@ -17,7 +17,7 @@ class User(AbstractUser):
     signing_failures = models.PositiveSmallIntegerField(default=0, editable=False)
     signing_locked_until = models.DateTimeField(null=True, blank=True, editable=False)
 
-    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+    class Meta(AbstractUser.Meta):
         constraints = [
             models.CheckConstraint(
                 name="user_service_account_is_no_superuser", condition=~Q(is_service=True, is_superuser=True)
@@ -65,7 +65,7 @@ class ApiToken(models.Model):
         ordering = ["-created_at", "-pk"]
         constraints = [
             models.CheckConstraint(name="apitoken_expires_after_creation", condition=Q(expires_at__gt=F("created_at"))),
-            models.CheckConstraint(name="apitoken_hash_is_sha256", condition=Q(secret_sha256__regex=r"^[0-9a-f]{64}$")),
+            models.CheckConstraint(name="apitoken_hash_is_sha256", condition=Q(secret_sha256__regex=r"^[0-9a-f]{64}$")),  # noqa: S106 - a shape,
         ]
 
     @property

@@ -39,7 +39,9 @@ class Manifest(models.Model):
     file_count = models.PositiveIntegerField()
     total_size = models.BigIntegerField()
     openssf_digest = models.CharField(
-        max_length=64, blank=True, help_text="Root digest of the OpenSSF model-signing manifest; an alias, never identity."
+        max_length=64,
+        blank=True,
+        help_text="Root digest of the OpenSSF model-signing manifest; an alias, never identity.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

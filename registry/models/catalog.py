@@ -23,7 +23,9 @@ class RegisteredModel(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="owned_models")
     team = models.ForeignKey("auth.Group", null=True, blank=True, on_delete=models.PROTECT, related_name="models")
     use_case = models.CharField(max_length=400, blank=True)
-    tier = models.PositiveSmallIntegerField(choices=Tier, default=Tier.ONE, help_text="Unassessed models count as tier 1.")
+    tier = models.PositiveSmallIntegerField(
+        choices=Tier, default=Tier.ONE, help_text="Unassessed models count as tier 1."
+    )
     tier_inputs = models.JSONField(default=dict, blank=True)
     card = models.JSONField(default=dict, blank=True, help_text="Structured card fields, by key.")
     evaluation_dataset = models.ForeignKey(
@@ -122,7 +124,11 @@ class ModelVersion(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="trained_versions"
     )
     code_author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="authored_versions",
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="authored_versions",
         help_text="The person the commit's author resolves to, if they are known here.",
     )
     manifest = models.ForeignKey(
@@ -160,7 +166,9 @@ class ModelVersion(models.Model):
         indexes = [
             models.Index(fields=["run_id"], name="modelversion_run", condition=~Q(run_id="")),
             models.Index(fields=["manifest_digest"], name="modelversion_digest", condition=~Q(manifest_digest="")),
-            models.Index(fields=["created_at"], name="modelversion_pending", condition=Q(status="PENDING_REGISTRATION")),
+            models.Index(
+                fields=["created_at"], name="modelversion_pending", condition=Q(status="PENDING_REGISTRATION")
+            ),
             # Every answer about a model names its newest version per stage: one probe each, however many there are. The
             # order is by an expression so that PostgreSQL cannot walk the unique index backwards, past thousands.
             models.Index("model", "stage", F("number") * -1, name="modelversion_latest", condition=Q(deleted_at=None)),

@@ -152,7 +152,10 @@ class Edge(models.Model):
             models.UniqueConstraint(fields=["src", "dst", "relation", "context"], name="edge_once"),
             models.CheckConstraint(name="edge_joins_two_nodes", condition=~Q(src=F("dst"))),
         ]
-        indexes = [models.Index(fields=["dst", "src"], name="edge_upwards"), models.Index(fields=["src", "dst"], name="edge_downwards")]
+        indexes = [
+            models.Index(fields=["dst", "src"], name="edge_upwards"),
+            models.Index(fields=["src", "dst"], name="edge_downwards"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.src} {self.relation} {self.dst}"
