@@ -193,12 +193,13 @@ def _parameters(version: ModelVersion, live: ModelVersion | None) -> Change | No
         f"{len(names) - LONGEST} more differ." if len(names) > LONGEST else "",
         f"{equal} others are equal." if equal and names else "",
     ]
+    before_words = f"{len(before)} values" if live and not names else ""
     return Change(
-        "k-run",
-        "Hyperparameters",
-        Cell(f"{len(before)} values" if live and not names else ""),
-        Cell("equal" if not names else ""),
-        values,
+        icon="k-run",
+        what="Hyperparameters",
+        before=Cell(before_words),
+        after=Cell("" if names else "equal"),
+        values=values,
         note=" ".join(one for one in notes if one),
         same=not names,
     )
@@ -360,39 +361,33 @@ def _node_url(node: Node) -> str:
 
 
 def _documents(screen: DecisionScreen) -> Iterable[Document]:
-    request = screen.request
+    request, policy, version = screen.request, screen.request.policy_version, screen.request.version
     card: Mapping[str, str] = filled_card(request.model)
-    wanted = len(screen.policy.card)
+    here = [request.model.name, version.number]
     yield Document(
-        "Model card",
-        f"{len(card)} fields filled in, {wanted} asked for",
-        display_name(request.model.owner),
-        moment(request.model.updated_at),
-        hashlib.sha256(canonical(dict(card))).hexdigest(),
-        reverse("ui:version-card", args=[request.model.name, request.version.number]),
-    )
-    policy = request.policy_version
-    yield Document(
-        f"Policy {policy}",
-        f"{len(screen.policy.checks)} checks, {len(screen.places)} signatures",
-        "",
-        moment(policy.adopted_at),
-        policy.digest,
-        f"{reverse('ui:policy', args=[policy.policy.name])}?version={policy.number}",
+        name="Model card",
+        content=f"{len(card)} fields filled in, {len(screen.policy.card)} asked for",
+        by=display_name(request.model.owner),
+        at=moment(request.model.updated_at),
+        digest=hashlib.sha256(canonical(dict(card))).hexdigest(),
+        url=reverse("ui:version-card", args=here),
     )
     yield Document(
-        "Manifest of the files",
-        size(request.version.size_bytes),
-        "",
-        moment(request.version.sealed_at) if request.version.sealed_at else "",
-        request.manifest_digest,
-        reverse("ui:version-artifacts", args=[request.model.name, request.version.number]),
+        name=f"Policy {policy}",
+        content=f"{len(screen.policy.checks)} checks, {len(screen.places)} signatures",
+        by="",
+        at=moment(policy.adopted_at),
+        digest=policy.digest,
+        url=f"{reverse('ui:policy', args=[policy.policy.name])}?version={policy.number}",
+    )
+    yield Document(
+        name="Manifest of the files",
+        content=size(version.size_bytes),
+        by="",
+        at=moment(version.sealed_at) if version.sealed_at else "",
+        digest=request.manifest_digest,
+        url=reverse("ui:version-artifacts", args=here),
     )
     if request.evidence_digest:
-        yield Document(
-            "Evidence snapshot",
-            f"{len(screen.checks) + len(screen.scoring)} results, what is signed",
-            "",
-            "",
-            request.evidence_digest,
-        )
+        results = len(screen.checks) + len(screen.scoring)
+        yield Document("Evidence snapshot", f"{results} results, what is signed", "", "", request.evidence_digest)
