@@ -77,9 +77,7 @@ def check_can_administer(by: Actor, model: RegisteredModel | None = None) -> Non
 def check_is_sealed(version: ModelVersion) -> None:
     """The bytes are fixed."""
     if not version.is_sealed:
-        raise Conflict(
-            f"{version} is not sealed: {version.get_status_display().lower()}.", code="version.not_sealed"
-        )
+        raise Conflict(f"{version} is not sealed: {version.get_status_display().lower()}.", code="version.not_sealed")
 
 
 def check_can_sign_for(by: Actor, model: RegisteredModel) -> None:

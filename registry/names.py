@@ -39,7 +39,9 @@ def check_name(name: str, *, field: str = "name", what: str = "model") -> None:
         raise Invalid(f"The name has {len(name)} characters; the limit is {LONGEST_NAME}.", code=code, field=field)
     for mark in "/:":
         if mark in name:
-            raise Invalid(f"The name must not contain {mark!r}: it would not fit into an address.", code=code, field=field)
+            raise Invalid(
+                f"The name must not contain {mark!r}: it would not fit into an address.", code=code, field=field
+            )
     if name in {".", ".."}:
         raise Invalid(f"The name must not be {name!r}: it would be read as a directory.", code=code, field=field)
     _check_visible(name, code=code, field=field)
@@ -59,7 +61,9 @@ def check_alias(alias: str, *, field: str = "alias") -> None:
         raise Invalid("An alias may contain letters, digits, '_' and '-' only.", code="alias.name", field=field)
     _check_visible(alias, code="alias.name", field=field)
     if alias.lower() == "latest" or _ALIAS_OF_A_NUMBER.fullmatch(alias):
-        raise Invalid(f"The alias {alias!r} is reserved: it already means a version.", code="alias.reserved", field=field)
+        raise Invalid(
+            f"The alias {alias!r} is reserved: it already means a version.", code="alias.reserved", field=field
+        )
 
 
 def check_tag(key: str, value: str) -> None:
@@ -89,7 +93,9 @@ def check_text(value: str, *, field: str, longest: int = LONGEST_TEXT) -> None:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise Invalid(f"{field}: the text holds half of a character pair.", code="text.surrogate", field=field) from None
+        raise Invalid(
+            f"{field}: the text holds half of a character pair.", code="text.surrogate", field=field
+        ) from None
 
 
 def check_card(card: Mapping[str, str]) -> None:
@@ -97,9 +103,7 @@ def check_card(card: Mapping[str, str]) -> None:
     _check_count(card, field="card")
     for key, value in card.items():
         if not _CARD_KEY.fullmatch(key):
-            raise Invalid(
-                f"Card field {key[:80]!r}: use up to 64 of a-z, 0-9 and '_'.", code="card.key", field="card"
-            )
+            raise Invalid(f"Card field {key[:80]!r}: use up to 64 of a-z, 0-9 and '_'.", code="card.key", field="card")
         check_text(value, field=f"card.{key}", longest=20_000)
     if sum(map(len, card.values())) > LONGEST_CARD:
         raise Invalid(f"The card holds more than {LONGEST_CARD} characters.", code="card.too_long", field="card")
@@ -129,7 +133,9 @@ def _check_key(key: str, *, code: str, field: str = "key") -> None:
         raise Invalid(f"The key has {len(key)} characters; the limit is {LONGEST_KEY}.", code=code, field=field)
     if not _KEY.fullmatch(key):
         raise Invalid(
-            f"The key {key!r} may contain letters, digits, '_', '-', '.', ':', spaces and '/' only.", code=code, field=field
+            f"The key {key!r} may contain letters, digits, '_', '-', '.', ':', spaces and '/' only.",
+            code=code,
+            field=field,
         )
     if posixpath.normpath(key) != key or key == "." or key.startswith(("..", "/")):
         raise Invalid(f"The key {key!r} would be read as the path {posixpath.normpath(key)!r}.", code=code, field=field)
@@ -139,7 +145,9 @@ def _check_count(mapping: Mapping[str, object], *, field: str) -> None:
     if not isinstance(mapping, Mapping):
         raise Invalid(f"{field}: names with values were expected.", code=f"{field}.shape", field=field)
     if len(mapping) > MOST_ENTRIES:
-        raise Invalid(f"{field}: {len(mapping)} entries; the limit is {MOST_ENTRIES}.", code=f"{field}.many", field=field)
+        raise Invalid(
+            f"{field}: {len(mapping)} entries; the limit is {MOST_ENTRIES}.", code=f"{field}.many", field=field
+        )
 
 
 def _check_visible(text: str, *, code: str, field: str) -> None:

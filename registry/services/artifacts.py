@@ -251,7 +251,9 @@ def finish_version(*, version: ModelVersion, by: Actor) -> ModelVersion:
     with transaction.atomic():
         version = lock_version(version)
         if _uploaded(version) != files:
-            raise Conflict(f"The files of {version} changed meanwhile.", code="version.files_changed", remedy="Try again.")
+            raise Conflict(
+                f"The files of {version} changed meanwhile.", code="version.files_changed", remedy="Try again."
+            )
         return seal_version(
             version_id=version.pk, files=files, by=by, flavours=list(described.flavours), signature=described.signature
         )

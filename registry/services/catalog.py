@@ -75,7 +75,9 @@ def create_model(
         with asking(model, by) as gate:
             gate.check_tag(model=model, version=None, key=key, by=by)
         ModelTag.objects.create(model=model, key=key, value=value)
-    diff: dict[str, Json] = {"tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())])}
+    diff: dict[str, Json] = {
+        "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())])
+    }
     append(action="model.created", subject=model, by=by, diff=diff, facts={"name": name, "tier": tier})
     return model
 
@@ -288,7 +290,10 @@ def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
     if row is not None:
         before = row.version.number
         append(
-            action="alias.deleted", subject=row, by=by, diff={"version": {"before": before, "after": None}},
+            action="alias.deleted",
+            subject=row,
+            by=by,
+            diff={"version": {"before": before, "after": None}},
             facts={"model": model.name, "alias": alias},
         )
         row.delete()

@@ -60,7 +60,9 @@ def _checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in columns.items():
         field = f"columns.{key}"
         if key not in _ROLES:
-            raise Invalid(f"{key!r} is no column role; known are {', '.join(sorted(_ROLES))}.", code="columns", field=field)
+            raise Invalid(
+                f"{key!r} is no column role; known are {', '.join(sorted(_ROLES))}.", code="columns", field=field
+            )
         if key in _LISTS:
             if not isinstance(value, list | tuple) or len(value) > _MOST_COLUMNS:
                 raise Invalid(f"{key} is a list of column names.", code="columns", field=field)
@@ -70,7 +72,9 @@ def _checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
         elif key == "positive":
             if not isinstance(value, str | int | bool):
                 raise Invalid(
-                    "positive is the label's value that counts as 1: text, integer or true.", code="columns", field=field
+                    "positive is the label's value that counts as 1: text, integer or true.",
+                    code="columns",
+                    field=field,
                 )
             if isinstance(value, str):
                 names.check_text(value, field=field, longest=250)

@@ -121,7 +121,12 @@ def seal_version(
     version.sealed_at = timezone.now()
     version.ingest_lease_until = None
     version.save()
-    facts: dict[str, Json] = {"manifest_digest": digest, "files": len(files), "size": total, "flavours": sorted(flavours)}
+    facts: dict[str, Json] = {
+        "manifest_digest": digest,
+        "files": len(files),
+        "size": total,
+        "flavours": sorted(flavours),
+    }
     append(action="version.sealed", subject=version, by=by, facts=facts)
     return version
 
@@ -224,7 +229,9 @@ def set_stage(*, version: ModelVersion, stage: str, archive_existing: bool, by: 
     wanted = STAGES.get(stage.lower())
     if wanted is None:
         known = ", ".join(STAGES.values())
-        raise Invalid(f"Invalid Model Version stage: {stage}. Value must be one of {known}.", code="stage", field="stage")
+        raise Invalid(
+            f"Invalid Model Version stage: {stage}. Value must be one of {known}.", code="stage", field="stage"
+        )
     if guards.why_not(guards.check_can_sign_for, by, version.model):
         guards.check_can_contribute(by, version.model)
     version = lock_version(version)

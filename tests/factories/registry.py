@@ -76,7 +76,12 @@ def sha256(content: bytes) -> str:
 
 
 def upload(
-    target: ModelVersion | DatasetVersion, by: User, content: bytes, path: str = "MLmodel", *, declared: bytes | None = None
+    target: ModelVersion | DatasetVersion,
+    by: User,
+    content: bytes,
+    path: str = "MLmodel",
+    *,
+    declared: bytes | None = None,
 ) -> Upload:
     """An upload that has received ``content`` and waits to be completed; ``declared`` is what was announced instead."""
     said = content if declared is None else declared

@@ -201,7 +201,7 @@ def test_an_administrator_by_role_makes_no_superuser_and_does_not_take_one_over(
 
     for change in ({"is_active": False}, {"is_superuser": False}, {"password": "another horse battery"}):
         with pytest.raises(NotAllowed):
-            access.update_user(user=root, by=by, **change)  # type: ignore[arg-type]
+            access.update_user(user=root, by=by, **change)
     with pytest.raises(NotAllowed) as refused:
         access.update_user(user=admin, is_superuser=True, by=by)
     with pytest.raises(NotAllowed):

@@ -49,19 +49,21 @@ def test_a_token_names_its_account_and_is_kept_as_a_hash(ada: User, token: tuple
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda text: "",
-        lambda text: "csn_",
-        lambda text: "x" * 10_000,
+        lambda _: "",
+        lambda _: "csn_",
+        lambda _: "x" * 10_000,
         lambda text: text.removeprefix("csn_"),
         lambda text: text[:-1],
         lambda text: text + "x",
         lambda text: text.upper(),
         lambda text: text.replace(".", ".\x00"),
         lambda text: f"csn_{'0' * 12}.{text.partition('.')[2]}",
-        lambda text: "csn_é.ü",
+        lambda _: "csn_é.ü",
     ],
 )
-def test_any_other_text_is_unknown_and_leaves_no_entry(token: tuple[ApiToken, str], spoil: Callable[[str], str]) -> None:
+def test_any_other_text_is_unknown_and_leaves_no_entry(
+    token: tuple[ApiToken, str], spoil: Callable[[str], str]
+) -> None:
     before = make.entries()
 
     with pytest.raises(Unauthenticated) as refused:
@@ -111,7 +113,10 @@ def test_a_token_that_has_ended_is_refused_and_that_is_on_record_once_a_minute(
     before, start = len(make.entries()), timezone.now()
 
     for seconds in (0, 30, 61):
-        with time_machine.travel(start + timedelta(seconds=seconds), tick=False), pytest.raises(Unauthenticated) as refused:
+        with (
+            time_machine.travel(start + timedelta(seconds=seconds), tick=False),
+            pytest.raises(Unauthenticated) as refused,
+        ):
             access.authenticate_token(text)
         assert refused.value.code == f"token.{why}"
 
@@ -150,8 +155,9 @@ def test_bad_input_is_refused_by_field(ada: User, given: dict[str, object], fiel
 
 
 def test_a_person_makes_their_own_tokens_and_administrators_those_of_services(ada: User) -> None:
-    admin, robot = make.person(Role.ADMINISTRATOR), access.create_user(
-        username="robot", password=None, is_service=True, by=SYSTEM
+    admin, robot = (
+        make.person(Role.ADMINISTRATOR),
+        access.create_user(username="robot", password=None, is_service=True, by=SYSTEM),
     )
 
     for by in (make.actor(make.person()), make.actor(admin), Actor.service("visitor")):
@@ -198,7 +204,9 @@ def test_a_read_token_reads_and_does_not_write(ada: User, rf: RequestFactory) ->
     _, text = access.issue_token(user=ada, name="dashboard", scope="read", by=make.actor(ada))
 
     for method in ("GET", "HEAD", "OPTIONS"):
-        found = TokenAuthentication().authenticate(Request(rf.generic(method, "/", HTTP_AUTHORIZATION=f"Bearer {text}")))
+        found = TokenAuthentication().authenticate(
+            Request(rf.generic(method, "/", HTTP_AUTHORIZATION=f"Bearer {text}"))
+        )
         assert found is not None
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         with pytest.raises(NotAllowed, match="may only read"):

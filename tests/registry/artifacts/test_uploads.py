@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from pytest_django import Settings
 
+from audit.actors import SYSTEM
 from config.errors import Conflict, Invalid, NotAllowed, Refusal
 from registry.models import Blob, DatasetVersion, ModelVersion, Upload, User
 from registry.roles import Role
@@ -251,7 +252,7 @@ def test_what_is_sealed_failed_or_deleted_takes_no_files(
 ) -> None:
     deleted = make.pending_version(pending.model, scientist)
     versions.delete_version(version=deleted, by=make.actor(scientist))
-    versions.fail_version(version_id=pending.pk, message="Gone.", by=make.SYSTEM)
+    versions.fail_version(version_id=pending.pk, message="Gone.", by=SYSTEM)
 
     for version in (sealed, pending, deleted):
         with pytest.raises(Refusal) as refused:

@@ -51,7 +51,8 @@ def test_a_file_is_read_checked_and_fixed(scientist: User, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "kind"), [([0.5, 1.5, 2.5], "numeric"), (["a", "b", "c"], "categorical"), ([True, False, True], "binary")]
+    ("values", "kind"),
+    [([0.5, 1.5, 2.5], "numeric"), (["a", "b", "c"], "categorical"), ([True, False, True], "binary")],
 )
 def test_the_kind_of_label_is_told(scientist: User, values: list[object], kind: str) -> None:
     sealed(scientist, parquet({**ROWS, "bad": values}), label="bad")

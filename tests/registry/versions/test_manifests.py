@@ -24,7 +24,8 @@ def _is_path(path: str) -> bool:
 
 
 _paths = st.lists(_parts, min_size=1, max_size=3).map("/".join).filter(_is_path)
-_files = st.builds(SealedFile, _paths, st.integers(0, 2**53 - 1), st.binary(max_size=9).map(lambda b: hashlib.sha256(b).hexdigest()))
+_digests = st.binary(max_size=9).map(lambda content: hashlib.sha256(content).hexdigest())
+_files = st.builds(SealedFile, _paths, st.integers(0, 2**53 - 1), _digests)
 _sets = st.lists(_files, min_size=1, max_size=8, unique_by=lambda file: file.path).filter(
     lambda files: not any(a.path.startswith(f"{b.path}/") for a in files for b in files)
 )
@@ -112,7 +113,12 @@ def test_a_malformed_digest_is_refused(sha256: str) -> None:
 
 @pytest.mark.parametrize(
     ("paths", "cause"),
-    [([], "no files"), (["a", "a"], "given twice"), (["a", "a/b"], "file and also the directory"), (["a/b/c", "a"], "file and")],
+    [
+        ([], "no files"),
+        (["a", "a"], "given twice"),
+        (["a", "a/b"], "file and also the directory"),
+        (["a/b/c", "a"], "file and"),
+    ],
 )
 def test_files_that_make_no_tree_make_no_manifest(paths: list[str], cause: str) -> None:
     with pytest.raises(Invalid, match=cause):

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from audit.actors import SYSTEM
 from config.errors import Invalid, NotAllowed, NotFound
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.selectors.catalog import version_by_number
@@ -103,7 +104,7 @@ def test_a_stranger_and_a_service_register_nothing(model: RegisteredModel, stran
     with pytest.raises(NotAllowed):
         make.pending_version(model, stranger)
     with pytest.raises(Invalid, match="person or a service account"):
-        versions.register_version(model=model, by=make.SYSTEM)
+        versions.register_version(model=model, by=SYSTEM)
 
     assert not ModelVersion.objects.exists()
 

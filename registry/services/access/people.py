@@ -1,0 +1,150 @@
+"""Accounts: made, changed, deactivated; never deleted."""
+
+from typing import Final
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+from audit.actors import Actor
+from audit.canonical import Json
+from audit.services import append
+from config.errors import Conflict, Invalid, NotAllowed
+from registry import guards, names
+from registry.models import User
+
+LONGEST_ACCOUNT_NAME: Final = 150
+
+
+@transaction.atomic
+def create_user(
+    *,
+    username: str,
+    password: str | None,
+    by: Actor,
+    display_name: str = "",
+    email: str = "",
+    is_staff: bool = False,
+    is_superuser: bool = False,
+    is_service: bool = False,
+) -> User:
+    """Create an account; without a password it cannot sign in.
+
+    Raises ``NotAllowed``, ``Invalid`` naming the field, ``Conflict`` when the name is taken.
+    """
+    guards.check_can_administer(by)
+    _check_may_make_superuser(by, wanted=is_superuser)
+    names.check_name(username, field="username", what="account")
+    if len(username) > LONGEST_ACCOUNT_NAME:
+        raise Invalid(
+            f"The name has {len(username)} characters; the limit is {LONGEST_ACCOUNT_NAME}.",
+            code="user.username",
+            field="username",
+        )
+    if is_service and (is_superuser or password is not None):
+        raise Invalid(
+            "A service account uses tokens: it has no password and is no superuser.",
+            code="user.service",
+            field="is_service",
+        )
+    _check_person(display_name, email)
+    user = User(
+        username=username,
+        display_name=display_name,
+        email=email,
+        is_staff=is_staff,
+        is_superuser=is_superuser,
+        is_service=is_service,
+    )
+    try:
+        user.username_validator(username)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), code="user.username", field="username") from error
+    _set_password(user, password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        if "username" not in str(error):
+            raise
+        raise Conflict(f"There is an account {username!r} already.", code="user.exists", field="username") from error
+    append(action="user.created", subject=user, by=by, facts={"username": username})
+    return user
+
+
+def _check_may_make_superuser(by: Actor, *, wanted: bool | None) -> None:
+    """An administrator by role doesn't make superusers, who would then be above that role."""
+    if wanted and by.user is not None and not by.user.is_superuser:  # type: ignore[attr-defined]
+        raise NotAllowed("Only a superuser may make another one.", code="user.not_superuser", field="is_superuser")
+
+
+def _check_person(display_name: str | None, email: str | None) -> None:
+    if display_name is not None:
+        names.check_text(display_name, field="display_name", longest=120)
+    if email:
+        names.check_text(email, field="email", longest=254)
+        try:
+            validate_email(email)
+        except ValidationError as error:
+            raise Invalid(" ".join(error.messages), code="user.email", field="email") from error
+
+
+def _set_password(user: User, password: str | None) -> None:
+    if password is not None:
+        try:
+            validate_password(password, user)
+        except ValidationError as error:
+            raise Invalid(" ".join(error.messages), code="user.password", field="password") from error
+    user.set_password(password)
+
+
+@transaction.atomic
+def update_user(
+    *,
+    user: User,
+    by: Actor,
+    display_name: str | None = None,
+    email: str | None = None,
+    is_active: bool | None = None,
+    is_staff: bool | None = None,
+    is_superuser: bool | None = None,
+    password: str | None = None,
+) -> User:
+    """Change what is given. Deactivating signs nobody's past decisions away.
+
+    Raises ``NotAllowed``, also for taking away one's own access (so that an administrator is left), ``Invalid``.
+    """
+    guards.check_can_administer(by)
+    _check_may_make_superuser(by, wanted=is_superuser)
+    _check_person(display_name, email)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if user.is_superuser and (is_active is False or password is not None or is_superuser is False):
+        _check_may_make_superuser(by, wanted=True)
+    if user.is_service and (is_superuser or password is not None):
+        raise Invalid("A service account uses tokens only.", code="user.service", field="is_service")
+    wanted: dict[str, object] = {
+        "display_name": display_name,
+        "email": email,
+        "is_active": is_active,
+        "is_staff": is_staff,
+        "is_superuser": is_superuser,
+    }
+    changed = {field: value for field, value in wanted.items() if value is not None and value != getattr(user, field)}
+    own = by.user is not None and by.user.pk == user.pk
+    if own and any(changed.get(field) is False for field in ("is_active", "is_staff", "is_superuser")):
+        raise NotAllowed("Another administrator must take this from you.", code="user.own_access")
+    for field, value in changed.items():
+        setattr(user, field, value)
+    if password is not None:
+        _set_password(user, password)
+        user.sign_in_failures = user.signing_failures = 0
+        user.sign_in_locked_until = user.signing_locked_until = None
+    if changed or password is not None:
+        user.save()
+        private = {"display_name", "email"}  # personal data: that it changed is logged, not to what
+        diff: dict[str, Json] = {
+            field: ("changed" if field in private else bool(value)) for field, value in changed.items()
+        }
+        append(action="user.changed", subject=user, by=by, diff={**diff, "password_changed": password is not None})
+    return user
