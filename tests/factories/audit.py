@@ -24,15 +24,15 @@ def touch(name: str = "1", *, by: Actor = ROBOT, action: str = TOUCHED, **facts:
         return services.append(action=action, subject=Subject("test.thing", name), by=by, facts=facts)
 
 
-def integrate(guard: Guard | None = None) -> int:
+def integrate(guard: Guard | None = None, key: Ed25519PrivateKey = KEY) -> int:
     """Give everything that is committed its place, as the sequencer would; return how many entries that was.
 
     Without a guard, the log is taken as it is: a test's database forgets between tests, a guard file would not.
     """
     if guard is not None:
-        return sequencer.run_once(key=KEY, guard=guard)
+        return sequencer.run_once(key=key, guard=guard)
     with tempfile.TemporaryDirectory() as directory:
-        return sequencer.run_once(key=KEY, guard=Guard(Path(directory) / "guard.json", adopt=True))
+        return sequencer.run_once(key=key, guard=Guard(Path(directory) / "guard.json", adopt=True))
 
 
 def log_of(size: int) -> list[Entry]:
