@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import pytest
 from django.conf import settings
+from django.db import connections
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -41,17 +42,23 @@ def chromium_path() -> str:
     return os.environ.get("CHROMIUM", "") or next((path for path in found if path), "")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    """One Chromium for the run. Without one, the test is skipped and says how to get it."""
+    """One Chromium for these tests. Without one they are skipped and say how to get it.
+
+    Playwright's event loop runs in this thread for as long as it is open, which Django takes for asynchronous code:
+    it refuses to ask the database, though nothing awaits here, and keeps other connections than outside the loop.
+    So both kinds are closed where they cannot be seen any more, or the test database could not be dropped.
+    """
     path = chromium_path()
     if not path:
         pytest.skip("no Chromium here: install it (Debian: apt-get install chromium) or name one with CHROMIUM=/path")
+    connections.close_all()
     with pytest.MonkeyPatch.context() as environment:
-        # Playwright's event loop runs in this thread, which Django takes for asynchronous code; nothing awaits here.
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=ALONE) as browser:
             yield browser
+            connections.close_all()
 
 
 @dataclass
