@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from django.conf import settings
 from kombu import Queue  # type: ignore[attr-defined]
 
@@ -35,6 +35,7 @@ app.config_from_object(
         "beat_schedule": {
             "send-waiting-jobs": {"task": "governance.tasks.sweep", "schedule": schedule(5.0)},
             "send-waiting-ingests": {"task": "registry.tasks.sweep", "schedule": schedule(5.0)},
+            "tidy": {"task": "registry.tasks.tidy", "schedule": crontab(hour="3", minute="15")},
             "expire-permits": {"task": "governance.tasks.expire", "schedule": schedule(60.0)},
         },
         "timezone": "UTC",

@@ -1,6 +1,7 @@
 """Work of the registry that takes time. Every task may run twice, or be killed half-way, and does no harm."""
 
 from datetime import timedelta
+from importlib import import_module
 from typing import Final
 from uuid import UUID
 
@@ -13,11 +14,12 @@ from django.utils import timezone
 from audit.actors import Actor
 from registry.followers import send
 from registry.models import DatasetVersion, ModelVersion, Node
-from registry.services import datasets, ingest, provenance
+from registry.services import artifacts, datasets, idempotency, ingest, provenance
 
 PER_ROUND: Final = 100
 GRACE: Final = timedelta(seconds=10)
 """The follower has this long to start a task before the sweeper does."""
+KEPT: Final = timedelta(days=7)
 LOOK_BACK: Final = timedelta(days=7)
 
 
@@ -52,11 +54,21 @@ def sweep() -> None:
             ingest.give_up(version)
         else:
             send("ingest_version", str(version.pk))
-    sealing = DatasetVersion.objects.filter(status=DatasetVersion.Status.SEALING, created_at__lt=before)
-    for dataset_id in sealing.order_by("created_at").values_list("pk", flat=True)[:PER_ROUND]:
+    for dataset_id in (
+        datasets.waiting().filter(created_at__lt=before).order_by("created_at").values_list("pk", flat=True)[:PER_ROUND]
+    ):
         send("seal_dataset", str(dataset_id))
     for version_id in _without_lineage()[:PER_ROUND]:
         send("record_lineage", str(version_id))
+
+
+@shared_task(name="registry.tasks.tidy", soft_time_limit=280, time_limit=300)  # type: ignore[untyped-decorator]
+def tidy() -> None:
+    """Once a day: forget answers kept for repetitions, ended sessions, and bytes of uploads nobody went on with."""
+    now = timezone.now()
+    idempotency.forget(before=now - KEPT)
+    artifacts.abandon(before=now - KEPT)
+    import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
 
 
 def _without_lineage() -> list[UUID]:

@@ -54,6 +54,8 @@ class DatasetVersion(models.Model):
     source = models.CharField(max_length=2000, blank=True)
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
     status_message = models.TextField(blank=True)
+    seal_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
+    seal_lease_until = models.DateTimeField(null=True, editable=False)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     sealed_at = models.DateTimeField(null=True, blank=True)

@@ -4,13 +4,14 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from audit.actors import Actor
+from audit.actors import SYSTEM, Actor
 from audit.canonical import Json
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
@@ -207,6 +208,27 @@ def complete_upload(*, upload: Upload, by: Actor) -> Upload:
             append(action="upload.completed", subject=_target(row), by=by, facts=facts)
         partial_path(row).unlink(missing_ok=True)
     return row
+
+
+def abandon(*, before: datetime) -> int:
+    """End the open uploads into which no byte came since ``before``, drop what they held, and say how many they were."""
+    ended = 0
+    for upload in Upload.objects.filter(state=Upload.State.OPEN, created_at__lt=before).order_by("created_at")[:1000]:
+        part = partial_path(upload)
+        if part.exists() and part.stat().st_mtime >= before.timestamp():
+            continue
+        with transaction.atomic():
+            row = Upload.objects.select_for_update(no_key=True, of=("self",)).get(pk=upload.pk)
+            if row.state != Upload.State.OPEN:
+                continue
+            row.state = Upload.State.FAILED
+            row.save(update_fields=["state"])
+            facts: dict[str, Json] = {"path": row.path, "received": row.received, "size": row.declared_size}
+            reason = "Nobody went on with it."
+            append(action="upload.failed", subject=_target(row), by=SYSTEM, reason=reason, facts=facts)
+        part.unlink(missing_ok=True)
+        ended += 1
+    return ended
 
 
 def _target(upload: Upload) -> ModelVersion | DatasetVersion:

@@ -1,9 +1,12 @@
 """Writes to data sets: a version is registered, filled by one upload, finished, and sealed by a worker that reads it."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import transaction
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from audit.actors import Actor
@@ -20,6 +23,8 @@ _ROLES: Final = {"label", "features", "sensitive", "positive", "prediction", "we
 _LISTS: Final = {"features", "sensitive"}
 _MOST_COLUMNS: Final = 10_000
 _LONGEST_PROBLEM: Final = 2_000
+SEAL_LEASE: Final = timedelta(minutes=5)
+"""A worker that has not sealed by then is taken for dead. If it lives, the first to write wins and the other does nothing."""
 
 
 @transaction.atomic
@@ -117,17 +122,42 @@ def finish_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVers
     return version
 
 
+def waiting() -> QuerySet[DatasetVersion]:
+    """Data sets to be sealed that nobody reads at the moment."""
+    free = Q(seal_lease_until=None) | Q(seal_lease_until__lt=timezone.now())
+    return DatasetVersion.objects.filter(free, status=DatasetVersion.Status.SEALING)
+
+
+@transaction.atomic
+def _failed(version: DatasetVersion, problem: str, by: Actor) -> DatasetVersion:
+    """End it with the reason, unless somebody was faster."""
+    version = _locked(version)
+    if version.status == DatasetVersion.Status.SEALING:
+        version.status, version.status_message = DatasetVersion.Status.FAILED, problem
+        version.save(update_fields=["status", "status_message"])
+        append(action="dataset.failed", subject=version, by=by, reason=problem)
+    return version
+
+
 def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersion:
     """Read the bytes, check the columns, fix the version; what is wrong with it ends it as failed, with the reason.
 
-    Runs in a worker (it needs pyarrow). Idempotent: a version that isn't being sealed is returned as it is.
+    Runs in a worker (it needs pyarrow). Idempotent: a version that isn't being sealed, or that somebody else reads, is
+    returned as it is. One that ended its worker three times fails.
     """
     # A machine-learning library: no web process ever comes here.
     from registry.formats import tabular  # noqa: PLC0415
 
+    taken = (
+        waiting()
+        .filter(pk=dataset_version.pk)
+        .update(seal_attempts=F("seal_attempts") + 1, seal_lease_until=timezone.now() + SEAL_LEASE)
+    )
     version = DatasetVersion.objects.select_related("dataset").get(pk=dataset_version.pk)
-    if version.status != DatasetVersion.Status.SEALING or version.blob_id is None:
+    if not taken or version.blob_id is None:
         return version
+    if version.seal_attempts > settings.JOB_MAX_ATTEMPTS:
+        return _failed(version, f"Reading it ended the worker {settings.JOB_MAX_ATTEMPTS} times.", by)
     path = blobs().path(version.blob_id)
     problem, described = "", None
     try:
@@ -136,14 +166,11 @@ def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersio
         described = tabular.describe(path, version.columns)
     except Invalid as error:
         problem = str(error).replace("\x00", "\\0")[:_LONGEST_PROBLEM]
+    if described is None:
+        return _failed(version, problem, by)
     with transaction.atomic():
         version = _locked(version)
         if version.status != DatasetVersion.Status.SEALING:
-            return version
-        if described is None:
-            version.status, version.status_message = DatasetVersion.Status.FAILED, problem
-            version.save(update_fields=["status", "status_message"])
-            append(action="dataset.failed", subject=version, by=by, reason=problem)
             return version
         version.format, version.rows, version.schema = described.format, described.rows, described.schema
         version.status, version.sealed_at = DatasetVersion.Status.SEALED, timezone.now()

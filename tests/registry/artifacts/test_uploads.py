@@ -1,11 +1,14 @@
 """Uploads: in chunks, resumable, honest about what arrived, closed by the digest the server computes."""
 
 import io
+import os
+from datetime import timedelta
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from pytest_django import Settings
 
 from audit.actors import SYSTEM
@@ -267,3 +270,18 @@ def test_the_database_itself_refuses_more_than_was_declared(opened: Upload) -> N
     ):
         with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
             Upload.objects.filter(pk=opened.pk).update(**change)
+
+
+def test_an_upload_nobody_goes_on_with_ends_and_its_bytes_are_dropped(opened: Upload, scientist: User) -> None:
+    artifacts.append_chunk(upload=opened, offset=0, stream=io.BytesIO(b"0123"), by=make.actor(scientist))
+    part = artifacts.partial_path(opened)
+    assert artifacts.abandon(before=timezone.now() - timedelta(days=7)) == 0
+    long_ago = timezone.now() - timedelta(days=8)
+    Upload.objects.filter(pk=opened.pk).update(created_at=long_ago)
+    assert artifacts.abandon(before=timezone.now() - timedelta(days=7)) == 0, "a byte came lately"
+    os.utime(part, (long_ago.timestamp(), long_ago.timestamp()))
+    assert artifacts.abandon(before=timezone.now() - timedelta(days=7)) == 1
+    opened.refresh_from_db()
+    assert opened.state == Upload.State.FAILED
+    assert not part.exists()
+    assert make.actions()[-1] == "upload.failed"

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from audit.actors import Actor
 from config.errors import Conflict, Invalid, NotAllowed
@@ -176,3 +177,19 @@ def test_sql_changes_nothing_of_what_was_sealed(scientist: User, change: dict[st
         DatasetVersion.objects.filter(pk=version.pk).update(**change)
     with pytest.raises(DatabaseError, match="never deleted"), transaction.atomic():
         DatasetVersion.objects.filter(pk=version.pk)._raw_delete("default")
+
+
+def test_one_that_ends_its_worker_each_time_fails_with_the_reason(scientist: User) -> None:
+    version = make.finished_dataset(scientist, b"a,label\n1,0\n2,1\n", label="label")
+    DatasetVersion.objects.filter(pk=version.pk).update(seal_attempts=3)
+    ended = datasets.seal_dataset(dataset_version=version, by=WORKER)
+    assert ended.status == DatasetVersion.Status.FAILED
+    assert "ended the worker 3 times" in ended.status_message
+
+
+def test_while_somebody_reads_it_nobody_else_does(scientist: User) -> None:
+    version = make.finished_dataset(scientist, b"a,label\n1,0\n2,1\n", label="label")
+    lease = timezone.now() + datasets.SEAL_LEASE
+    DatasetVersion.objects.filter(pk=version.pk).update(seal_lease_until=lease)
+    assert datasets.seal_dataset(dataset_version=version, by=WORKER).status == DatasetVersion.Status.SEALING
+    assert not datasets.waiting().exists()
