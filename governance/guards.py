@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from audit.actors import Actor
+from audit.health import log_status
 from config.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal
 from governance.models import CheckRun, Decision, Permit, PolicyVersion, PromotionRequest, Waiver
 from governance.policy import may_sign
@@ -113,6 +114,17 @@ def check_can_comment(by: Actor, request: PromotionRequest) -> None:
 
 
 # signing
+
+
+def check_log_holds() -> None:
+    """Raise ``Conflict`` while the log contradicts what was signed before: nobody signs on top of it."""
+    status = log_status()
+    if status.broken:
+        raise Conflict(
+            f"Signing is off for everyone: {status.problem}",
+            code="signing.log_broken",
+            remedy="An auditor must look: manage.py audit_verify names what was changed.",
+        )
 
 
 def check_can_sign(by: Actor, request: PromotionRequest, standing: Standing, outcome: str) -> None:

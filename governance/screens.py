@@ -10,7 +10,6 @@ same sentence.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.utils import timezone
 
@@ -19,9 +18,9 @@ from governance import guards
 from governance.models import CheckRun, Comment, Decision, Permit, PromotionRequest, Waiver
 from governance.policy import Filled, Judged, Node, Policy, Verdict, fill
 from governance.selectors.requests import active_permit, workers_alive
-from governance.standing import Standing, display_name, standing_of, with_rows
+from governance.standing import Standing, display_name, standing_of
 from governance.states import CheckState, RequestState
-from registry.models import ModelVersion, User
+from registry.models import ModelVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +153,6 @@ class DecisionScreen:
         return hashlib.sha256(repr(seen).encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class InboxRow:
-    """One open request in somebody's inbox. ``mine`` is true if their signature is wanted now; else ``why_not`` tells."""
-
-    request: PromotionRequest
-    mine: bool
-    why_not: str
-    waits_for: str
-    progress: Progress
-    blocking: tuple[Node, ...]
-    decide_by: datetime | None
-
-
 def decision_screen(request: PromotionRequest, by: Actor) -> DecisionScreen:
     """The screen of a request that came from ``selectors.requests.request_of`` (its rows are prefetched)."""
     standing = standing_of(request, at=timezone.now())
@@ -217,14 +203,6 @@ def actions_of(request: PromotionRequest, standing: Standing, permit: Permit | N
     return {action.name: action for action in found}
 
 
-def inbox(user: User, by: Actor, *, limit: int = 50) -> tuple[InboxRow, ...]:
-    """Open requests the person may see: those that want their signature first, then the oldest. At most ``limit``."""
-    open_ones = with_rows(PromotionRequest.objects.open().visible_to(user)).select_related("requested_by", "replaces")
-    alive = workers_alive()
-    rows = [_inbox_row(request, by, alive=alive) for request in open_ones.order_by("created_at")[:limit]]
-    return tuple(sorted(rows, key=lambda row: not row.mine))
-
-
 def changes_between(before: ModelVersion | None, after: ModelVersion) -> tuple[Change, ...]:
     """What differs between two versions: files, parameters, metrics, flavours, signature. First promotions have none."""
     if before is None or before.pk == after.pk:
@@ -268,19 +246,4 @@ def _progress(request: PromotionRequest, *, alive: bool) -> Progress:
         total=len(runs),
         running=tuple(run.title for run in runs if run.state == CheckState.RUNNING),
         workers_alive=alive,
-    )
-
-
-def _inbox_row(request: PromotionRequest, by: Actor, *, alive: bool) -> InboxRow:
-    standing = standing_of(request, at=timezone.now())
-    why = guards.why_not(guards.check_can_sign, by, request, standing, Decision.Outcome.APPROVE)
-    blocking = standing.verdict.blocking()
-    return InboxRow(
-        request=request,
-        mine=not why,
-        why_not=why,
-        waits_for=blocking[0].reason if blocking else "",
-        progress=_progress(request, alive=alive),
-        blocking=blocking,
-        decide_by=request.decide_by,
     )

@@ -16,9 +16,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from audit import actions, merkle, proofs, selectors
+from audit.health import log_status
 from audit.models import Checkpoint, Entry
 from audit.selectors import Filters
-from audit.ui.head import TreeHead, log_status, tree_head
+from audit.ui.head import TreeHead, tree_head
 from config.errors import NotAllowed, NotFound
 from config.pages import render_page, signed_in
 
@@ -229,8 +230,8 @@ def checkpoint(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def status(request: HttpRequest) -> HttpResponse:
-    """The seal in the masthead, for everybody who is signed in."""
-    return render(request, "components/log_status.html", {"log_status": log_status()})
+    """The seal in the masthead, for everybody who is signed in, and the banner over the page when the log is broken."""
+    return render(request, "audit/status.html", {"log_status": log_status()})
 
 
 def _entry(index: int) -> tuple[Entry, Checkpoint | None]:

@@ -81,12 +81,13 @@ def sign(
 
     Raises ``NotFound``; ``Invalid`` naming the field; ``NotAllowed`` (wrong password, no right, conflict of interest);
     ``TooMany`` (locked out); ``Conflict`` with the codes ``evidence_changed``, ``policy_changed``, ``live_changed``,
-    ``signing.challenge``, ``promotion.*``.
+    ``signing.challenge``, ``signing.log_broken``, ``promotion.*``.
     """
     request = PromotionRequest.objects.select_related("model").filter(pk=request_id).first()
     if request is None:
         raise NotFound("There is no such request, or you may not see it.", code="promotion.unknown")
     guards.check_can_see(by, request.model)
+    guards.check_log_holds()
     said, named = _texts(outcome, meaning, comment, conditions)
     vote = _Vote(outcome, meaning, said, named, challenge_id, evidence_digest)
     authenticated = authenticate(by, request, password)

@@ -55,6 +55,7 @@ def sign(*, waiver_id: UUID, password: str, by: Actor) -> Waiver:
     if waiver is None:
         raise NotFound("There is no such waiver, or you may not see it.", code="waiver.unknown")
     guards.check_can_see(by, waiver.request.model)
+    guards.check_log_holds()
     authenticate(by, waiver.request, password)
     try:
         return _sign(waiver, by)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from audit.ui.head import LogStatus, log_status
+from audit.health import LogStatus, log_status
 from governance.selectors.inbox import waiting_count
 from registry.models import User
 from registry.reach import APPROVE, AUDIT, CONTRIBUTE, VALIDATE, codename_of, everywhere
@@ -25,7 +25,7 @@ _ROLES = {
 
 
 def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
-    """``inbox_count``, ``log_status`` and ``account_role``; at most two queries beside the one for one's roles."""
+    """``inbox_count``, ``log_status`` and ``account_role``; at most three queries beside the one for one's roles."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}

@@ -18,7 +18,7 @@ from governance.screens import DecisionScreen, decision_screen
 from governance.selectors.decision import live_results, origins
 from governance.services import reviews
 from governance.states import RequestState
-from governance.ui import comparison, dossier, evidence, rail
+from governance.ui import changes, comparison, evidence, rail, sources
 from governance.ui.forms import CommentForm, SignForm, WaiverForm, WaiverSignForm, WithdrawForm
 from governance.ui.words import PERMIT_MARKS, STATE_MARKS, role_words, seal_of, signed_words, target_words
 from registry.models import User
@@ -45,6 +45,9 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
     metrics = comparison.metrics(screen.checks, live, live_name=f"v{found.replaces.number}" if found.replaces else "")
     fairness = comparison.fairness(screen.checks, live)
     outcomes = _outcomes(screen)
+    no_log = guards.why_not(guards.check_log_holds) if outcomes else ""
+    if no_log:
+        outcomes = []
     context: dict[str, Any] = {
         "section": "inbox",
         "r": found,
@@ -58,18 +61,18 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
         "groups": groups,
         "counts": _counts(screen),
         "lede": _lede(screen, metrics, fairness),
-        "changes": dossier.changes(screen, new, old),
+        "changes": changes.changes(screen, new, old),
         "metrics": metrics,
         "fairness": fairness,
         "drivers": comparison.drivers(screen.checks, live),
-        "sources": dossier.sources(screen, new),
+        "sources": sources.sources(screen, new),
         "requirements": rail.requirements(screen, duties=_duties_words(found, duties), may_vote=not duties),
         "duties": duties,
         "lines": rail.signature_lines(screen, user, may_vote=not duties),
         "votes": rail.other_votes(screen),
         "events": rail.activity(screen),
         "audit_url": rail.audit_url(screen),
-        "panel": _panel(screen, outcomes),
+        "panel": _panel(screen, outcomes, no_log),
         "outcomes": outcomes,
         "last_signature": sum(place.signature is None for place in screen.places) == 1,
         "statement_role": role_words(next((p.slot.rule.role for p in screen.places if p.signature is None), "")),
@@ -121,6 +124,9 @@ def waiver_form(screen: DecisionScreen, data: Mapping[str, Any] | None = None) -
     return WaiverForm(data, checks=checks, initial={"until": until, "check": checks[0][0]})
 
 
+_WHY_STOPPED: Final = "A check is not met: it must pass in a new round, or be waived, before anybody approves."
+
+
 def _outcomes(screen: DecisionScreen) -> list[str]:
     """The decisions that this person may sign now."""
     outcome, actions = Decision.Outcome, screen.actions
@@ -129,15 +135,17 @@ def _outcomes(screen: DecisionScreen) -> list[str]:
     return found + ([outcome.REJECT.value] if actions["reject"].allowed else [])
 
 
-def _panel(screen: DecisionScreen, outcomes: Sequence[str]) -> dict[str, str]:
-    """What stands where one signs: ``kind`` open, locked or done, with title and reason."""
+def _panel(screen: DecisionScreen, outcomes: Sequence[str], no_log: str) -> dict[str, str]:
+    """What stands where one signs: ``kind`` open, locked or done, with title and reason. ``no_log``: why nobody can."""
     state, why = screen.state, screen.actions["sign"].why_not
     if state in APPROVED:
         return {"kind": "done", "title": "Countersigned"}
     if screen.request.closed_at is not None:
         return {"kind": "closed", "title": f"Closed: {state.label.lower()}", "text": why}
+    if no_log:
+        return {"kind": "locked", "title": "Signing is off", "text": no_log}
     if outcomes:
-        return {"kind": "open", "title": "Sign", "text": why}
+        return {"kind": "open", "title": "Sign", "text": _WHY_STOPPED if state == RequestState.CHECKS_FAILED else why}
     if state == RequestState.CHECKING:
         text = (
             "You sign a record that can no longer change, so there is nothing to sign yet. This page updates itself; "

@@ -11,11 +11,11 @@ from audit.models import Entry
 from config.errors import NotFound, Refusal
 from governance.followers import Plan
 from governance.models import Permit, PromotionRequest, WorkerHeartbeat
-from governance.screens import decision_screen, inbox
+from governance.screens import decision_screen
 from governance.selectors.requests import request_of, workers_alive
 from governance.services import promotions
 from governance.states import RequestState
-from registry.models import ModelVersion, User
+from registry.models import User
 from registry.roles import Role
 from tests.factories import governance as make
 
@@ -34,11 +34,10 @@ def test_a_request_is_found_by_id_number_and_reference(ready: PromotionRequest, 
             request_of(scientist, which)
 
 
-def test_a_stranger_gets_404_and_an_empty_inbox(ready: PromotionRequest) -> None:
+def test_a_stranger_gets_404(ready: PromotionRequest) -> None:
     stranger = make.person("stranger")
     with pytest.raises(NotFound):
         request_of(stranger, ready.pk)
-    assert inbox(stranger, make.actor(stranger)) == ()
 
 
 def test_the_buttons_say_what_the_services_would(
@@ -81,16 +80,6 @@ def test_it_shows_the_differences_to_the_live_version(
     assert shown.live_permit == Permit.objects.get()
 
 
-def test_the_inbox_puts_first_what_waits_for_me(
-    ready: PromotionRequest, scientist: User, approvers: list[User]
-) -> None:
-    make.sign(ready, approvers[0])
-    other = make.finish_all(make.request(make.sealed_version(make.registered_model(scientist), scientist), scientist))
-    rows = inbox(approvers[0], make.actor(approvers[0]))
-    assert [(row.request, row.mine) for row in rows] == [(other, True), (ready, False)]
-    assert "signed already" in rows[1].why_not
-
-
 def queries(user: User, request: PromotionRequest) -> int:
     by = make.actor(user)
     assert isinstance(by.user, User)
@@ -105,23 +94,6 @@ def test_the_decision_screen_needs_few_queries(ready: PromotionRequest, approver
     make.approve(ready, approvers)
     assert queries(reader, ready) <= few + 1
     assert few <= 20
-
-
-def test_the_inbox_does_not_ask_once_per_row(version: ModelVersion, scientist: User) -> None:
-    reader = make.person("approver", Role.APPROVER)
-    make.request(version, scientist)
-
-    def count() -> int:
-        by = make.actor(reader)
-        assert isinstance(by.user, User)
-        with CaptureQueriesContext(connection) as captured:
-            inbox(by.user, by)
-        return len(captured)
-
-    one = count()
-    for _ in range(5):
-        make.request(make.sealed_version(version.model, scientist), scientist)
-    assert count() <= one + 1
 
 
 def test_without_a_worker_the_page_knows(ready: PromotionRequest) -> None:

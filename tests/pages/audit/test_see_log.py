@@ -12,8 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from audit import keys, merkle, sequencer
 from audit.guard import Guard
+from audit.health import log_status
 from audit.models import Checkpoint, Entry
-from audit.ui.head import log_status, tree_head
+from audit.ui.head import tree_head
 from registry.models import User
 from registry.roles import Role
 from tests.factories import audit as ledger
