@@ -15,7 +15,7 @@ QUEUES = ("checks", "ingest", "exports", "default")
 app = Celery("countersign")
 app.config_from_object(
     {
-        "task_queues": [Queue(name) for name in QUEUES],  # type: ignore[no-untyped-call]
+        "task_queues": [Queue(name, routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]
         "task_default_queue": "default",
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
