@@ -91,12 +91,13 @@ class Gatekeeper:
         permits = Permit.objects.active().filter(model=model, version=version, target=target)
         if permits.filter(expires_at__gt=timezone.now()).exists():
             return
-        address = self._address(model, version, target)
+        asked = PromotionRequest.objects.open().filter(version=version, target=target).first()
+        address = f"{settings.PUBLIC_URL}/requests/{asked.ref}/" if asked else self._address(model, version, target)
         raise NotAllowed(
             f"{target} of {model.name} is governed by the policy {policy.policy.name}, and v{version.number} has no active "
             "permit for it.",
             code="gate.no_permit",
-            remedy=f"Ask for its promotion: {address}",
+            remedy=f"{asked.ref} is under way: {address}" if asked else f"Ask for its promotion: {address}",
             extra={"policy": policy.policy.name, "target": target, "request_url": address},
         )
 
@@ -111,7 +112,7 @@ class Gatekeeper:
             f"{target} of {model.name} is governed by the policy {policy.policy.name} and held by the permit of "
             f"{permit.request.ref}.",
             code="gate.held_by_permit",
-            remedy=f"Revoke the permit: {settings.PUBLIC_URL}/requests/{permit.request.number}/",
+            remedy=f"Revoke the permit: {settings.PUBLIC_URL}/requests/{permit.request.ref}/",
             extra={"policy": policy.policy.name, "target": target, "permit": str(permit.pk)},
         )
 

@@ -192,3 +192,10 @@ def test_the_triggers_listen_to_no_session_setting(db: None) -> None:
         found = dict(cursor.fetchall())
     names = {"governance_alias_gate", "governance_stage_gate", "governance_request_guard", "governance_permit_guard"}
     assert found == dict.fromkeys(names, "A")
+
+
+def test_while_a_request_is_open_the_refusal_leads_to_it(ready: PromotionRequest, scientist: User) -> None:
+    version = ready.version
+    with pytest.raises(NotAllowed) as caught:
+        catalog.set_alias(model=version.model, alias="production", number=version.number, by=make.actor(scientist))
+    assert f"/requests/{ready.ref}/" in str(caught.value)
