@@ -93,6 +93,9 @@ class Installation:
                     code = self._demonstrate(supervisor, values, demo)
                 if demo is None or "--once" not in demo:
                     journal.say(f"Countersign runs at {self.options.public_url} (stop it with Ctrl-C or `make down`)")
+                    first = self.state.path / "secrets" / "admin-password"
+                    if demo is None and first.exists():
+                        journal.say(f"Sign in as admin; the password is in {first}. Make accounts for others under /admin/.")
                     supervisor.run()
             except Interrupted:
                 code = 130 if demo is not None else 0

@@ -102,6 +102,7 @@ PREPARE: Final = (
     ("python", "manage.py", "ensure_keys"),
     ("python", "manage.py", "setup_database"),
     ("python", "manage.py", "setup_governance"),
+    ("python", "manage.py", "first_account"),
     ("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"),
 )
 PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL"}

@@ -4,6 +4,7 @@ What is proxied is an allow-list of MLflow's own addresses. Who started a run is
 so the run's user is what we know, not what the client says (``_stamped``).
 """
 
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final, Protocol
@@ -20,6 +21,7 @@ from config.errors import NotAllowed
 from registry.mlflow.auth import check_may_write, check_tracking, endpoint, person
 from registry.mlflow.codec import body
 from registry.mlflow.errors import ProtocolError, invalid
+from registry.sources import SEALED
 from registry.tracking import HEADER, USER_TAG
 
 CHUNK: Final = 1 << 18
@@ -206,6 +208,19 @@ def _batch_without_user_tag(document: dict[str, Any], _: str) -> None:
         raise _not_yours()
 
 
+def _in_our_store(document: dict[str, Any], _: str) -> None:
+    """``experiments/create``: artifacts are kept in this server's store, never where the tracking process may reach."""
+    for name in ("artifact_location", "artifactLocation"):
+        place = document.get(name)
+        if place in (None, ""):
+            continue
+        if not isinstance(place, str) or not _OUR_STORE.fullmatch(place) or place.split("/")[1] == SEALED:
+            raise invalid(
+                f"Invalid value for parameter 'artifact_location' supplied: {str(place)[:200]!r}. Leave it out, or name a "
+                "folder of this server's own store: mlflow-artifacts:/<folder>."
+            )
+
+
 def _not_yours() -> NotAllowed:
     return NotAllowed(
         f"The tag {USER_TAG} is set by the server when a run is created. It says who trained: nobody may change it.",
@@ -214,7 +229,9 @@ def _not_yours() -> NotAllowed:
     )
 
 
+_OUR_STORE: Final = re.compile(r"mlflow-artifacts:(/(?!\.)[\w.\-]{1,100}){1,10}", re.ASCII)
 _GUARDS: Final[dict[str, Callable[[dict[str, Any], str], None]]] = {
+    "experiments/create": _in_our_store,
     "runs/create": _stamped,
     "runs/set-tag": _without_user_tag,
     "runs/delete-tag": _without_user_tag,

@@ -19,6 +19,11 @@ _NEVER = (
     "sklearn.conftest", "sklearn.inspection", "sklearn.experimental", "xgboost.testing", "xgboost.spark",
     "xgboost.dask", "xgboost.tracker", "xgboost.collective", "xgboost.federated", "lightgbm.dask", "lightgbm.libpath",
 )  # fmt: skip
+# Classes of others that a module of these libraries happens to import, and that do more than hold values.
+_FOREIGN = frozenset(
+    "MethodType FunctionType CodeType Path PosixPath StringIO BytesIO Parallel Memory ThreadPool ThreadPoolExecutor "
+    "ProcessPoolExecutor Thread Process Popen Callable Protocol NamedTuple TemporaryDirectory".split()
+)
 _ESTIMATOR_TESTS = re.compile(r"(^|\.)tests?(\.|$)")
 
 _BUILTINS = "set frozenset dict list tuple bytearray bytes complex slice range object int float bool str NoneType"
@@ -78,7 +83,16 @@ def allowed(module: str, name: str) -> bool:
         return False
     if any(module == never or module.startswith(never + ".") for never in _NEVER):
         return False
-    return bool(_CLASS.match(name) or _CYTHON.match(name))
+    return name not in _FOREIGN and bool(_CLASS.match(name) or _CYTHON.match(name))
+
+
+def is_own(module: str, name: str, found: object) -> bool:
+    """Whether ``found``, now imported as ``module.name``, is what that name promised: listed, or made by that library.
+
+    A module also holds what it imports from elsewhere, and constants; bytes do not tell, so loading asks again.
+    """
+    made_by = str(getattr(found, "__module__", "") or "")
+    return (module, name) in _LISTED or (callable(found) and made_by.partition(".")[0] == module.partition(".")[0])
 
 
 def allowed_dotted(full: str) -> bool:

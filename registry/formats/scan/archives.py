@@ -11,7 +11,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from registry.formats.scan.allowed import SKOPS_LOADERS, allowed
 from registry.formats.scan.pickles import UnreadablePickleError, looks_like_pickle, names_in_pickles
@@ -20,6 +20,8 @@ from registry.formats.scan.report import Finding
 MAX_UNPACKED = 512 * 1024 * 1024
 MAX_DEPTH = 4
 MAX_MEMBERS = 10_000
+Loaded = Literal["pickle", "skops", "native"]
+"""How the file that MLmodel names is loaded."""
 _HARMLESS = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\x89PNG\r\n\x1a\n", "png"))
 _CODE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 
@@ -31,9 +33,16 @@ class Inside:
         self.names: set[str] = set()
 
 
-def look(path: str, data: bytes, inside: Inside, *, named: bool = False, depth: int = 0) -> Iterator[Finding]:
-    """Findings in one file's bytes. ``named``: MLmodel says that this is the model, so text will not do."""
-    if depth > MAX_DEPTH:
+def look(path: str, data: bytes, inside: Inside, *, named: Loaded | None = None, depth: int = 0) -> Iterator[Finding]:
+    """Findings in one file's bytes. ``named``: MLmodel says that this is the model, and how it would be loaded.
+
+    What will be unpickled is read as a pickle whatever it begins with: bytes can be two things at once.
+    """
+    if named == "pickle":
+        yield from _pickle(path, data, inside)
+    elif named == "skops" and not data.startswith(b"PK\x03\x04"):
+        yield Finding(path, "refused", "skops.unreadable", "MLmodel says that this is a skops file; it is no archive.")
+    elif depth > MAX_DEPTH:
         yield Finding(path, "refused", "archive.nested", "Archives are nested too deeply.")
     elif looks_like_pickle(data):
         yield from _pickle(path, data, inside)
@@ -54,10 +63,10 @@ def look(path: str, data: bytes, inside: Inside, *, named: bool = False, depth: 
         yield from _rest(path, data, inside, named=named)
 
 
-def _rest(path: str, data: bytes, inside: Inside, *, named: bool) -> Iterator[Finding]:
+def _rest(path: str, data: bytes, inside: Inside, *, named: Loaded | None) -> Iterator[Finding]:
     text = _is_text(data)
-    if named and path.endswith((".pkl", ".pickle", ".joblib", ".cloudpickle", ".bin")):
-        yield from _pickle(path, data, inside)  # protocol 0 and 1 have no magic
+    if named and path.endswith(".bin") and not text:
+        yield from _pickle(path, data, inside)  # protocol 1 has no magic
     elif path.endswith((".pkl", ".pickle", ".joblib", ".cloudpickle")):
         yield from _pickle(path, data, inside)
     elif not text:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from registry.formats.scan.allowed import FLAVORS, LOADER_MODULES
-from registry.formats.scan.archives import Inside, look
+from registry.formats.scan.archives import Inside, Loaded, look
 from registry.formats.scan.mlmodel import MLmodelError, ModelFile, read_model_file
 from registry.formats.scan.report import Finding, ScanReport
 
@@ -33,7 +34,7 @@ def scan_directory(path: Path) -> ScanReport:
         findings.extend(_model_file(model))
     except MLmodelError as error:
         findings.append(Finding("MLmodel", "refused", error.code, str(error)))
-    named, bad_paths = _named(model)
+    named, bad_paths = _named(model, path)
     findings.extend(bad_paths)
     count = size = 0
     for relative, full, mode in _walk(path):
@@ -43,7 +44,7 @@ def scan_directory(path: Path) -> ScanReport:
             break
         length = os.lstat(full).st_size
         size += length
-        findings.extend(_file(relative, full, mode, length, inside, named=relative in named))
+        findings.extend(_file(relative, full, mode, length, inside, named=named.get(relative)))
     missing = sorted(name for name in named if not (path / name).exists())
     findings.extend(
         Finding(name, "refused", "file.missing", "MLmodel names this file; it is not there.") for name in missing
@@ -69,7 +70,9 @@ def _walk(path: Path) -> Iterator[tuple[str, Path, int]]:
             yield full.relative_to(path).as_posix(), full, os.lstat(full).st_mode
 
 
-def _file(relative: str, full: Path, mode: int, length: int, inside: Inside, *, named: bool) -> Iterator[Finding]:
+def _file(
+    relative: str, full: Path, mode: int, length: int, inside: Inside, *, named: Loaded | None
+) -> Iterator[Finding]:
     if not stat.S_ISREG(mode):
         yield Finding(relative, "refused", "file.special", "Links and special files are not allowed in a model.")
     elif length > MAX_FILE:
@@ -94,17 +97,35 @@ def _model_file(model: ModelFile) -> Iterator[Finding]:
         yield Finding("MLmodel", "info", "mlmodel.trusted_types", said)
 
 
-def _named(model: ModelFile | None) -> tuple[set[str], list[Finding]]:
-    named: set[str] = set()
+def _named(model: ModelFile | None, directory: Path) -> tuple[dict[str, Loaded], list[Finding]]:
+    """The files that MLmodel names, normalised as a loader would find them, and how each is loaded."""
+    named: dict[str, Loaded] = {}
     findings: list[Finding] = []
-    for flavor in model.flavors if model else ():
-        if model is None or flavor == "python_function":
+    for flavor, config in model.flavors.items() if model else ():
+        if model is None or (flavor == "python_function" and not _has_file(config)):
             continue
         try:
-            named.add(model.data_path(flavor))
+            path = PurePosixPath(model.data_path(flavor)).as_posix()
         except MLmodelError as error:
             findings.append(Finding("MLmodel", "refused", error.code, str(error)))
+            continue
+        if flavor == "python_function" and (path in named or (directory / path).is_dir()):
+            continue
+        named[path] = _loaded(flavor, config, model)
     return named, findings
+
+
+def _has_file(config: Mapping[str, Any]) -> bool:
+    return any(config.get(name) for name in ("pickled_model", "data", "model_path"))
+
+
+def _loaded(flavor: str, config: Mapping[str, Any], model: ModelFile) -> Loaded:
+    if flavor == "python_function" and "sklearn" in model.flavors:
+        config = model.flavors["sklearn"]
+    sklearn = flavor == "sklearn" or (flavor == "python_function" and model.loader_module == "mlflow.sklearn")
+    if not sklearn:
+        return "native"
+    return "skops" if config.get("serialization_format") == "skops" else "pickle"
 
 
 def _requirements(path: Path) -> tuple[str, ...]:

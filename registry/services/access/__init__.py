@@ -1,5 +1,6 @@
 """Writes to accounts, teams, roles and tokens, and the check of a token or a sign-in. Guardian's rows follow the roles."""
 
+from registry.services.access.first import first_account
 from registry.services.access.people import create_user, update_user
 from registry.services.access.sign_in import check_may_try_sign_in, record_failed_sign_in, record_sign_in
 from registry.services.access.teams import add_member, create_team, grant_role, remove_member, revoke_role
@@ -12,6 +13,7 @@ __all__ = [
     "check_token_may_write",
     "create_team",
     "create_user",
+    "first_account",
     "grant_role",
     "issue_token",
     "record_failed_sign_in",
