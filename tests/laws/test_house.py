@@ -152,3 +152,11 @@ def test_one_version_of_postgresql_and_of_python_everywhere() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert 'requires-python = ">=3.11,<3.12"' in project
     assert set(re.findall(r"FROM python:([\d.]+)", (ROOT / "Dockerfile").read_text())) == {"3.11"}
+
+
+def test_every_test_that_the_coverage_page_names_exists() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/contributors/coverage.md").read_text())
+    assert len(named) > 40
+    missing = [f"{path}::{name}" for path, name in named
+               if not (ROOT / path).is_file() or f"def {name}(" not in (ROOT / path).read_text()]  # fmt: skip
+    assert missing == []
