@@ -134,10 +134,14 @@ def _lines(rows: list[Entry], size: int) -> list[Line]:
     lines, last = [], None
     for entry in rows:
         day = timezone.localdate(entry.at)
-        signed = entry.action in {"decision.signed", "waiver.signed"}
-        lines.append(Line(entry, day if day != last else None, words_of(entry), entry.index < size, signed))
+        lines.append(_line(entry, size, day if day != last else None))
         last = day
     return lines
+
+
+def _line(entry: Entry, size: int, day: date | None = None) -> Line:
+    signed = entry.action in {"decision.signed", "waiver.signed"}
+    return Line(entry, day, words_of(entry), entry.index < size, signed)
 
 
 def words_of(entry: Entry) -> str:
@@ -164,9 +168,13 @@ class Step:
 @never_cache
 @require_safe
 def entry(request: HttpRequest, index: int) -> HttpResponse:
-    """One entry: its text, and the proof that it is in the log, computed anew. For htmx a row below the entry's."""
+    """One entry: its text, and the proof that it is in the log, computed anew. For htmx its row, opened or closed."""
     check_auditor(request)
     found, checkpoint = _entry(index)
+    line = _line(found, checkpoint.size if checkpoint else 0)
+    inside = getattr(request, "htmx", False)
+    if inside and "closed" in request.GET:
+        return render(request, "audit/_line.html", {"line": line, "swapped": True})
     head = tree_head()
     steps, proof = _proof(found, head)
     context = {
@@ -183,8 +191,8 @@ def entry(request: HttpRequest, index: int) -> HttpResponse:
         "stream": f"{found.object_type}:{found.object_id}",
         "leaf": bytes(found.leaf_hash).hex(),
     }
-    if getattr(request, "htmx", False):
-        return render(request, "audit/_entry_row.html", context)
+    if inside:
+        return render(request, "audit/_line.html", {**context, "line": line, "open": True, "swapped": True})
     return render_page(request, "audit/entry.html", context)
 
 

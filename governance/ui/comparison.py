@@ -14,6 +14,7 @@ MARGIN: Final = 0.01
 """A difference of a metric that does not matter: the default of ``compare.champion``."""
 FOUR_FIFTHS: Final = 0.8
 TOP: Final = 10
+BELOW: Final = "Below the line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +169,17 @@ def fairness(checks: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> Fairne
         return Fairness("Not known yet: the groups appear here when the fairness checks are done.", pending=True)
     short = [t["title"].lower() for t in tables if t["verdict"] == "fail"]
     close = [t["title"].lower() for t in tables if t["verdict"] == "caution"]
-    if short:
-        text = f"Below the line by {_listed(short)}."
-    elif close:
-        text = f"All groups are above their line on the estimate; by {_listed(close)} an interval crosses it."
-    else:
-        text = "All groups are above their line, with their whole interval."
-    return Fairness(text, tables)
+    below = [t["title"].lower() for t in tables if t["below"] and t["verdict"] != "fail"]
+    close = [title for title in close if title not in below]
+    said = [f"By {_listed(short)} a group is below the line."] if short else []
+    if below:
+        said.append(
+            f"By {_listed(below)} a group is below four fifths of the highest, which the policy does not limit."
+        )
+    if close:
+        rest = "The others are above it" if said else "All groups are above their line"
+        said.append(f"{rest} on the estimate; by {_listed(close)} an interval crosses it.")
+    return Fairness(" ".join(said) or "All groups are above their line, with their whole interval.", tables)
 
 
 def _groups(row: CheckRow, key: str, live: CheckRun | None) -> dict[str, Any]:
@@ -186,18 +191,17 @@ def _groups(row: CheckRow, key: str, live: CheckRun | None) -> dict[str, Any]:
     reference = next((cell for cell in cells if cell["is_reference"]), None)
     top = reference["rate"] if reference else max((cell["rate"] or 0.0 for cell in cells), default=0.0)
     line = share * top
-    shown = [_group(cell, line, before.get(cell["group"])) for cell in cells]
+    shown = [_group(cell, line, before.get(cell["group"]), limited=bool(limits)) for cell in cells]
     judged = [one for one in shown if not one["reference"]]
     verdict = next((mark for mark in ("fail", "caution") if mark in {one["verdict"] for one in judged}), "pass")
-    if not limits and verdict == "fail":
-        verdict = "caution"
     ends = [end for cell in cells for end in (cell["rate_low"], cell["rate_high"]) if end is not None] + [line]
     lowest = min((cell for cell in cells if cell["ratio"] is not None), key=lambda cell: cell["ratio"], default=None)
     words = f"line at {percent(line)}, {share:g} of the highest group"
     if lowest is not None and not lowest["is_reference"]:
-        words = f"lowest ratio {figure(lowest['ratio'])} ({lowest['group']}), {words}"
+        words = f"lowest ratio {figure(lowest['ratio'])}, of group {lowest['group']}; {words}"
     return {
         "verdict": verdict,
+        "below": any(one["word"] == BELOW for one in judged),
         "title": attribute.replace("_", " ").capitalize(),
         "words": words,
         "line": line,
@@ -210,12 +214,12 @@ def _groups(row: CheckRow, key: str, live: CheckRun | None) -> dict[str, Any]:
     }
 
 
-def _group(cell: Mapping[str, Any], line: float, live: float | None) -> dict[str, Any]:
+def _group(cell: Mapping[str, Any], line: float, live: float | None, *, limited: bool) -> dict[str, Any]:
     rate, low, high = cell["rate"], cell["rate_low"], cell["rate_high"]
     if rate is None or (cell["ratio"] is None and not cell["is_reference"]):
         verdict, word = "caution", "Too few rows to judge"
     elif rate < line:
-        verdict, word = "fail", "Below the line"
+        verdict, word = "fail" if limited else "caution", BELOW
     elif low is not None and low < line:
         verdict, word = "caution", "Interval crosses the line"
     else:
@@ -247,6 +251,7 @@ class Drivers:
     unit: str = ""
     rows: list[dict[str, Any]] = field(default_factory=list)
     largest: float = 0.0
+    digits: int = 3
     live: bool = False
     note: str = ""
     pending: bool = False
@@ -280,11 +285,13 @@ def drivers(checks: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> Drivers
         f"{len(rest)} more inputs sum to {figure(sum(max(0.0, one['importance']) for one in rest))}. " if rest else ""
     )
     values = [one["value"] for one in shown] + [one["live"] or 0.0 for one in shown]
+    largest = max(values) or 1.0
     return Drivers(
         summary=" ".join(result.get("findings", ())),
         unit=title,
         rows=shown,
-        largest=max(values) or 1.0,
+        largest=largest,
+        digits=max(0, 2 - math.floor(math.log10(largest))),
         live=bool(old),
         note=note + " ".join(result.get("limits", ())),
     )

@@ -20,11 +20,11 @@ from governance.services import reviews
 from governance.states import RequestState
 from governance.ui import changes, comparison, evidence, rail, sources
 from governance.ui.forms import CommentForm, SignForm, WaiverForm, WaiverSignForm, WithdrawForm
-from governance.ui.words import PERMIT_MARKS, STATE_MARKS, role_words, seal_of, signed_words, target_words
+from governance.ui.words import PERMIT_MARKS, STATE_MARKS, counted, role_words, seal_of, signed_words, target_words
 from registry.models import User
 
 APPROVED: Final = (RequestState.APPROVED, RequestState.APPROVED_WITH_CONDITIONS)
-WHOLE_PAGE: Final = ""
+SIGNABLE: Final = (RequestState.READY, RequestState.IN_REVIEW)
 
 
 def person(request: HttpRequest) -> User:
@@ -72,7 +72,7 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
         "votes": rail.other_votes(screen),
         "events": rail.activity(screen),
         "audit_url": rail.audit_url(screen),
-        "panel": _panel(screen, outcomes, no_log),
+        "panel": _panel(screen, outcomes, no_log, signed=_own(screen, user) is not None),
         "outcomes": outcomes,
         "last_signature": sum(place.signature is None for place in screen.places) == 1,
         "statement_role": role_words(next((p.slot.rule.role for p in screen.places if p.signature is None), "")),
@@ -135,8 +135,8 @@ def _outcomes(screen: DecisionScreen) -> list[str]:
     return found + ([outcome.REJECT.value] if actions["reject"].allowed else [])
 
 
-def _panel(screen: DecisionScreen, outcomes: Sequence[str], no_log: str) -> dict[str, str]:
-    """What stands where one signs: ``kind`` open, locked or done, with title and reason. ``no_log``: why nobody can."""
+def _panel(screen: DecisionScreen, outcomes: Sequence[str], no_log: str, *, signed: bool) -> dict[str, str]:
+    """What stands where one signs: ``kind`` open, locked, signed or done, with title and reason. ``no_log``: why nobody can."""
     state, why = screen.state, screen.actions["sign"].why_not
     if state in APPROVED:
         return {"kind": "done", "title": "Countersigned"}
@@ -152,6 +152,10 @@ def _panel(screen: DecisionScreen, outcomes: Sequence[str], no_log: str) -> dict
             "you can also leave, and the request comes back to your inbox."
         )
         return {"kind": "locked", "title": "Signing opens when all checks are final", "text": text}
+    if signed and state in SIGNABLE:
+        missing = sum(place.signature is None for place in screen.places)
+        text = f"{counted(missing, 'more signature is', 'more signatures are')} needed, from somebody else."
+        return {"kind": "signed", "title": "You have signed", "text": text}
     titles = {
         RequestState.CHECKS_FAILED: "Signing is closed until every requirement is met",
         RequestState.CHANGES_REQUESTED: "Returned for changes",

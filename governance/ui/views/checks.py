@@ -27,7 +27,7 @@ VERDICT_MARKS: Final[Mapping[str, tuple[str, str]]] = {
     CheckRun.Verdict.NOT_APPLICABLE: ("na", "It does not apply"),
 }
 _OPERATORS: Final = {"ge": "at least", "le": "at most"}
-_BOUNDS: Final = {"value": "", "ci_low": "low end of ", "ci_high": "high end of "}
+_BOUNDS: Final = {"value": "", "ci_low": ", low end of the interval", "ci_high": ", high end of the interval"}
 MOST_ROWS: Final = 200
 
 
@@ -51,6 +51,8 @@ def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
     result: Mapping[str, Any] = run.result or {}
     states = {CheckState.QUEUED: ("queued", "It waits for a worker"), CheckState.RUNNING: ("running", "It is running")}
     mark, words = states.get(CheckState(run.state)) or VERDICT_MARKS[run.verdict]
+    figures = [_figure(one) for one in result.get("figures", ())]
+    labels = {one["key"]: one["label"] for one in result.get("figures", ())}
     context = {
         "section": "inbox",
         "run": run,
@@ -58,8 +60,10 @@ def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
         "words": words,
         "category": CATEGORIES.get(run.category, run.category),
         "definition": _definition(run),
-        "limits": [_limit(one) for one in run.requirement.get("limits", ())],
-        "figures": [_figure(one) for one in result.get("figures", ())],
+        "limits": [_limit(one, labels) for one in run.requirement.get("limits", ())],
+        "figures": figures,
+        "gaps": any(one["gap"] for one in figures),
+        "notes": any(one["note"] for one in figures),
         "tables": [_table(one) for one in result.get("tables", ())],
         "findings": result.get("findings", ()),
         "cautions": result.get("limits", ()),
@@ -90,10 +94,9 @@ def _definition(run: CheckRun) -> str:
     return known.definition if known else ""
 
 
-def _limit(one: Mapping[str, Any]) -> str:
-    return (
-        f"{_BOUNDS.get(one['bound'], '')}{one['figure']} {_OPERATORS.get(one['op'], one['op'])} {number(one['value'])}"
-    )
+def _limit(one: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    name = labels.get(one["figure"], one["figure"].replace("_", " "))
+    return f"{name}{_BOUNDS.get(one['bound'], '')}: {_OPERATORS.get(one['op'], one['op'])} {number(one['value'])}"
 
 
 def _figure(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +119,10 @@ def _table(one: Mapping[str, Any]) -> dict[str, Any]:
     rows = [[_cell(cell) for cell in row] for row in one["rows"][:MOST_ROWS]]
     return {
         "title": one["title"],
-        "columns": [label for _, label in one["columns"]],
+        "columns": [
+            {"label": label, "num": bool(rows) and all(row[place]["num"] for row in rows)}
+            for place, (_, label) in enumerate(one["columns"])
+        ],
         "rows": rows,
         "left_out": max(0, len(one["rows"]) - MOST_ROWS),
     }

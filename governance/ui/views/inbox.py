@@ -45,6 +45,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "lede": _lede(found, ready),
         "waiting": [_row(one) for one in found.waiting],
         "own": [_row(one) for one in found.own],
+        "dated": any(one.request.decide_by for one in (*found.waiting, *found.own)),
         "ending": found.ending,
         "recent": [
             {

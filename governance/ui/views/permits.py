@@ -21,7 +21,7 @@ from governance.models import Permit
 from governance.services import permits
 from governance.ui.forms import RevokeForm, show
 from governance.ui.screen import person
-from governance.ui.words import PERMIT_MARKS, target_words
+from governance.ui.words import OUTCOME_WORDS, PERMIT_MARKS, role_words, target_words
 from registry.models import RegisteredModel
 
 ENVELOPE = "application/vnd.in-toto+json"
@@ -58,12 +58,17 @@ def detail(request: HttpRequest, pk: UUID) -> HttpResponse:
                     request, f"The permit is revoked. {target_words(found.target)} no longer names this version."
                 )
                 return HttpResponseRedirect(reverse("ui:permit", args=[found.pk]), status=HTTPStatus.SEE_OTHER)
+    statement = _statement(found.envelope)
     context = {
         "section": "models",
         "permit": found,
         "mark": PERMIT_MARKS[found.state],
         "target": target_words(found.target),
-        "statement": _statement(found.envelope),
+        "statement": statement,
+        "approvals": [
+            {**one, "role": role_words(one["role"]), "outcome": OUTCOME_WORDS[one["outcome"]]}
+            for one in statement["approvals"]
+        ],
         "form": form,
         "why_not": guards.why_not(guards.check_can_revoke, Actor.of(request), found),
     }

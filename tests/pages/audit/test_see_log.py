@@ -122,10 +122,14 @@ def test_an_entry_shows_its_text_and_a_proof_that_holds(auditor: Client, log: li
     assert bytes(log[41].leaf_hash).hex()[:4] in text
 
 
-def test_an_entry_is_a_row_for_htmx(auditor: Client) -> None:
+def test_an_entry_opens_and_closes_in_its_row_for_htmx(auditor: Client) -> None:
     part = auditor.get("/audit/41/", headers=HTMX).content.decode()
-    assert part.strip().startswith("<tr")
+    assert part.strip().startswith('<tbody role="rowgroup" id="e41">')
     assert "Proof that entry 41 is in the log" in part
+    assert 'hx-get="/audit/41/?closed=1"' in part
+    closed = auditor.get("/audit/41/?closed=1", headers=HTMX).content.decode()
+    assert 'id="e41"' in closed
+    assert "Proof that" not in closed
 
 
 def test_the_proof_file_verifies_elsewhere(auditor: Client) -> None:

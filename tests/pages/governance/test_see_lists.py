@@ -112,7 +112,7 @@ def test_a_check_shows_its_figures_and_gives_the_very_bytes(
         text = browser.get(f"/requests/{ready.ref}/checks/{run.pk}/").content.decode()
     assert len(queries) <= BUDGET
     assert "0.880 to 0.920" in text
-    assert "auc at least 0.750" in text
+    assert "AUC: at least 0.750" in text
     evidence = browser.get(f"/requests/{ready.ref}/checks/{run.pk}/evidence.json")
     assert hashlib.sha256(evidence.content).hexdigest() == run.result_digest
 
