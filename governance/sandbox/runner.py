@@ -85,6 +85,7 @@ def _prepare(job: SandboxJob, stage: Stage) -> tuple[dict[str, Any], int] | Sand
         "flavor": flavor,
         "format": format_,
         "model_file": file,
+        "listed_only": job.scan,
         "features": list(features),
         "label": label,
         "positive": job.positive,
@@ -100,6 +101,8 @@ def _flavor(model: ModelFile) -> tuple[str, str, str]:
         config = model.flavors["sklearn"]
         return "sklearn", str(config.get("serialization_format", "cloudpickle")), model.data_path("sklearn")
     if "python_function" in model.flavors:
+        if model.loader_module == "mlflow.sklearn":  # MLflow would unpickle it without asking anybody
+            return "sklearn", "cloudpickle", model.data_path("python_function")
         return "python_function", "", ""
     known = ", ".join(sorted(model.flavors))
     raise MLmodelError(

@@ -8,7 +8,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from registry.formats.scan.allowed import allowed_dotted
+from registry.formats.scan.allowed import allowed, allowed_dotted, is_own
 
 
 class CannotLoadError(Exception):
@@ -27,13 +27,27 @@ def load(job: dict[str, Any]) -> Any:
     """The model object. Raises what loading raises."""
     if job["flavor"] == "sklearn":
         path = Path(job["model_dir"], job["model_file"])
-        return _skops(path) if job["format"] == "skops" else _pickled(path)
+        return _skops(path) if job["format"] == "skops" else pickled(path, listed_only=job["listed_only"])
     return importlib.import_module("mlflow.pyfunc").load_model(job["model_dir"])
 
 
-def _pickled(path: Path) -> Any:
+class _Listed(pickle.Unpickler):
+    """Imports only what the gate's list names, and only if that name is what it says."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Raises ``CannotLoadError`` for everything else."""
+        if not allowed(module, name):
+            raise CannotLoadError(f"The pickle would import {module}.{name}, which is not on the allow-list.")
+        found = super().find_class(module, name)
+        if not is_own(module, name, found):
+            raise CannotLoadError(f"The pickle would import {module}.{name}, which does not belong to that library.")
+        return found
+
+
+def pickled(path: Path, *, listed_only: bool) -> Any:
+    """Load a pickle; with ``listed_only`` the gate's list is asked again for each name, at the moment it is imported."""
     with path.open("rb") as handle:
-        return pickle.load(handle)  # noqa: S301 - scanned before, and this process is the sandbox
+        return (_Listed(handle) if listed_only else pickle.Unpickler(handle)).load()  # noqa: S301 - scanned, in the sandbox
 
 
 def _skops(path: Path) -> Any:

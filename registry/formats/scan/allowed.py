@@ -20,10 +20,11 @@ _NEVER = (
     "xgboost.dask", "xgboost.tracker", "xgboost.collective", "xgboost.federated", "lightgbm.dask", "lightgbm.libpath",
 )  # fmt: skip
 # Classes of others that a module of these libraries happens to import, and that do more than hold values.
-_FOREIGN = frozenset(
-    "MethodType FunctionType CodeType Path PosixPath StringIO BytesIO Parallel Memory ThreadPool ThreadPoolExecutor "
-    "ProcessPoolExecutor Thread Process Popen Callable Protocol NamedTuple TemporaryDirectory".split()
-)
+_FOREIGN = frozenset({
+    "MethodType", "FunctionType", "CodeType", "Path", "PosixPath", "StringIO", "BytesIO", "Parallel", "Memory",
+    "ThreadPool", "ThreadPoolExecutor", "ProcessPoolExecutor", "Thread", "Process", "Popen", "Callable", "Protocol",
+    "NamedTuple", "TemporaryDirectory",
+})  # fmt: skip
 _ESTIMATOR_TESTS = re.compile(r"(^|\.)tests?(\.|$)")
 
 _BUILTINS = "set frozenset dict list tuple bytearray bytes complex slice range object int float bool str NoneType"

@@ -36,11 +36,16 @@ class Inside:
 def look(path: str, data: bytes, inside: Inside, *, named: Loaded | None = None, depth: int = 0) -> Iterator[Finding]:
     """Findings in one file's bytes. ``named``: MLmodel says that this is the model, and how it would be loaded.
 
-    What will be unpickled is read as a pickle whatever it begins with: bytes can be two things at once.
+    What will be unpickled must also read as a pickle, whatever it begins with: bytes can be two things at once.
     """
-    if named == "pickle":
-        yield from _pickle(path, data, inside)
-    elif named == "skops" and not data.startswith(b"PK\x03\x04"):
+    found = list(_by_magic(path, data, inside, named=named, depth=depth))
+    if not found and named == "pickle" and not looks_like_pickle(data):
+        found = list(_pickle(path, data, inside))
+    yield from found
+
+
+def _by_magic(path: str, data: bytes, inside: Inside, *, named: Loaded | None, depth: int) -> Iterator[Finding]:
+    if named == "skops" and not data.startswith(b"PK\x03\x04"):
         yield Finding(path, "refused", "skops.unreadable", "MLmodel says that this is a skops file; it is no archive.")
     elif depth > MAX_DEPTH:
         yield Finding(path, "refused", "archive.nested", "Archives are nested too deeply.")
@@ -58,7 +63,7 @@ def look(path: str, data: bytes, inside: Inside, *, named: Loaded | None = None,
         if unpacked == b"":
             yield Finding(path, "refused", "archive.unreadable", "The compressed file is broken or unpacks too large.")
         else:
-            yield from look(path, unpacked, inside, named=named, depth=depth + 1)
+            yield from look(path, unpacked, inside, depth=depth + 1)
     else:
         yield from _rest(path, data, inside, named=named)
 
