@@ -22,6 +22,12 @@ class CountersignAdminSite(admin.AdminSite):
         user = request.user
         return bool(user.is_active and user.is_staff and reach.holds(user, reach.ADMINISTER))
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponseRedirect:
+        """Lead to the account page: a password is changed there, by the service, and the change is logged."""
+        return HttpResponseRedirect(f"{reverse('ui:account')}#password")
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseRedirect:
         """Lead to the sign-in page, where tries are counted and logged."""
         return HttpResponseRedirect(f"{reverse('login')}?next={request.get_full_path()}")

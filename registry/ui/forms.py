@@ -28,6 +28,22 @@ class SignInForm(AuthenticationForm):
         return super().clean()
 
 
+class PasswordForm(forms.Form):
+    """One's own password."""
+
+    old = forms.CharField(
+        label="Present password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    new = forms.CharField(
+        label="New password",
+        strip=False,
+        help_text="At least 12 characters, and none of the common ones.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
 class TokenForm(forms.Form):
     """A new API token."""
 

@@ -20,5 +20,6 @@ urlpatterns = [
     path("lineage/<uuid:pk>/", lineage.node, name="lineage-node"),
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke, name="token-revoke"),
+    path("account/password/", account.password_change, name="password-change"),
     path("first-run/", account.first_run, name="first-run"),
 ]

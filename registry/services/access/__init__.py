@@ -1,7 +1,7 @@
 """Writes to accounts, teams, roles and tokens, and the check of a token or a sign-in. Guardian's rows follow the roles."""
 
 from registry.services.access.first import first_account
-from registry.services.access.people import create_user, update_user
+from registry.services.access.people import change_password, create_user, update_user
 from registry.services.access.sign_in import check_may_try_sign_in, record_failed_sign_in, record_sign_in
 from registry.services.access.teams import add_member, create_team, grant_role, remove_member, revoke_role
 from registry.services.access.tokens import authenticate_token, check_token_may_write, issue_token, revoke_token
@@ -9,6 +9,7 @@ from registry.services.access.tokens import authenticate_token, check_token_may_
 __all__ = [
     "add_member",
     "authenticate_token",
+    "change_password",
     "check_may_try_sign_in",
     "check_token_may_write",
     "create_team",

@@ -13,6 +13,7 @@ from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import guards, names
 from registry.models import User
+from registry.services.access.sign_in import check_may_try_sign_in, record_failed_sign_in
 
 LONGEST_ACCOUNT_NAME: Final = 150
 
@@ -147,4 +148,28 @@ def update_user(
             field: ("changed" if field in private else bool(value)) for field, value in changed.items()
         }
         append(action="user.changed", subject=user, by=by, diff={**diff, "password_changed": password is not None})
+    return user
+
+
+def change_password(*, old: str, new: str, by: Actor) -> User:
+    """Let somebody give themselves another password. Their other sessions end; tokens stay.
+
+    A wrong old password counts as a failed try to sign in, and locks the account as those do. Raises ``Invalid`` for
+    field ``old`` or ``new``, ``TooMany``, ``NotAllowed`` for whoever is not a person signed in without a token.
+    """
+    if not isinstance(by.user, User) or by.user.is_service or by.auth.startswith("token:"):
+        raise NotAllowed("Only a person who is signed in can change their password.", code="user.not_a_person")
+    check_may_try_sign_in(username=by.user.username)
+    if not by.user.check_password(old):
+        record_failed_sign_in(username=by.user.username, by=by)
+        raise Invalid("This is not your present password.", code="user.password", field="old")
+    try:
+        validate_password(new, by.user)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), code="user.password", field="new") from error
+    with transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).get(pk=by.user.pk)
+        user.set_password(new)
+        user.save(update_fields=["password"])
+        append(action="user.changed", subject=user, by=by, diff={"password_changed": True})
     return user

@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Final
 
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import NON_FIELD_ERRORS
@@ -17,10 +18,10 @@ from audit.actors import Actor
 from audit.selectors import head
 from config.errors import Refusal
 from config.pages import render_page, signed_in
-from registry.models import ApiToken, RegisteredModel
+from registry.models import ApiToken, RegisteredModel, User
 from registry.selectors.access import roles_of
 from registry.services import access
-from registry.ui.forms import SignInForm, TokenForm
+from registry.ui.forms import PasswordForm, SignInForm, TokenForm
 from registry.ui.views.catalog import person
 
 STOP_POLLING: Final = 286  # htmx ends an ``every`` trigger at this status
@@ -43,15 +44,37 @@ def account(request: HttpRequest) -> HttpResponse:
             except Refusal as refusal:
                 form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
                 status = int(refusal.status)
-    context = {
+    context = {**_about(user), "form": form, "password_form": PasswordForm(prefix="password"), "secret": secret}
+    return render_page(request, "registry/account.html", context, partial="tokens", status=status)
+
+
+def _about(user: User) -> dict[str, object]:
+    return {
         "section": "account",
         "roles": roles_of(user),
         "teams": user.groups.order_by("name"),
         "tokens": user.tokens.all()[:TOKENS_SHOWN],
-        "form": form,
-        "secret": secret,
     }
-    return render_page(request, "registry/account.html", context, partial="tokens", status=status)
+
+
+@signed_in
+@never_cache
+@require_POST
+def password_change(request: HttpRequest) -> HttpResponse:
+    """Give myself another password; this session goes on, the others end."""
+    form, status = PasswordForm(request.POST, prefix="password"), int(HTTPStatus.UNPROCESSABLE_ENTITY)
+    if form.is_valid():
+        try:
+            user = access.change_password(**form.cleaned_data, by=Actor.of(request))
+        except Refusal as refusal:
+            form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
+            status = int(refusal.status)
+        else:
+            update_session_auth_hash(request, user)
+            messages.success(request, "Your password is changed. Sessions elsewhere have ended.")
+            return HttpResponseRedirect(reverse("ui:account"), status=HTTPStatus.SEE_OTHER)
+    context = {**_about(person(request)), "form": TokenForm(), "password_form": form}
+    return render_page(request, "registry/account.html", context, partial="password", status=status)
 
 
 @signed_in
