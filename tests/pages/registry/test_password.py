@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from audit.actors import SYSTEM
 from registry.models import User
 from registry.services.access import update_user
 from tests.factories import registry as make
@@ -14,7 +15,7 @@ OLD, NEW = "a first long password", "a second long password"
 @pytest.fixture
 def somebody() -> User:
     user = make.person(name="somebody")
-    return update_user(user=user, password=OLD, by=make.SYSTEM)
+    return update_user(user=user, password=OLD, by=SYSTEM)
 
 
 @pytest.fixture
