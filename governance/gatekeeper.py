@@ -1,6 +1,6 @@
 """Guards the registry's governed doors (``registry.gates``): nothing moves there without an active permit.
 
-PostgreSQL asks the same question again with triggers (migration 0004), for whoever does not come through a door.
+PostgreSQL asks the same question again with triggers (migrations 0004 and 0005), for whoever does not come through a door.
 """
 
 import re
@@ -12,10 +12,11 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from config.errors import Conflict, NotAllowed
-from governance.models import Permit, PolicyVersion, PromotionRequest
-from governance.selectors.policies import policy_for
+from governance.models import Permit, PromotionRequest
+from governance.selectors.policies import governed_targets, policy_for
 from governance.states import PermitState
 from registry.models import ModelVersion, RegisteredModel
+from registry.names import looks
 
 _LIVING: Final = (PermitState.ACTIVE, PermitState.SUSPENDED)
 _APPROVAL_WORDS: Final = re.compile(
@@ -34,24 +35,25 @@ class Gatekeeper:
     def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:
         """A governed alias names a version only by permit, and is taken away only when no permit holds."""
         target = f"alias:{alias}"
-        policy = policy_for(model, target)
-        if policy is None:
-            return
+        governor = self._governor(model, target)
         if version is None:
-            self._check_leaves(model, None, target, policy)
+            if governor:
+                self._check_leaves(model, None, target, governor)
+        elif governor:
+            self._check_enters(model, version, target, governor)
         else:
-            self._check_enters(model, version, target, policy)
+            self._check_unlike(model, target)
 
     def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
         """The same for MLflow's stages; a version leaves a governed stage only when no permit holds it there."""
         left = f"stage:{version.stage}"
-        policy = policy_for(version.model, left)
-        if policy is not None and stage != version.stage:
-            self._check_leaves(version.model, version, left, policy)
+        governor = self._governor(version.model, left)
+        if governor and stage != version.stage:
+            self._check_leaves(version.model, version, left, governor)
         target = f"stage:{stage}"
-        policy = policy_for(version.model, target)
-        if policy is not None:
-            self._check_enters(version.model, version, target, policy)
+        governor = self._governor(version.model, target)
+        if governor:
+            self._check_enters(version.model, version, target, governor)
 
     def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
         """Nobody writes what looks like an approval beside the one that is signed."""
@@ -87,33 +89,55 @@ class Gatekeeper:
                 extra={"request": request.ref},
             )
 
-    def _check_enters(self, model: RegisteredModel, version: ModelVersion, target: str, policy: PolicyVersion) -> None:
+    def _governor(self, model: RegisteredModel, target: str) -> str:
+        """The policy that governs the target, or "" for none.
+
+        A living permit keeps its target governed, whatever became of the model's tier or of the policy since: a name that
+        people signed for is not set free by changing what it is measured by.
+        """
+        policy = policy_for(model, target)
+        if policy is not None:
+            return policy.policy.name
+        permit = Permit.objects.filter(model=model, target=target, state__in=_LIVING).first()
+        return permit.request.policy_version.policy.name if permit else ""
+
+    def _check_unlike(self, model: RegisteredModel, target: str) -> None:
+        """A free alias must not be taken for a governed one: ``Production`` for ``production``."""
+        held = Permit.objects.filter(model=model, state__in=_LIVING).values_list("target", flat=True)
+        for governed in {*governed_targets(model), *held}:
+            if looks(governed) == looks(target):
+                raise NotAllowed(
+                    f"{target} looks like {governed}, which is governed for {model.name}.",
+                    code="gate.look_alike",
+                    remedy="Choose a name that nobody can take for it.",
+                    extra={"target": governed},
+                )
+
+    def _check_enters(self, model: RegisteredModel, version: ModelVersion, target: str, policy: str) -> None:
         permits = Permit.objects.active().filter(model=model, version=version, target=target)
         if permits.filter(expires_at__gt=timezone.now()).exists():
             return
         asked = PromotionRequest.objects.open().filter(version=version, target=target).first()
         address = f"{settings.PUBLIC_URL}/requests/{asked.ref}/" if asked else self._address(model, version, target)
         raise NotAllowed(
-            f"{target} of {model.name} is governed by the policy {policy.policy.name}, and v{version.number} has no active "
+            f"{target} of {model.name} is governed by the policy {policy}, and v{version.number} has no active "
             "permit for it.",
             code="gate.no_permit",
             remedy=f"{asked.ref} is under way: {address}" if asked else f"Ask for its promotion: {address}",
-            extra={"policy": policy.policy.name, "target": target, "request_url": address},
+            extra={"policy": policy, "target": target, "request_url": address},
         )
 
-    def _check_leaves(
-        self, model: RegisteredModel, version: ModelVersion | None, target: str, policy: PolicyVersion
-    ) -> None:
+    def _check_leaves(self, model: RegisteredModel, version: ModelVersion | None, target: str, policy: str) -> None:
         permits = Permit.objects.active().filter(model=model, target=target)
         permit = (permits.filter(version=version) if version else permits).select_related("request").first()
         if permit is None:
             return
         raise NotAllowed(
-            f"{target} of {model.name} is governed by the policy {policy.policy.name} and held by the permit of "
+            f"{target} of {model.name} is governed by the policy {policy} and held by the permit of "
             f"{permit.request.ref}.",
             code="gate.held_by_permit",
             remedy=f"Revoke the permit: {settings.PUBLIC_URL}/requests/{permit.request.ref}/",
-            extra={"policy": policy.policy.name, "target": target, "permit": str(permit.pk)},
+            extra={"policy": policy, "target": target, "permit": str(permit.pk)},
         )
 
     def _address(self, model: RegisteredModel, version: ModelVersion | None, target: str = "") -> str:

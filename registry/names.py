@@ -27,6 +27,8 @@ _ALIAS = re.compile(r"[\w\-]+")
 _ALIAS_OF_A_NUMBER = re.compile(r"[vV]\d+")
 _KEY = re.compile(r"[/\w.\- :]+")
 _CARD_KEY = re.compile(r"[a-z0-9_]{1,64}")
+_LOOK_ALIKE_SCRIPTS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
+_ALIKE: Final = str.maketrans({"ı": "i", "l": "i", "1": "i", "0": "o", "ɑ": "a", "ɡ": "g", "-": None, "_": None})
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
@@ -60,10 +62,23 @@ def check_alias(alias: str, *, field: str = "alias") -> None:
     if not _ALIAS.fullmatch(alias):
         raise Invalid("An alias may contain letters, digits, '_' and '-' only.", code="alias.name", field=field)
     _check_visible(alias, code="alias.name", field=field)
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in alias} & _LOOK_ALIKE_SCRIPTS
+    if len(scripts) > 1:
+        raise Invalid(
+            f"The alias mixes {' and '.join(sorted(scripts))} letters, so it could be read as another.",
+            code="alias.scripts",
+            field=field,
+        )
     if alias.lower() == "latest" or _ALIAS_OF_A_NUMBER.fullmatch(alias):
         raise Invalid(
             f"The alias {alias!r} is reserved: it already means a version.", code="alias.reserved", field=field
         )
+
+
+def looks(name: str) -> str:
+    """What a hurried reader sees in a name: without case, accents, separators, full width, and with 0 for o and 1 for l."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+    return "".join(letter for letter in plain if unicodedata.category(letter) != "Mn").translate(_ALIKE)
 
 
 def check_tag(key: str, value: str) -> None:

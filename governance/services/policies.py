@@ -11,6 +11,7 @@ from governance.models import Policy, PolicyVersion
 from governance.policy import Policy as Document
 from governance.policy import PolicyError, built_in, parse
 from registry.models import User
+from registry.names import looks
 from registry.reach import ADMINISTER, holds
 
 _ADOPTION_LOCK = 0x6F6C6963  # one adoption at a time: overlap is a matter of all policies together
@@ -101,7 +102,8 @@ def _parsed(document: str) -> Document:
 def _check_overlap(parsed: Document) -> None:
     """Exactly one policy may govern a target for a tier, so that nobody has to guess which of two holds."""
     for other in PolicyVersion.objects.current().exclude(policy__name=parsed.name):
-        targets = sorted(set(other.targets) & set(parsed.targets))
+        own = {looks(target) for target in parsed.targets}
+        targets = sorted(target for target in other.targets if looks(target) in own)
         tiers = sorted(set(other.tiers) & set(parsed.tiers))
         if targets and tiers:
             raise Conflict(

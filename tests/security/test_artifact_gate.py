@@ -9,9 +9,6 @@ import yaml
 from governance.sandbox import SandboxJob, run
 from governance.sandbox.child.load import CannotLoadError, pickled
 from registry.formats.scan import scan_directory
-from tests.governance.sandbox.conftest import people, run_directories
-
-__all__ = ["people", "run_directories"]
 
 RUNS_CODE = b"cos\nsystem\n(S'touch ran'\ntR."
 """Protocol 0: plain text, without a magic number."""

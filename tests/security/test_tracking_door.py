@@ -5,10 +5,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conformance.mlflow.conftest import Person, ada, gate, server, tracking_url
+from tests.conformance.mlflow.conftest import Person
 
 pytestmark = pytest.mark.django_db(transaction=True)
-__all__ = ["ada", "gate", "server", "tracking_url"]
 
 
 def call(server: str, person: Person, method: str, address: str, **more: object) -> httpx.Response:

@@ -1,0 +1,20 @@
+"""The fixtures of those parts that are attacked here."""
+
+from tests.conformance.mlflow.conftest import ada, gate, server, tracking_url
+from tests.governance.conftest import approvers, checking, house, model, ready, scientist, signing_keys, version
+from tests.governance.sandbox.conftest import people
+
+__all__ = [
+    "ada",
+    "approvers",
+    "checking",
+    "gate",
+    "house",
+    "model",
+    "people",
+    "ready",
+    "scientist",
+    "server",
+    "signing_keys",
+]
+__all__ += ["tracking_url", "version"]
