@@ -33,14 +33,14 @@ class ChampionComparison(Check):
     manifest = CHAMPION
     params = ChampionParams
 
-    def plan(self, inputs: CheckInputs, params: ChampionParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+    def plan(self, inputs: CheckInputs, params: ChampionParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         columns.check_binary_label(inputs)
         columns.check_predictions(inputs, scores=True)
         if inputs.champion is not None:
             columns.check_predictions(inputs, "champion", scores=True)
         return columns.split(inputs, shards)
 
-    def map(self, shard: CheckInputs, params: ChampionParams) -> pa.Table:  # noqa: ARG002
+    def map(self, shard: CheckInputs, params: ChampionParams) -> pa.Table:
         y, own = columns.binary_label(shard), columns.scores(shard)
         live = pa.nulls(len(y), pa.float64()) if shard.champion is None else columns.scores(shard, "champion")
         return counted(pa.table({"score": own, "live": live, "y": y}))

@@ -26,7 +26,7 @@ class DataQuality(Check):
     manifest = QUALITY
     params = Params
 
-    def plan(self, inputs: CheckInputs, params: Params, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+    def plan(self, inputs: CheckInputs, params: Params, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         data = columns.rows_of(inputs)
         for field in data.schema:
             if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
@@ -34,7 +34,7 @@ class DataQuality(Check):
                 raise CheckError("data.type", sentence, field.name)
         return columns.split(inputs, shards)
 
-    def map(self, shard: CheckInputs, params: Params) -> pa.Table:  # noqa: ARG002
+    def map(self, shard: CheckInputs, params: Params) -> pa.Table:
         data = columns.rows_of(shard)
         cells: list[tuple[str, str, int]] = [(_ROWS, "", data.num_rows)]
         for name in data.column_names:

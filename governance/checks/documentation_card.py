@@ -20,7 +20,7 @@ class DocumentationCard(RowlessCheck):
         if inputs.card is None:
             raise CheckError("inputs.missing", "This check needs the model card, and none was given.")
 
-    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:  # noqa: ARG002
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:
         card, required = inputs.card or {}, inputs.required_card
         missing = [name for name in required if not card.get(name, "").strip()]
         n = len(required)

@@ -46,7 +46,7 @@ class GroupFairness(Check):
     manifest = FAIRNESS
     params = FairnessParams
 
-    def plan(self, inputs: CheckInputs, params: FairnessParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+    def plan(self, inputs: CheckInputs, params: FairnessParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         data = columns.rows_of(inputs)
         if not inputs.roles.sensitive:
             raise CheckError("data.sensitive_missing", "No column has the role sensitive. Name one in the policy.")

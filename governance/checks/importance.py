@@ -36,7 +36,7 @@ class Importance(RowlessCheck):
         if drops.shape != shape or not np.isfinite(drops).all() or not len(drops):
             raise CheckError("inputs.invalid", "The importance report holds no table of finite numbers.")
 
-    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:  # noqa: ARG002
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:
         report: Mapping[str, Any] = inputs.importance or {}
         names: list[str] = list(report["features"])
         drops = np.asarray(report["drops"], dtype="float64")

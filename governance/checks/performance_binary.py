@@ -38,7 +38,7 @@ class BinaryPerformance(Check):
     manifest = BINARY
     params = BinaryParams
 
-    def plan(self, inputs: CheckInputs, params: BinaryParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+    def plan(self, inputs: CheckInputs, params: BinaryParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         columns.check_binary_label(inputs)
         columns.check_predictions(inputs)
         return columns.split(inputs, shards)
@@ -49,7 +49,7 @@ class BinaryPerformance(Check):
         score = pa.nulls(len(y), pa.float64()) if score is None else score
         return counted(pa.table({"score": score, "y": y, "decision": columns.decisions(shard, params.threshold)}))
 
-    def finish(self, state: pa.Table, inputs: CheckInputs, params: BinaryParams) -> CheckResult:  # noqa: ARG002
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: BinaryParams) -> CheckResult:
         y, decision = numbers(state, "y").astype("int64"), numbers(state, "decision").astype("int64")
         count = numbers(state, "count")
         n = int(count.sum())

@@ -35,7 +35,7 @@ class RegressionPerformance(Check):
     manifest = REGRESSION
     params = RegressionParams
 
-    def plan(self, inputs: CheckInputs, params: RegressionParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+    def plan(self, inputs: CheckInputs, params: RegressionParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         columns.number_label(inputs)
         columns.check_predictions(inputs)
         table = inputs.predictions
@@ -46,12 +46,12 @@ class RegressionPerformance(Check):
             raise CheckError("data.predictions_invalid", "Some predictions are not finite numbers.", "prediction")
         return columns.split(inputs, shards)
 
-    def map(self, shard: CheckInputs, params: RegressionParams) -> pa.Table:  # noqa: ARG002
+    def map(self, shard: CheckInputs, params: RegressionParams) -> pa.Table:
         y = columns.number_label(shard)
         predicted = pa.table({"p": [] if shard.predictions is None else shard.predictions.column("prediction")})
         return counted(pa.table({"y": y, "prediction": predicted.column("p").combine_chunks().cast(pa.float64())}))
 
-    def finish(self, state: pa.Table, inputs: CheckInputs, params: RegressionParams) -> CheckResult:  # noqa: ARG002
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: RegressionParams) -> CheckResult:
         y, predicted, count = (numbers(state, name) for name in ("y", "prediction", "count"))
         n = int(count.sum())
         values = _figures(y, predicted, count.astype("float64"))

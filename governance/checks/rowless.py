@@ -15,7 +15,7 @@ from governance.checks.results import CheckResult
 class RowlessCheck(Check):
     """``plan`` validates, ``finish`` does the work."""
 
-    def plan(self, inputs: CheckInputs, params: Any, *, shards: int = 1) -> tuple[CheckInputs, ...]:  # noqa: ARG002
+    def plan(self, inputs: CheckInputs, params: Any, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         self.validate(inputs)
         return (inputs,)
 
@@ -23,7 +23,7 @@ class RowlessCheck(Check):
     def validate(self, inputs: CheckInputs) -> None:
         """Raises ``CheckError`` when the report is missing or not of its form."""
 
-    def map(self, shard: CheckInputs, params: Any) -> pa.Table:  # noqa: ARG002
+    def map(self, shard: CheckInputs, params: Any) -> pa.Table:
         return pa.table({"count": pa.array([1], pa.int64())})
 
     @abstractmethod

@@ -20,7 +20,7 @@ class SecurityScan(RowlessCheck):
         if inputs.scan is None or "findings" not in inputs.scan:
             raise CheckError("inputs.missing", "This check needs the artifact gate's report, and none was given.")
 
-    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:  # noqa: ARG002
+    def finish(self, state: pa.Table, inputs: CheckInputs, params: Params) -> CheckResult:
         scan = inputs.scan or {}
         found = list(scan["findings"])
         files = int(scan.get("files", 0))
