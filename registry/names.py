@@ -28,7 +28,9 @@ _ALIAS_OF_A_NUMBER = re.compile(r"[vV]\d+")
 _KEY = re.compile(r"[/\w.\- :]+")
 _CARD_KEY = re.compile(r"[a-z0-9_]{1,64}")
 _LOOK_ALIKE_SCRIPTS: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
-_ALIKE: Final = str.maketrans({"ı": "i", "l": "i", "1": "i", "0": "o", "ɑ": "a", "ɡ": "g", "-": None, "_": None})
+_ALIKE: Final = str.maketrans(
+    {"\u0131": "i", "l": "i", "1": "i", "0": "o", "\u0251": "a", "\u0261": "g", "-": None, "_": None}
+)
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 

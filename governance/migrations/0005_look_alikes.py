@@ -8,6 +8,7 @@
 The functions fix their search path: a role that may make temporary tables cannot show them other tables.
 """
 
+# ruff: noqa: S608 - the only thing put into these texts is a constant
 from django.db import migrations
 
 PATH = "SET search_path = pg_catalog, public, pg_temp"
@@ -86,8 +87,18 @@ $$;
 """
 
 TRIGGERS = (
-    ("registry_alias", "governance_alias_home", "INSERT OR UPDATE OF model_id, version_id", "governance_guard_alias_home"),
-    ("registry_registeredmodel", "governance_model_guard", "UPDATE OF name, deleted_at OR DELETE", "governance_guard_model"),
+    (
+        "registry_alias",
+        "governance_alias_home",
+        "INSERT OR UPDATE OF model_id, version_id",
+        "governance_guard_alias_home",
+    ),
+    (
+        "registry_registeredmodel",
+        "governance_model_guard",
+        "UPDATE OF name, deleted_at OR DELETE",
+        "governance_guard_model",
+    ),
     ("governance_policy", "governance_policy_guard", "UPDATE OR DELETE", "governance_guard_policy"),
 )
 CREATE = "\n".join(
@@ -95,7 +106,9 @@ CREATE = "\n".join(
     f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name};"
     for table, name, events, function in TRIGGERS
 )
-DROP = "\n".join(f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {function}();" for table, name, _, function in TRIGGERS)
+DROP = "\n".join(
+    f"DROP TRIGGER {name} ON {table}; DROP FUNCTION {function}();" for table, name, _, function in TRIGGERS
+)
 
 
 class Migration(migrations.Migration):

@@ -38,7 +38,7 @@ LOOK_ALIKES = [
     "pr0duction",
     "productlon",
     "próduction",
-    "productıon",
+    "product\u0131on",
 ]
 
 
