@@ -25,10 +25,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-LARGEST_MEMBER = 2**30
+LARGEST_MEMBER, LARGEST_BUNDLE = 2**30, 2**31
 LOG = ("README.txt", "keys/ledger.pub.pem", "log/checkpoint.txt", "log/entries.jsonl", "log/proofs.json", "verify.py")
 PROMOTION = ("artifact/manifest.json", "evidence/snapshot.json", "keys/permit.pub.pem", "permit/permit.dsse.json",
              "policy/policy.yaml", "request.json")  # fmt: skip
+MORE = re.compile(r"decisions/[^/]+[.]json|checks/([^/]+|files/[0-9a-f]{64})|lineage/prov[.]json")
 NOT_PROVED = """Not proved: that others see the same checkpoint (compare it); that nothing happened after the last entry
 shown; that a permit is still in force today; that policy.yaml asks for the stated quorum (read it); who is behind an
 account."""
@@ -87,6 +88,7 @@ def read_members(path: str) -> tuple[str, Members]:
         need(all(re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", name) and ".." not in name for name in names),
              "a member has an unsafe name")  # fmt: skip
         need(all(info.file_size <= LARGEST_MEMBER for info in infos), "a member is larger than 1 GiB")
+        need(sum(info.file_size for info in infos) <= LARGEST_BUNDLE, "the members are larger than 2 GiB together")
         need(all(not info.flag_bits & 1 for info in infos), "a member is encrypted")
         members = {name: archive.read(name) for name in names}
     need("manifest.json" in members, "there is no manifest.json")
@@ -97,8 +99,12 @@ def read_members(path: str) -> tuple[str, Members]:
     need(set(listed) == set(members), f"the manifest and the archive differ in {sorted(set(listed) ^ set(members))}")
     for name, data in members.items():
         need(listed[name] == {"sha256": sha256(data), "size": len(data)}, f"{name} was changed: its digest differs")
-    for name in LOG + (PROMOTION if manifest["kind"] == "promotion" else ()):
+    promotion = manifest["kind"] == "promotion"
+    wanted = LOG + (PROMOTION if promotion else ())
+    for name in wanted:
         need(name in members, f"{name} is missing")
+    for name in set(members) - set(wanted):
+        need(promotion and MORE.fullmatch(name), f"{name} is nothing that a bundle has")
     return manifest["kind"], members
 
 
@@ -206,7 +212,13 @@ def first_of(log: Log, kind: str, identity: str) -> dict[str, Any]:
 def check_people(members: Members, log: Log, predicate: dict[str, Any]) -> set[str]:
     """Each approval is a signed record, logged by that person, about these bytes, this policy and this evidence."""
     request = predicate["request"]
-    need(load(members["request.json"])["id"] == request, "request.json is another request than the permit's")
+    told = load(members["request.json"])
+    need(told["id"] == request, "request.json is another request than the permit's")
+    for name in ("model", "version", "target", "intended_use", "permit"):
+        need(
+            name not in told or told[name] == predicate.get(name),
+            f"request.json tells of another {name} than the permit",
+        )
     opened = first_of(log, "governance.promotionrequest", request)
     need(log.stated["governance.promotionrequest", request]["complete"], "the story of the request is not complete")
     digests = {
@@ -255,8 +267,18 @@ def check_people(members: Members, log: Log, predicate: dict[str, Any]) -> set[s
     return signers
 
 
+def check_waivers(log: Log, predicate: dict[str, Any]) -> None:
+    """Each waiver the permit rests on was signed by somebody and granted, as logged."""
+    for waiver in predicate.get("waivers", []):
+        actions = {entry["action"] for entry in log.streams.get(("governance.waiver", waiver["id"]), [])}
+        need({"waiver.signed", "waiver.granted"} <= actions, f"the log does not grant the waiver {waiver['id']}")
+
+
 def check_evidence(members: Members) -> int:
-    """The snapshot that people signed for names each check result here, and each it names is here."""
+    """The snapshot that people signed for names each check result here, and the lineage; and each it names is here."""
+    lineage = members.get("lineage/prov.json")
+    signed_for = load(members["evidence/snapshot.json"]).get("lineage_digest", "")
+    need(signed_for == ("" if lineage is None else sha256(lineage)), "lineage/prov.json is not what the signers saw")
     results = {sha256(data): name for name, data in members.items() if re.fullmatch("checks/[^/]+", name)}
     named = {check["result_digest"] for check in load(members["evidence/snapshot.json"])["checks"]}
     differing = sorted(results.get(digest, digest) for digest in named ^ set(results))
@@ -292,10 +314,13 @@ def verify(path: str, key_path: str | None) -> None:
         for name, value in wanted.items():
             need(issued[name] == value, f"the permit that was logged has another {name}")
         print(f"ok  permit {predicate['permit']} for {predicate['target']}, signed by key {key_id}, is the one logged")
+        for entry in log.streams["governance.permit", predicate["permit"]][1:]:
+            print(f"!!  since then: {entry['action']} ({entry['actor']['id']}). This permit may no longer be in force")
         print(f"ok  it covers exactly the files of artifact/manifest.json, {sha256(members['artifact/manifest.json'])}")
         signers = ", ".join(sorted(check_people(members, log, predicate)))
         print(f"ok  signed by {signers}: distinct, none the requester or an author as logged, quorum complete")
         print("ok  each signature is for these bytes, this policy text and this evidence, and is in the log")
+        check_waivers(log, predicate)
         print(f"ok  {check_evidence(members)} check results are those the signers saw")
     print(NOT_PROVED)
 

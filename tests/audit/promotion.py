@@ -76,7 +76,12 @@ class Promotion:
             ),
             "policy_digest": sha256(policy := b"policy: credit-risk\n"),
             "evidence_digest": sha256(
-                snapshot := canonical({"checks": [{"key": "performance", "result_digest": sha256(result)}]})
+                snapshot := canonical(
+                    {
+                        "checks": [{"key": "performance", "result_digest": sha256(result)}],
+                        "lineage_digest": sha256(b"{}"),
+                    }
+                )
             ),
         }
         opening = {"requested_by": f"user:{self.requester}", "authors": self.authors, **digests, **self.opened_changes}
