@@ -75,8 +75,8 @@ class Env(BaseSettings):
     @model_validator(mode="after")
     def _complete(self) -> "Env":
         self.data_dir = self.data_dir.resolve()
-        self.artifact_root = (self.artifact_root or self.data_dir / "artifacts").resolve()
-        self.keys_dir = (self.keys_dir or self.data_dir / "keys").resolve()
+        self.artifact_root = self.artifact_root.resolve() if self.artifact_root else None
+        self.keys_dir = self.keys_dir.resolve() if self.keys_dir else None
         self.public_url = self.public_url or f"http://{self.host}:{self.port}"
         if not self.role_url():
             raise ValueError(

@@ -153,8 +153,8 @@ STORAGES = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 2**20
 FILE_UPLOAD_TEMP_DIR = None
 DATA_DIR = ENV.data_dir
-ARTIFACT_ROOT = ENV.artifact_root
-KEYS_DIR = ENV.keys_dir
+ARTIFACT_ROOT: Path = ENV.artifact_root or ENV.data_dir / "artifacts"
+KEYS_DIR: Path = ENV.keys_dir or ENV.data_dir / "keys"
 MAX_UPLOAD_BYTES = ENV.max_upload_bytes
 
 REST_FRAMEWORK: dict[str, Any] = {

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import shutil
+import subprocess
 import tempfile
 import warnings
 from pathlib import Path
@@ -107,7 +109,7 @@ def log_with_mlflow(url: str, token: str, *, name: str, kind: str, split: Split,
     }
     if kind == "unfair":
         parameters |= {"relabel_seed": RELABEL_SEED, "relabelled_share": RELABELLED_SHARE}
-    with mlflow.start_run(run_name=kind):
+    with mlflow.start_run(run_name=kind, tags=_code_state()):
         for context, dataset, frame in (("training", TRAIN_SET, train), ("testing", HOLDOUT_SET, split.holdout)):
             logged = mlflow.data.from_pandas(frame, name=dataset, targets=LABEL)  # type: ignore[attr-defined]
             changed = kind == "unfair" and context == "training"
@@ -122,6 +124,16 @@ def log_with_mlflow(url: str, token: str, *, name: str, kind: str, split: Split,
             await_registration_for=SEALING_SECONDS,
         )
     return int(info.registered_model_version)
+
+
+def _code_state() -> dict[str, str]:
+    """Whether the code has uncommitted changes; MLflow notes the commit by itself. Nothing, outside a git checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return {}
+    here = Path(__file__).parent
+    status = subprocess.run([git, "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=False)
+    return {} if status.returncode else {"git.dirty": str(bool(status.stdout.strip())).lower()}
 
 
 def _auc(model: Pipeline, split: Split, inputs: list[str]) -> float:
