@@ -97,14 +97,25 @@ def is_independent(user: User, model: RegisteredModel) -> bool:
 
 
 def conflicts_of(version: ModelVersion, requested_by_id: int | None) -> tuple[Conflict, ...]:
-    """Whose vote cannot count, and why (invariant 3). One person may appear with several reasons."""
-    found = (
-        (requested_by_id, "asked for this promotion"),
-        (version.registered_by_id, "registered this version"),
-        (version.trained_by_id, "trained this version"),
-        (version.code_author_id, "wrote the code of this version"),
-    )
+    """Whose vote cannot count, and why (invariant 3). One person may appear with several reasons.
+
+    The bytes are what is approved, so whoever made the same bytes as another version made these: a copy has the authors of
+    what it was copied from.
+    """
+    found = [(requested_by_id, "asked for this promotion"), *_makers(version, "this version")]
+    twins = version.manifest.versions.all() if version.manifest is not None else ()
+    for twin in twins:
+        if twin.pk != version.pk:
+            found += _makers(twin, "another version with the same files")
     return tuple(Conflict(f"user:{pk}", why) for pk, why in found if pk is not None)
+
+
+def _makers(version: ModelVersion, what: str) -> list[tuple[int | None, str]]:
+    return [
+        (version.registered_by_id, f"registered {what}"),
+        (version.trained_by_id, f"trained {what}"),
+        (version.code_author_id, f"wrote the code of {what}"),
+    ]
 
 
 def authors_of(version: ModelVersion) -> list[str]:
@@ -113,10 +124,11 @@ def authors_of(version: ModelVersion) -> list[str]:
 
 
 def with_rows(requests: QuerySet[PromotionRequest]) -> QuerySet[PromotionRequest]:
-    """Prefetch everything that ``standing_of`` reads, and what people are shown of it: four queries, however many rows."""
+    """Prefetch everything that ``standing_of`` reads, and what people are shown of it: six queries, however many rows."""
     return requests.select_related(
-        "version__model", "model__owner", "policy_version__policy", "requested_by", "replaces"
+        "version__model", "version__manifest", "model__owner", "policy_version__policy", "requested_by", "replaces"
     ).prefetch_related(
+        Prefetch("version__manifest__versions", ModelVersion.objects.order_by("pk")),
         Prefetch("checks", CheckRun.objects.select_related("dataset__dataset")),
         Prefetch("decisions", Decision.objects.select_related("person")),
         Prefetch("waivers", Waiver.objects.select_related("check_run", "asked_by")),

@@ -17,7 +17,7 @@ from governance.models import Decision, Permit, PromotionRequest
 from governance.policy import Filled, Verdict, fill
 from governance.standing import standing_of, with_rows
 from governance.states import RequestState
-from registry.models import RegisteredModel, User
+from registry.models import ModelVersion, RegisteredModel, User
 from registry.reach import APPROVE, VALIDATE, preload
 
 MOST: Final = 50
@@ -66,12 +66,9 @@ def waiting_count(user: User) -> int:
     """How many requests stand ready for a signature that this person's role could give. One query."""
     may = RegisteredModel.objects.visible_to(user, APPROVE) | RegisteredModel.objects.visible_to(user, VALIDATE)
     signed = Decision.objects.filter(request=OuterRef("pk"), round=OuterRef("round"), person=user)
-    mine = (
-        Q(requested_by=user)
-        | Q(version__registered_by=user)
-        | Q(version__trained_by=user)
-        | Q(version__code_author=user)
-    )
+    made = Q(registered_by=user) | Q(trained_by=user) | Q(code_author=user)
+    twins = ModelVersion.objects.filter(made, manifest_digest=OuterRef("manifest_digest"))
+    mine = Q(requested_by=user) | Q(Exists(twins))
     found = PromotionRequest.objects.filter(state__in=SIGNABLE, model__in=may.values("pk"))
     return found.exclude(mine).exclude(Exists(signed)).count()
 

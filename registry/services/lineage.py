@@ -110,7 +110,7 @@ def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
         writing.edge(activity, subject, Edge.Relation.GENERATED, "", run)
     for base in inputs.base_models:
         writing.edge(_base_model(writing, base, locked), subject, Edge.Relation.DERIVED, "base model", "")
-    learnt = _learn(locked, inputs)
+    learnt = _learn(locked, inputs, by)
     if writing.nodes or writing.edges or learnt:
         append(
             action="lineage.recorded",
@@ -272,12 +272,16 @@ def _base_model(writing: _Writing, given: str, version: ModelVersion) -> Node:
     return writing.version_node(found)
 
 
-def _learn(version: ModelVersion, inputs: LineageInput) -> dict[str, Json]:
-    """Note on the version what it did not know: who trained, who wrote the code, parameters and metrics."""
+def _learn(version: ModelVersion, inputs: LineageInput, by: Actor) -> dict[str, Json]:
+    """Note on the version what it did not know: who trained, who wrote the code, parameters and metrics.
+
+    Who trained a run that the tracking server knows, it says itself: a claim that comes first must not take the place.
+    """
+    trainer = inputs.run.user if inputs.run and (by.kind == "service" or not version.run_id) else ""
     new: dict[str, Any] = {}
     told: dict[str, Json] = {}
     for name, person in (
-        ("trained_by", _person(inputs.run.user if inputs.run else "")),
+        ("trained_by", _person(trainer)),
         ("code_author", _person(inputs.code.author if inputs.code else "")),
     ):
         if person is not None and getattr(version, f"{name}_id") is None:
