@@ -18,7 +18,7 @@ class AuditConfig(AppConfig):
 
 def _grant(*, using: str, **kwargs: object) -> None:
     """Apply the grants, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
-    from audit.grants import apply_grants  # noqa: PLC0415 - needs the app registry
+    from audit.grants import apply_grants
 
     if "plan" in kwargs:
         apply_grants(connections[using])

@@ -28,7 +28,7 @@ class KeyProblem(RuntimeError):
 
 def directory() -> Path:
     """Return where the keys of this installation are."""
-    return Path(settings.KEYS_DIR or Path(settings.DATA_DIR) / "keys")
+    return Path(settings.KEYS_DIR)
 
 
 def ensure_keys(place: Path) -> list[str]:

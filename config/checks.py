@@ -2,7 +2,6 @@
 
 import stat
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.apps.config import AppConfig
@@ -67,7 +66,7 @@ def _secrets() -> Iterator[CheckMessage]:
 
 
 def _keys() -> Iterator[CheckMessage]:
-    for path in sorted(Path(settings.KEYS_DIR or settings.DATA_DIR / "keys").glob("*.pem")):
+    for path in sorted(settings.KEYS_DIR.glob("*.pem")):
         if not path.name.endswith(".pub.pem") and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield Error(
                 f"The signing key {path} can be read by other users of this machine.",

@@ -30,6 +30,22 @@ class RequestId:
         return response
 
 
+class Private:
+    """What an account gets to see is for nobody's cache, on the way or on a shared machine's disk.
+
+    Every answer says so that does not say otherwise itself; static files are answered before this.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+
 class Refusals:
     """A ``Refusal`` that a page's view did not handle becomes that status, with its sentence, in the page's form."""
 

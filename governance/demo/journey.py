@@ -157,7 +157,7 @@ class Journey:
                 script.write_bytes(archive.read("verify.py"))
             self.step(f"auditor-1 downloaded the evidence of {ref} ({bundle.stat().st_size} bytes); verify.py says:")
             command = [sys.executable, "-I", str(script), str(bundle)]
-            key = Path(settings.KEYS_DIR) / "ledger.ed25519.pub.pem"
+            key = settings.KEYS_DIR / "ledger.ed25519.pub.pem"
             if key.exists():  # an auditor keeps it from the day they first saw it; here it lies beside the server
                 command += ["--key", str(key)]
             said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
