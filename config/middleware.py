@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
 from config.errors import Refusal
-from config.pages import refused
+from config.pages import page_not_found, refused
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -47,12 +47,17 @@ class Private:
 
 
 class Refusals:
-    """A ``Refusal`` that a page's view did not handle becomes that status, with its sentence, in the page's form."""
+    """A ``Refusal`` that a page's view did not handle becomes that status, with its sentence, in the page's form.
+
+    An address of a page with a null byte is nowhere: no text in the database can hold one. The API's edges name the field.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "\x00" in request.path and not request.path.startswith(("/api/", "/ajax-api/")):
+            return page_not_found(request, Http404())
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
