@@ -24,7 +24,7 @@ class SignForm(forms.Form):
         label="Password",
         max_length=4096,
         strip=False,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "aria-describedby": "after-h"}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
         error_messages={"required": "Write your password: signing asks for it each time."},
     )
     challenge = forms.UUIDField(widget=forms.HiddenInput)

@@ -119,8 +119,8 @@
     const request = event.detail.requestConfig;
     if (!request || (request.verb === "get" && !request.elt.matches("a, button"))) return;
     const swapped = document.getElementById(event.detail.target.id) || event.detail.target;
-    const first = one("[aria-invalid=true]", swapped) || one("[data-focus], [role=alert], [role=status], h1, h2", swapped);
-    jump(first);
+    const wanted = ["[aria-invalid=true]", "[data-focus]", "[role=alert]", "[role=status]", "h1, h2"];
+    jump(wanted.map((selector) => one(selector, swapped)).find(Boolean));
   });
   let lost = false;
   function unreachable() {

@@ -15,7 +15,7 @@ import pytest
 from django.conf import settings
 from django.db import connections
 from django.test import Client
-from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request, Response, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from registry.models import User
@@ -68,6 +68,7 @@ class Tabs:
     chromium: Browser
     server: str
     problems: list[str] = field(default_factory=list)
+    unanswered: set[Request] = field(default_factory=set)
 
     def __call__(
         self,
@@ -94,7 +95,23 @@ class Tabs:
         page.on("console", self._heard)
         page.on("pageerror", self._raised)
         page.on("response", self._answered)
+        page.on("request", self._asked)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
         return page
+
+    def settle(self) -> None:
+        """Wait until every request is answered: emptying the database would wait for the one, and it for the other."""
+        for context in self.chromium.contexts:
+            for page in context.pages:
+                while self.unanswered:
+                    page.wait_for_timeout(10)
+
+    def _asked(self, request: Request) -> None:
+        self.unanswered.add(request)
+
+    def _ended(self, request: Request) -> None:
+        self.unanswered.discard(request)
 
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type == "error" and not message.text.startswith("Failed to load resource"):
@@ -122,6 +139,7 @@ def browser_page(
     """Open tabs; afterwards no console may have complained."""
     tabs = Tabs(chromium, live_server.url)
     yield tabs
+    tabs.settle()
     for context in list(chromium.contexts):
         context.close()
     assert tabs.problems == []

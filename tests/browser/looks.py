@@ -1,10 +1,12 @@
 """What every page must be: accessible by axe's rules, and no wider than the window."""
 
-from typing import Final
+from typing import Final, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+LOOKS: Final[tuple[tuple[Literal["light", "dark"], int], ...]] = (("light", 1440), ("dark", 320))
+"""Colours depend on the scheme and shapes on the width, so each of the four is looked at once."""
 RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
