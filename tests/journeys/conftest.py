@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,13 +78,15 @@ def house(untouched: House, pictures: Album) -> House:
 
 
 @pytest.fixture(scope="session")
-def scientist(house: House) -> Api:
-    return Api(house, new_token(house, "ds-1"))
+def scientist(house: House) -> Iterator[Api]:
+    with closing(Api(house, new_token(house, "ds-1"))) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")
-def auditor(house: House) -> Api:
-    return Api(house, new_token(house, "auditor-1"))
+def auditor(house: House) -> Iterator[Api]:
+    with closing(Api(house, new_token(house, "auditor-1"))) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,10 @@ class Api:
             base_url=f"{house.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
         )
 
+    def close(self) -> None:
+        """Let the connections go."""
+        self._client.close()
+
     def call(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """One call, whatever it answers."""
         return self._client.request(method, path, **kwargs)

@@ -31,6 +31,7 @@ class House:
     place: Path
     settings: Mapping[str, str] = field(default_factory=dict)
     prefix: Sequence[str] = ()
+    python: str = sys.executable
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -51,7 +52,7 @@ class House:
 
     def command(self, *arguments: str) -> list[str]:
         """The words of one command of the runtime."""
-        return [*self.prefix, sys.executable, "-m", "config.runtime", *arguments]
+        return [*self.prefix, self.python, "-m", "config.runtime", *arguments]
 
     def say(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one command to its end; both outputs in ``stdout``."""

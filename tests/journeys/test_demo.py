@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.runtime.processes import alive
 
 pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey"), pytest.mark.timeout(900)]
 NOBODY = 65534
+AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 def processes_on(place: Path) -> list[int]:
@@ -64,28 +66,38 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(place: Path) -> No
     assert not (house.data_dir / "postgres").exists()
 
 
-def as_ordinary_user() -> list[str]:
-    """The words before a command that make an ordinary user run it; skips where that cannot be done."""
-    setpriv = shutil.which("setpriv")
-    if os.geteuid() != 0:
-        pytest.skip("these tests are run by an ordinary user already: every other journey shows it")
-    if setpriv is None:
-        pytest.skip("no setpriv here (util-linux), so that root could become an ordinary user")
-    words = [setpriv, f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    ask = [sys.executable, "-c", "import django, subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"]
-    # Where only root can read the interpreter, the one right to read everything is kept; the user is not root for that.
-    for rights in ([], ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"]):
-        if subprocess.run([*words, *rights, *ask], cwd=ROOT, capture_output=True, check=False).returncode == 0:
-            return [*words, *rights]
-    pytest.skip(f"an ordinary user cannot read {sys.executable} and what it needs")
+def environment_of_nobody(place: Path) -> str:
+    """The interpreter of an environment that an ordinary user can reach; skips where none can be made.
+
+    Root's own may lie where only root can go. Then the same packages, by hard links, below a Python of the system's.
+    """
+    reach = [sys.executable, "-c", "import subprocess, sys; subprocess.run([sys.executable, '-c', ''], check=True)"]
+    if subprocess.run([*AS_NOBODY, *reach], cwd=ROOT, capture_output=True, check=False).returncode == 0:
+        return sys.executable
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    system = Path("/usr/bin", version)
+    if not system.exists():
+        pytest.skip(f"an ordinary user cannot reach {sys.executable}, and there is no {system}")
+    library = place / "environment" / "lib" / version
+    library.mkdir(parents=True)
+    link = ["cp", "--archive", "--link", sysconfig.get_path("purelib"), str(library / "site-packages")]
+    if subprocess.run(link, capture_output=True, check=False).returncode != 0:
+        pytest.skip(f"the installed packages cannot be linked to {library}")
+    (place / "environment" / "pyvenv.cfg").write_text(f"home = {system.parent}\ninclude-system-site-packages = false\n")
+    python = place / "environment" / "bin" / "python"
+    python.parent.mkdir()
+    python.symlink_to(system)
+    return str(python)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs these tests already: the others show it")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv (util-linux) to become an ordinary user")
 def test_an_ordinary_user_runs_all_of_it_from_nothing(place: Path) -> None:
-    prefix = as_ordinary_user()
+    python = environment_of_nobody(place)
     os.chown(place, NOBODY, NOBODY)
-    house = House(place, settings={"HOME": str(place)}, prefix=prefix)
+    house = House(place, settings={"HOME": str(place)}, prefix=AS_NOBODY, python=python)
     told = house.say("demo", "--signed", "--once")
     assert told.returncode == 0, told.stdout[-5000:]
     assert "VERIFIED" in told.stdout
-    assert {path.stat().st_uid for path in house.data_dir.rglob("*")} == {NOBODY}
+    assert {path.lstat().st_uid for path in house.data_dir.rglob("*")} == {NOBODY}
     assert processes_on(place) == []

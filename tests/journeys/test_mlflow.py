@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +100,8 @@ def test_an_expired_and_a_revoked_token_are_told_so(house: House, tmp_path: Path
             " WHERE prefix = %s",
             [_prefix(expired)],
         )
-    assert Api(house, revoked).call("DELETE", f"/tokens/{_prefix(revoked)}").status_code == 204
+    with closing(Api(house, revoked)) as api:
+        assert api.call("DELETE", f"/tokens/{_prefix(revoked)}").status_code == 204
 
     first, second, third = client(house, "", tmp_path, tokens=[expired, revoked, "csn_nonsense.x"])["tokens"]
 
@@ -107,10 +109,11 @@ def test_an_expired_and_a_revoked_token_are_told_so(house: House, tmp_path: Path
     assert "revoked" in second
     assert third
     for token in (expired, revoked):
-        answer = Api(house, token).call("GET", "/me")
+        with closing(Api(house, token)) as api:
+            answer = api.call("GET", "/me")
         assert answer.status_code == 401
         assert answer.headers["content-type"] == "application/problem+json"
 
 
 def _prefix(token: str) -> str:
-    return token.partition(".")[0]
+    return token.removeprefix("csn_").partition(".")[0]
