@@ -76,7 +76,7 @@ def _prepare(job: SandboxJob, stage: Stage) -> tuple[dict[str, Any], int] | Sand
     told = {
         "mode": job.mode,
         "model_dir": str(stage.model_dir),
-        "data": str(stage.data),
+        "data": str(_without_answers(stage.data, [*features, *([label] if label else [])])),
         "scratch": str(stage.scratch),
         "uid": stage.uid,
         "traverse": stage.traverse,
@@ -125,6 +125,29 @@ def _schema(data: Path) -> tuple[pa.Schema, int] | SandboxOutcome:
     except (pa.ArrowException, OSError) as error:
         return SandboxOutcome("input_invalid", f"The data set is neither Parquet nor Arrow: {error}", _NONE)
     return file.schema_arrow, file.metadata.num_rows
+
+
+def _without_answers(data: Path, columns: list[str]) -> Path:
+    """Leave only ``columns`` in the staged copy: a model that could read the label would predict it perfectly."""
+    import pyarrow as pa
+    import pyarrow.ipc
+    import pyarrow.parquet
+
+    rest = data.with_name(f"columns{data.suffix}")
+    if data.suffix == ".arrow":
+        with pa.memory_map(str(data)) as source:
+            table = pa.ipc.open_file(source).read_all().select(columns)
+            with pa.OSFile(str(rest), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+                writer.write_table(table)
+    else:
+        with pa.parquet.ParquetFile(data) as source:
+            kept = pa.schema([source.schema_arrow.field(name) for name in columns])
+            with pa.parquet.ParquetWriter(rest, kept) as writer:
+                for batch in source.iter_batches(columns=columns):
+                    writer.write_batch(batch.select(columns))
+    data.unlink()
+    rest.chmod(0o444)
+    return rest
 
 
 def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:

@@ -2,7 +2,7 @@
 
 from tests.conformance.mlflow.conftest import ada, gate, server, tracking_url
 from tests.governance.conftest import approvers, checking, house, model, ready, scientist, signing_keys, version
-from tests.governance.sandbox.conftest import people
+from tests.governance.sandbox.conftest import make_model, people
 
 __all__ = [
     "ada",
