@@ -17,4 +17,4 @@ __all__ = [
     "server",
     "signing_keys",
 ]
-__all__ += ["tracking_url", "version"]
+__all__ += ["make_model", "tracking_url", "version"]

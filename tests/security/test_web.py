@@ -209,8 +209,7 @@ def test_no_json_ends_in_an_error_of_ours(house: object, address: str, content: 
 @pytest.mark.parametrize(
     "path",
     ["/models/a%00b/", "/models/%ED%A0%80/", "/models/?q=%00", "/audit/?actor=%00", "/requests/REQ-99999999999999999999/",
-     "/requests/?state=%00&page=-1", "/models/?page=99999999999999999999", "/lineage/?q=%00", "/audit/?after=9999999999999999999999",
-    
+     "/requests/?state=%00&page=-1", "/models/?page=99999999999999999999", "/lineage/?q=%00", "/audit/?after=" + "9" * 22,
      "/api/v1/models?after=%00", "/api/v1/models/a%00b", "/policies/%00/", "/api/v1/requests?state=%00"],
 )  # fmt: skip
 def test_no_address_ends_in_an_error_of_ours(approvers: list[User], path: str) -> None:
