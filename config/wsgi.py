@@ -19,7 +19,10 @@ def read_to_the_end(app: WSGIApplication) -> WSGIApplication:
 
     def serve(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer = app(environ, start_response)
-        if str(environ.get("CONTENT_LENGTH") or "0").isdigit() and int(environ.get("CONTENT_LENGTH") or 0) <= SMALL_BODY:
+        if (
+            str(environ.get("CONTENT_LENGTH") or "0").isdigit()
+            and int(environ.get("CONTENT_LENGTH") or 0) <= SMALL_BODY
+        ):
             environ["wsgi.input"].read(SMALL_BODY)
         return answer
 

@@ -95,7 +95,9 @@ class Installation:
                     journal.say(f"Countersign runs at {self.options.public_url} (stop it with Ctrl-C or `make down`)")
                     first = self.state.path / "secrets" / "admin-password"
                     if demo is None and first.exists():
-                        journal.say(f"Sign in as admin; the password is in {first}. Make accounts for others under /admin/.")
+                        journal.say(
+                            f"Sign in as admin; the password is in {first}. Make accounts for others under /admin/."
+                        )
                     supervisor.run()
             except Interrupted:
                 code = 130 if demo is not None else 0

@@ -36,13 +36,21 @@ class CheckRun(models.Model):
     needs = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="dependants")
     state = models.CharField(max_length=12, choices=CheckState.choices, default=CheckState.QUEUED)
     verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
-    summary = models.TextField(blank=True, help_text="One sentence: the finding, or the cause of the error with its remedy.")
+    summary = models.TextField(
+        blank=True, help_text="One sentence: the finding, or the cause of the error with its remedy."
+    )
     error_code = models.CharField(max_length=40, blank=True)
-    result = models.JSONField(null=True, blank=True, help_text="CheckResult as JSON: figures, tables, findings, limits.")
+    result = models.JSONField(
+        null=True, blank=True, help_text="CheckResult as JSON: figures, tables, findings, limits."
+    )
     result_digest = models.CharField(max_length=64, blank=True)
     result_blob = models.ForeignKey("registry.Blob", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     output_blob = models.ForeignKey(
-        "registry.Blob", null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        "registry.Blob",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
         help_text="Predictions (Parquet), for the scoring job.",
     )
     sandbox = models.JSONField(default=dict, help_text="Layers that were on, limits, resource use.")
@@ -80,7 +88,9 @@ class CheckRun(models.Model):
         indexes = [
             models.Index(fields=["state", "lease_until"], name="checkrun_waiting", condition=~Q(state="finished")),
             models.Index(fields=["request", "round"], name="checkrun_by_request"),
-            models.Index(fields=["cache_key"], name="checkrun_cached", condition=Q(state="finished") & ~Q(cache_key="")),
+            models.Index(
+                fields=["cache_key"], name="checkrun_cached", condition=Q(state="finished") & ~Q(cache_key="")
+            ),
         ]
 
     @property

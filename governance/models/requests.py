@@ -20,7 +20,11 @@ class PromotionRequest(models.Model):
     model = models.ForeignKey("registry.RegisteredModel", on_delete=models.PROTECT, related_name="requests")
     target = models.CharField(max_length=80, help_text="alias:production or stage:Production.")
     replaces = models.ForeignKey(
-        "registry.ModelVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        "registry.ModelVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
         help_text="The version that the target named when this was asked.",
     )
     manifest_digest = models.CharField(max_length=64)
@@ -29,8 +33,12 @@ class PromotionRequest(models.Model):
     state = models.CharField(max_length=24, choices=RequestState.choices, default=RequestState.DRAFT)
     stage = models.PositiveSmallIntegerField(default=0, help_text="Index of the review stage under way.")
     evidence_digest = models.CharField(max_length=64, blank=True, help_text="Digest of the evidence snapshot in force.")
-    round = models.PositiveSmallIntegerField(default=1, help_text="Grows when evidence or policy changes: older votes are void.")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="promotion_requests")
+    round = models.PositiveSmallIntegerField(
+        default=1, help_text="Grows when evidence or policy changes: older votes are void."
+    )
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="promotion_requests"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     decide_by = models.DateTimeField(null=True, blank=True)
@@ -42,7 +50,9 @@ class PromotionRequest(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["version", "target"], condition=Q(state__in=OPEN_REQUEST_STATES), name="request_one_open_per_target"
+                fields=["version", "target"],
+                condition=Q(state__in=OPEN_REQUEST_STATES),
+                name="request_one_open_per_target",
             ),
             models.CheckConstraint(
                 name="request_closed_iff_terminal",
@@ -125,7 +135,9 @@ class Decision(models.Model):
         ordering = ["signed_at"]
         triggers = append_only_triggers()
         constraints = [
-            models.UniqueConstraint(fields=["request", "round", "person"], name="decision_one_vote_per_person_and_round"),
+            models.UniqueConstraint(
+                fields=["request", "round", "person"], name="decision_one_vote_per_person_and_round"
+            ),
             models.CheckConstraint(
                 name="decision_refusal_says_why", condition=Q(outcome="approve") | ~Q(comment="") | ~Q(conditions="")
             ),
@@ -197,7 +209,9 @@ class Permit(models.Model):
     issued_at = models.DateTimeField(auto_now_add=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_reason = models.TextField(blank=True)
-    superseded_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="supersedes")
+    superseded_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="supersedes"
+    )
 
     objects = PermitQuerySet.as_manager()
 
