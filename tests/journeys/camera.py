@@ -58,7 +58,9 @@ def take(chromium: Browser, shot: Shot, *, url: str, password: str, folder: Path
     page.goto(shot.path)
     page.wait_for_load_state("networkidle")
     taken = Image.open(io.BytesIO(page.screenshot()))
-    taken.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(folder / f"{shot.name}.png", optimize=True)
+    taken.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        folder / f"{shot.name}.png", optimize=True
+    )
     context.close()
     return [f"{shot.path}: {text}" for text in said]
 
