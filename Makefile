@@ -66,6 +66,6 @@ browser: setup-dev ## install Chromium for the browser tests, when this machine 
 	@scripts/browser
 
 lock: setup-dev ## renew requirements/*.txt from requirements/*.in
-	@lock() { $(PY) -m uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+	@lock() { $(PY) -m uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --python-version 3.11 requirements/$$1.in --output-file requirements/$$1.txt "$${@:2}"; }; \
 	  lock dev; for group in web worker embedded; do lock $$group --constraint requirements/dev.txt; done

@@ -97,3 +97,13 @@ def test_a_bad_card_is_refused(card: dict[str, str]) -> None:
 def test_a_metric_that_is_no_finite_number_is_refused(value: float) -> None:
     with pytest.raises(Invalid, match="'auc' must be a finite number"):
         names.check_metrics({"auc": value})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a\x00b", "null byte"), ("\ud800", "half of a character pair"), ("x" * 11, "11 characters; the limit is 10")],
+)
+def test_text_that_cannot_be_kept_is_refused_with_the_cause(text: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words) as refused:
+        names.check_text(text, field="description", longest=10)
+    assert refused.value.field == "description"
