@@ -19,7 +19,8 @@ from tests.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROCESSES: Final = {"database", "broker", "tracking", "web", "worker", "scheduler", "sequencer"}
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# The tests tell one story, in order, of one installation.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("installation")]
 
 
 class Machine:

@@ -231,7 +231,7 @@ def test_garbage_on_the_result_channel_is_dropped_and_said(make_model: MakeModel
     def predict(rows: Any) -> Any:
         import os
 
-        for descriptor in range(3, 32):
+        for descriptor in range(3, 4096):
             try:
                 os.write(
                     descriptor, b'{"done": 1e400}\n\xff\xfe[[[\n{"done": -1, "total": "x"}\n' + b"x" * 200_000 + b"\n"
