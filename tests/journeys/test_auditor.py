@@ -12,7 +12,7 @@ import pytest
 from tests.journeys.doors import signed_in
 from tests.journeys.house import ROOT, House
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 PROGRAM = ROOT / "audit" / "exports" / "verify.py"
 
 

@@ -11,7 +11,7 @@ from tests.journeys import hostile
 from tests.journeys.conftest import CHECK_SECONDS, MEMORY_MB
 from tests.journeys.doors import SCORES, Api
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from config.runtime.ports import LOOPBACK
 from tests.journeys.house import ROOT, House
 from tests.runtime.processes import alive
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 

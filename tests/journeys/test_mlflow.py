@@ -15,7 +15,7 @@ from sklearn.datasets import load_diabetes
 from tests.journeys.doors import Api, new_token
 from tests.journeys.house import ROOT, House
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 ROWS: Final = load_diabetes(as_frame=True, scaled=False).data.astype("float64").head(30).to_dict("records")
 
 

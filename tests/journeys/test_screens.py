@@ -12,7 +12,7 @@ from tests.journeys.house import ROOT
 
 FOLDER: Final = ROOT / "docs" / "screenshots"
 LARGEST: Final = 200 * 1024
-pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.xdist_group("journey"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.journey, pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 def test_every_screen_is_shown_without_a_complaint_and_written_when_asked(pictures: Album) -> None:

@@ -14,7 +14,7 @@ from tests.journeys.house import House
 from tests.runtime.processes import alive, descendants
 from tests.waiting import until
 
-pytestmark = [pytest.mark.journey, pytest.mark.xdist_group("journey"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 NO_WORKER = "No worker is running"
 
 

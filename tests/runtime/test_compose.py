@@ -28,8 +28,6 @@ from config.runtime.supervisor import Supervisor, Unit
 from config.runtime.valkey import Broker
 from tests.runtime import composition
 
-pytestmark = pytest.mark.xdist_group("compose")
-
 ROOT: Final = composition.FILE.parent
 COMPOSE: Final = composition.load()
 OURS: Final = {service.name: service for service in SERVICES}

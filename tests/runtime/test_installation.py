@@ -20,7 +20,7 @@ from tests.waiting import until
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROCESSES: Final = {"database", "broker", "tracking", "web", "worker", "scheduler", "sequencer"}
 # The tests tell one story, in order, of one installation.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("installation")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class Machine:
