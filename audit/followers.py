@@ -5,6 +5,7 @@ skips an entry, never holds up the others and never holds up the sequencer.
 """
 
 import logging
+from abc import ABC, abstractmethod
 from datetime import timedelta
 from typing import ClassVar, Final
 
@@ -21,19 +22,19 @@ LONGEST_PAUSE: Final = 300
 PER_ROUND: Final = 200
 
 
-class Follower:
+class Follower(ABC):
     """Subclass with a ``name`` that never changes, the ``actions`` you want (none = all) and ``handle``."""
 
     name: ClassVar[str]
     actions: ClassVar[frozenset[str]] = frozenset()
 
+    @abstractmethod
     def handle(self, entry: Entry) -> None:
         """React to one entry, in a transaction that also moves the cursor.
 
         May be called again for the same entry if an effect outside the database (a task, a mail) was followed by a
         crash: make those idempotent, and start them with ``transaction.on_commit``.
         """
-        raise NotImplementedError
 
 
 class BadFollower(TypeError):
