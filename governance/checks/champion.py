@@ -11,7 +11,7 @@ from governance.checks import columns, delong
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, numbers
 from governance.checks.intervals import Z, wilson
-from governance.checks.manifests import CHAMPION
+from governance.checks.manifests.performance import CHAMPION
 from governance.checks.results import CheckError, CheckResult, Figure
 
 

@@ -18,8 +18,11 @@ from governance.checks.results import Better, CheckError, CheckResult
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Need = Literal["data", "label", "sensitive", "predictions", "scores", "champion", "importance", "scan", "card"]
-Task = Literal["binary", "regression", "any"]
+Need = Literal[
+    "data", "label", "sensitive", "predictions", "scores", "champion", "training", "importance", "probe", "recorded",
+    "scan", "card",
+]  # fmt: skip
+Task = Literal["binary", "multiclass", "regression", "ranking", "any"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,10 @@ class FigureSpec:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a check says about itself; ``definition`` holds formula and source, in words."""
+    """What a check says about itself; ``definition`` holds formula and source, in words.
+
+    ``code`` is ``module:Class``; it is imported when the check is run, so that planners stay light.
+    """
 
     key: str
     version: int
@@ -120,6 +126,7 @@ class Manifest:
     task: Task
     needs: tuple[Need, ...]
     figures: tuple[FigureSpec, ...]
+    code: str
     sandbox: bool = False
 
     @property

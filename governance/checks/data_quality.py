@@ -13,7 +13,7 @@ from governance.checks import columns
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import merged
 from governance.checks.intervals import wilson
-from governance.checks.manifests import QUALITY
+from governance.checks.manifests.data import QUALITY
 from governance.checks.results import CheckError, CheckResult, Figure, Table
 
 _SPECS = {spec.key: spec for spec in QUALITY.figures}

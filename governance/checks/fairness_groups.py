@@ -10,7 +10,7 @@ from governance.checks import columns
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, merged
 from governance.checks.groups import Compared, Group, Rate, compare
-from governance.checks.manifests import FAIRNESS
+from governance.checks.manifests.fairness import FAIRNESS
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Table
 
 _SPECS = {spec.key: spec for spec in FAIRNESS.figures}

@@ -11,7 +11,7 @@ import pyarrow as pa
 from scipy.stats import rankdata
 
 from governance.checks.contract import CheckInputs, Params
-from governance.checks.manifests import IMPORTANCE
+from governance.checks.manifests.explainability import IMPORTANCE
 from governance.checks.results import CheckError, CheckResult, Figure, Table
 from governance.checks.rowless import RowlessCheck
 

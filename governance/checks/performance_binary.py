@@ -11,7 +11,7 @@ from governance.checks import columns, delong
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, numbers
 from governance.checks.intervals import Interval, mean_interval, wilson
-from governance.checks.manifests import BINARY
+from governance.checks.manifests.performance import BINARY
 from governance.checks.results import CheckError, CheckResult, Figure, Scale, Table
 
 _NO_SCORES = "The model gives no probabilities, only labels."

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from governance.checks import columns
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, numbers
-from governance.checks.manifests import REGRESSION
+from governance.checks.manifests.performance import REGRESSION
 from governance.checks.results import CheckError, CheckResult, Figure
 
 

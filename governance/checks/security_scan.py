@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from governance.checks.contract import CheckInputs, Params
-from governance.checks.manifests import SECURITY
+from governance.checks.manifests.model import SECURITY
 from governance.checks.results import CheckError, CheckResult, Figure, Table
 from governance.checks.rowless import RowlessCheck
 

@@ -1,0 +1,48 @@
+"""Performance and comparison."""
+
+from __future__ import annotations
+
+from governance.checks.contract import FigureSpec, Manifest
+
+_F = FigureSpec
+
+BINARY = Manifest(
+    key="performance.binary", version=1, category="performance", title="Performance of a binary classifier",
+    task="binary", needs=("data", "label", "predictions"),
+    definition=(
+        "AUC = P(score of a positive > score of a negative) + ½ P(tie), interval by DeLong (Biometrics 44, 1988; "
+        "Sun & Xu 2014) on the logit scale. Average precision as the step sum over distinct scores. Log loss with "
+        "scores clipped to [2⁻⁵², 1-2⁻⁵²], Brier score, expected calibration error over equal-width bins. Accuracy, "
+        "precision, recall at the threshold with Wilson intervals (JASA 22, 1927)."
+    ),
+    figures=(
+        _F("auc", "AUC", "higher"), _F("average_precision", "Average precision", "higher"),
+        _F("log_loss", "Log loss", "lower"), _F("brier", "Brier score", "lower"),
+        _F("ece", "Calibration error (ECE)", "lower"), _F("accuracy", "Accuracy", "higher"),
+        _F("precision", "Precision", "higher"), _F("recall", "Recall", "higher"), _F("f1", "F1", "higher"),
+    ),
+    code="governance.checks.performance_binary:BinaryPerformance",
+)  # fmt: skip
+
+REGRESSION = Manifest(
+    key="performance.regression", version=1, category="performance", title="Performance of a regression",
+    task="regression", needs=("data", "label", "predictions"),
+    definition=(
+        "RMSE = √mean((y-ŷ)²), MAE = mean|y-ŷ|, R² = 1 - Σ(y-ŷ)²/Σ(y-ȳ)². Intervals: percentile bootstrap over rows, "
+        "seeded (Efron & Tibshirani 1993)."
+    ),
+    figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),
+    code="governance.checks.performance_regression:RegressionPerformance",
+)  # fmt: skip
+
+CHAMPION = Manifest(
+    key="compare.champion", version=1, category="performance", title="Comparison with the live version",
+    task="binary", needs=("data", "label", "scores", "champion"),
+    definition="AUC of this version minus AUC of the live one on the same rows, paired DeLong interval (1988).",
+    figures=(
+        _F("auc_difference", "AUC difference", "higher"), _F("flip_share", "Decisions that change", "lower"),
+    ),
+    code="governance.checks.champion:ChampionComparison",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, CHAMPION)
