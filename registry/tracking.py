@@ -12,6 +12,8 @@ from django.conf import settings
 
 HEADER: Final = "X-Countersign-Tracking"
 """Header with the secret that the tracking process asks for."""
+USER_HEADER: Final = "X-Countersign-User"
+"""Header with the account for which our door asks: the registry that the tracking process shows is what they may see."""
 USER_TAG: Final = "mlflow.user"
 DEEPEST: Final = 32
 _API: Final = "/api/2.0/mlflow"

@@ -1,4 +1,4 @@
-"""Who asks, at the MLflow edge: an API token with every request. Never a session cookie.
+"""Who asks, at the MLflow edge: an API token with every request. Never a session cookie, except below ``/mlflow/``.
 
 MLflow's client sends ``MLFLOW_TRACKING_TOKEN`` as a bearer token; or, by basic authentication, what is set as
 ``MLFLOW_TRACKING_USERNAME`` and ``…_PASSWORD``, which is the account's name and again a token.
@@ -28,6 +28,8 @@ Call = Callable[..., HttpResponseBase]
 
 def sign_in(request: HttpRequest) -> Actor:
     """Find out who asks and note it on the request. Raises ``Unauthenticated``."""
+    if reads_pages(request):
+        return Actor.of(request)
     found = authenticate_request(request)
     if found is None:
         raise Unauthenticated(
@@ -40,8 +42,19 @@ def sign_in(request: HttpRequest) -> Actor:
     return Actor.of(request)
 
 
+def reads_pages(request: HttpRequest) -> bool:
+    """Whether MLflow's own pages ask, for a signed-in browser (``registry.mlflow.pages``). Nobody outside can say so."""
+    return getattr(request, "page_reader", False) is True
+
+
 def check_may_write(request: HttpRequest) -> None:
-    """Raise ``NotAllowed`` if the request came with a token that may only read."""
+    """Raise ``NotAllowed`` if the request came with a token that may only read, or from MLflow's pages."""
+    if reads_pages(request):
+        raise NotAllowed(
+            "MLflow's pages are for reading here.",
+            code="pages.read_only",
+            remedy="Write with MLflow's client and an API token of yours; models and versions also have their own pages.",
+        )
     check_token_may_write(cast("ApiToken", request.auth))  # type: ignore[attr-defined]
 
 

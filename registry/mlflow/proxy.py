@@ -22,7 +22,7 @@ from registry.mlflow.auth import check_may_write, check_tracking, endpoint, pers
 from registry.mlflow.codec import body
 from registry.mlflow.errors import ProtocolError, invalid
 from registry.sources import SEALED
-from registry.tracking import HEADER, USER_TAG
+from registry.tracking import HEADER, USER_HEADER, USER_TAG
 
 CHUNK: Final = 1 << 18
 ROOMS: Final = frozenset(
@@ -63,6 +63,7 @@ _NOT_FORWARDED: Final = frozenset(
         "referer",
         "expect",
         HEADER.lower(),
+        USER_HEADER.lower(),
     }
 )
 _NOT_RETURNED: Final = frozenset(
@@ -109,6 +110,7 @@ def forward(
     check_tracking(person(by), write=not reads_only)
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
     headers[HEADER] = settings.TRACKING_SECRET
+    headers[USER_HEADER] = str(person(by).pk)
     sent: bytes | Iterator[bytes] | None = content
     if content is None and request.method not in {"GET", "HEAD"}:
         stream, length = _incoming(request)
