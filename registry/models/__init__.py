@@ -13,6 +13,7 @@ from registry.models.catalog import (
     VersionTag,
 )
 from registry.models.lineage import Dataset, DatasetVersion, Edge, Node
+from registry.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
     "Alias",
@@ -34,4 +35,6 @@ __all__ = [
     "Upload",
     "User",
     "VersionTag",
+    "Webhook",
+    "WebhookDelivery",
 ]
