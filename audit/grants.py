@@ -6,6 +6,8 @@
 | sequencer | as app          | as app            | SELECT, DELETE | SELECT, INSERT          | read and write |
 | reader    | nothing         | nothing           | nothing        | SELECT                  | SELECT         |
 
+A model with ``ledger_read_only`` is SELECT for app and sequencer: only the start-up step, as the owner, writes it.
+
 Nobody but the owner holds TRUNCATE, TRIGGER or REFERENCES, and the owner signs in for migrations only. The sequencer
 has the rights of the app because the followers run in its process.
 """
@@ -15,7 +17,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from django.apps import apps
-from django.db import transaction
+from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -80,12 +82,18 @@ def _statements(present: set[str]) -> Iterator[sql.Composed]:
         table = model._meta.db_table
         if model._meta.app_label == LEDGER or not model._meta.managed or table not in present:
             continue
-        rights = "SELECT, INSERT" if getattr(model, "ledger_append_only", False) else READ_WRITE
-        yield _grant(rights, table, (APP, SEQUENCER))
+        yield _grant(_rights(model), table, (APP, SEQUENCER))
     if "django_migrations" in present:
         yield _grant("SELECT", "django_migrations", (APP, SEQUENCER))
     for rights, table, holders in LEDGER_GRANTS:
         yield _grant(rights, table, holders)
+
+
+def _rights(model: type[models.Model]) -> str:
+    """What a model says of itself: only the owner writes it, it is written once, or neither."""
+    if getattr(model, "ledger_read_only", False):
+        return "SELECT"
+    return "SELECT, INSERT" if getattr(model, "ledger_append_only", False) else READ_WRITE
 
 
 def _grant(rights: str, table: str, holders: tuple[str, ...]) -> sql.Composed:

@@ -16,7 +16,7 @@ _SHORTEST_SECRET = 32
 @register(Tags.security, deploy=True)
 def production(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[CheckMessage]:
     """Return one message for each setting that is wrong for production, with what to set instead."""
-    return [*_addresses(), *_secrets(), *_keys()]
+    return [*_addresses(), *_secrets(), *_keys(), *_gate()]
 
 
 def _addresses() -> Iterator[CheckMessage]:
@@ -73,3 +73,13 @@ def _keys() -> Iterator[CheckMessage]:
                 hint=f"chmod 600 {path}; then consider the key as known and replace it.",
                 id="countersign.E007",
             )
+
+
+def _gate() -> Iterator[CheckMessage]:
+    if names := settings.UNGOVERNED_MODELS:
+        what = "every model" if "*" in names else ", ".join(names)
+        yield checks.Warning(
+            f"UNGOVERNED_MODELS exempts {what} from gating: aliases and stages move without a permit.",
+            hint="Unset it, run setup_governance, and look at the names it then lists as standing without a permit.",
+            id="countersign.W002",
+        )

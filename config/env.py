@@ -3,10 +3,11 @@
 import sys
 from enum import StrEnum
 from functools import cache
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -59,18 +60,31 @@ class Env(BaseSettings):
     tracking_secret: str = ""
     tracking_database_url: str = ""
 
+    ungoverned_models: Annotated[tuple[str, ...], NoDecode] = ()
+
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     check_time_limit: int = Field(default=900, gt=0, description="seconds of wall clock for one check")
     sandbox_memory_mb: int = Field(default=2048, ge=256)
+    webhook_allowed_schemes: Annotated[frozenset[str], NoDecode] = frozenset({"https"})
+    webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
+    webhook_log_days: int = Field(default=30, ge=1, le=3650)
     log_format: str = Field(default="console", pattern="^(console|json)$")
 
     @model_validator(mode="before")
     @classmethod
-    def _split_hosts(cls, values: dict[str, object]) -> dict[str, object]:
-        hosts = values.get("allowed_hosts")
-        if isinstance(hosts, str):
-            values["allowed_hosts"] = [host.strip() for host in hosts.split(",") if host.strip()]
+    def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
+        for name in ("allowed_hosts", "ungoverned_models", "webhook_allowed_networks", "webhook_allowed_schemes"):
+            text = values.get(name)
+            if isinstance(text, str):
+                values[name] = [part.strip() for part in text.split(",") if part.strip()]
         return values
+
+    @field_validator("webhook_allowed_schemes")
+    @classmethod
+    def _known_schemes(cls, schemes: frozenset[str]) -> frozenset[str]:
+        if not schemes or not schemes <= {"http", "https"}:
+            raise ValueError("must be https, or http,https")
+        return schemes
 
     @model_validator(mode="after")
     def _complete(self) -> "Env":

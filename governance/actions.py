@@ -29,3 +29,5 @@ register("permit.expired", "{actor} ended the permit {object}, whose time was up
 register("permit.suspended", "{actor} suspended the permit {object}")
 register("permit.resumed", "{actor} resumed the permit {object}")
 register("evidence.exported", "{actor} exported the evidence of {object}")
+register("exemption.began", "{actor} exempted {object} from gating")
+register("exemption.ended", "{actor} ended the exemption of {object} from gating")

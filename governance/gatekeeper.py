@@ -1,9 +1,12 @@
 """Guards the registry's governed doors (``registry.gates``): nothing moves there without an active permit.
 
-PostgreSQL asks the same question again with triggers (migrations 0004 and 0005), for whoever does not come through a door.
+PostgreSQL asks the same question again with triggers (migrations 0004 to 0006), for whoever does not come through a door.
+A model that the operator exempted (``governance.models.exemptions``) is gated by what its living permits hold, and by
+nothing else.
 """
 
 import re
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -12,7 +15,8 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from config.errors import Conflict, NotAllowed
-from governance.models import Permit, PromotionRequest
+from governance.models import GateExemption, Permit, PromotionRequest
+from governance.selectors.exemptions import exemptions_in_force
 from governance.selectors.policies import governed_targets, policy_for
 from governance.states import PermitState
 from registry.models import ModelVersion, RegisteredModel
@@ -65,8 +69,19 @@ class Gatekeeper:
                 remedy=f"Use another key, or ask for a promotion: {self._address(model, version)}",
             )
 
-    def check_change(self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor) -> None:
-        """What a permit or an open request names keeps its name, its description and its life."""
+    def exemptions(self) -> dict[str, datetime]:
+        """Every name that is exempt from gating, ``*`` for all, and since when."""
+        return exemptions_in_force()
+
+    def check_change(
+        self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor, new_name: str = ""
+    ) -> None:
+        """What a permit or an open request names keeps its name, its description and its life.
+
+        And no model is renamed into a name that is exempt from gating, or out of one.
+        """
+        if new_name:
+            self._check_renamed(model, new_name)
         living = Permit.objects.filter(model=model, state__in=_LIVING)
         open_requests = PromotionRequest.objects.open().filter(model=model)
         if version is not None:
@@ -96,22 +111,38 @@ class Gatekeeper:
         people signed for is not set free by changing what it is measured by.
         """
         policy = policy_for(model, target)
-        if policy is not None:
+        if policy is not None and not GateExemption.objects.of(model.name).exists():
             return policy.policy.name
         permit = Permit.objects.filter(model=model, target=target, state__in=_LIVING).first()
         return permit.request.policy_version.policy.name if permit else ""
 
     def _check_unlike(self, model: RegisteredModel, target: str) -> None:
         """A free alias must not be taken for a governed one: ``Production`` for ``production``."""
-        held = Permit.objects.filter(model=model, state__in=_LIVING).values_list("target", flat=True)
+        held = set(Permit.objects.filter(model=model, state__in=_LIVING).values_list("target", flat=True))
         for governed in {*governed_targets(model), *held}:
-            if looks(governed) == looks(target):
+            if looks(governed) == looks(target) and (
+                governed in held or not GateExemption.objects.of(model.name).exists()
+            ):
                 raise NotAllowed(
                     f"{target} looks like {governed}, which is governed for {model.name}.",
                     code="gate.look_alike",
                     remedy="Choose a name that nobody can take for it.",
                     extra={"target": governed},
                 )
+
+    def _check_renamed(self, model: RegisteredModel, new_name: str) -> None:
+        exempt = set(
+            GateExemption.objects.in_force().filter(name__in=["*", model.name, new_name]).values_list("name", flat=True)
+        )
+        if "*" in exempt or {model.name, new_name} <= exempt or not exempt:
+            return
+        raise Conflict(
+            f"{model.name} cannot be renamed to {new_name}: {', '.join(exempt)} is exempt from gating here, and the other "
+            "name is not.",
+            code="gate.exempt_name",
+            remedy="Copy the version to a model of the other name.",
+            extra={"exempt": sorted(exempt)},
+        )
 
     def _check_enters(self, model: RegisteredModel, version: ModelVersion, target: str, policy: str) -> None:
         permits = Permit.objects.active().filter(model=model, version=version, target=target)

@@ -11,7 +11,7 @@ from registry.models import RegisteredModel, User
 from registry.reach import VIEW, holds
 
 if TYPE_CHECKING:
-    from governance.models import CheckRun, Permit, PolicyVersion, PromotionRequest  # noqa: F401 - named in strings
+    from governance.models import CheckRun, GateExemption, Permit, PolicyVersion, PromotionRequest  # noqa: F401 - named in strings
 
 
 class PolicyVersionQuerySet(models.QuerySet["PolicyVersion"]):
@@ -58,3 +58,15 @@ class PermitQuerySet(models.QuerySet["Permit"]):
     def active(self) -> Self:
         """Those in force."""
         return self.filter(state=PermitState.ACTIVE)
+
+
+class GateExemptionQuerySet(models.QuerySet["GateExemption"]):
+    """Exemptions from gating."""
+
+    def in_force(self) -> Self:
+        """Those that have not ended."""
+        return self.filter(ended_at=None)
+
+    def of(self, name: str) -> Self:
+        """Those in force for a model of that name, its own or that of the whole instance."""
+        return self.in_force().filter(name__in=["*", name])

@@ -1,5 +1,7 @@
 """The doors that a policy may guard. The registry states the facts; who guards is named in settings, not imported."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Protocol
 
@@ -23,8 +25,13 @@ class Gatekeeper(Protocol):
     def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
         """Refuse a tag that looks like an approval."""
 
-    def check_change(self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor) -> None:
-        """Refuse unless the model or version may be changed so (``rename``, ``delete``, ``describe``)."""
+    def check_change(
+        self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor, new_name: str = ""
+    ) -> None:
+        """Refuse unless the model or version may be changed so (``rename`` to ``new_name``, ``delete``, ``describe``)."""
+
+    def exemptions(self) -> Mapping[str, datetime]:
+        """Names of models that nothing guards, ``*`` for all of them, each with the moment since when."""
 
 
 @cache
@@ -35,3 +42,8 @@ def gatekeeper() -> Gatekeeper:
         raise ImproperlyConfigured("GATEKEEPER must name the class that guards governed aliases and stages.")
     keeper: Gatekeeper = import_string(path)()
     return keeper
+
+
+def exempt_since(name: str, exemptions: Mapping[str, datetime]) -> datetime | None:
+    """Since when nothing guards the model of that name, or None while something does."""
+    return min((exemptions[key] for key in ("*", name) if key in exemptions), default=None)

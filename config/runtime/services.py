@@ -14,6 +14,7 @@ from typing import Final
 COMMON: Final = frozenset(
     {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
+    | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}
 )
 _TRACKING: Final = frozenset({"TRACKING_URL", "TRACKING_SECRET"})
 
@@ -105,7 +106,7 @@ PREPARE: Final = (
     ("python", "manage.py", "first_account"),
     ("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"),
 )
-PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL"}
+PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL", "UNGOVERNED_MODELS"}
 PREPARE_FIXED: Final = {"DATABASE_ROLE": "owner", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 # The worker first, so that what it finishes can still be stored, and the sequencer last: it logs what all did.

@@ -201,7 +201,13 @@ TRACKING_SECRET = ENV.tracking_secret
 
 # Names, not imports: the arrows between packages point down only.
 GATEKEEPER = "governance.gatekeeper.Gatekeeper"
+UNGOVERNED_MODELS = ENV.ungoverned_models
 FOLLOWERS = ["registry.followers.Ingest", "registry.followers.Lineage", "governance.followers.Plan"]
+WEBHOOK_EVENTS = ["registry.selectors.webhook_events.TABLE", "governance.selectors.webhook_events.TABLE"]
+WEBHOOK_ALLOWED_SCHEMES = ENV.webhook_allowed_schemes
+WEBHOOK_ALLOWED_NETWORKS = ENV.webhook_allowed_networks
+WEBHOOK_LOG_DAYS = ENV.webhook_log_days
+WEBHOOK_TIMEOUT = 10.0
 SIGNING_ATTEMPTS = 5
 SIGNING_LOCKOUT = timedelta(minutes=15)
 

@@ -1,6 +1,7 @@
 """Data of governance: policies, requests and decisions, evidence, waivers, permits."""
 
 from governance.models.evidence import CheckRun, EvidenceSnapshot, WorkerHeartbeat
+from governance.models.exemptions import GateExemption
 from governance.models.policies import Policy, PolicyVersion
 from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
 from governance.models.waivers import Waiver, WaiverSignature
@@ -11,6 +12,7 @@ __all__ = [
     "Comment",
     "Decision",
     "EvidenceSnapshot",
+    "GateExemption",
     "Permit",
     "Policy",
     "PolicyVersion",

@@ -166,7 +166,7 @@ def rename_model(*, model: RegisteredModel, new_name: str, by: Actor) -> Registe
     names.check_name(new_name, field="new_name")
     model = lock_model(model)
     with asking(model, by) as gate:
-        gate.check_change(model=model, version=None, verb="rename", by=by)
+        gate.check_change(model=model, version=None, verb="rename", by=by, new_name=new_name)
     before, model.name = model.name, new_name
     model.revision += 1
     try:

@@ -124,11 +124,11 @@ def test_the_app_may_add_to_write_once_tables_and_no_more() -> None:
                 ],
             )
             held = {right for right, has in cursor.fetchall() if has}
-            allowed = (
-                {"SELECT", "INSERT"}
-                if getattr(model, "ledger_append_only", False)
-                else {"SELECT", "INSERT", "UPDATE", "DELETE"}
-            )
+            allowed = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+            if getattr(model, "ledger_append_only", False):
+                allowed = {"SELECT", "INSERT"}
+            if getattr(model, "ledger_read_only", False):
+                allowed = {"SELECT"}
             assert held == allowed, table
 
 

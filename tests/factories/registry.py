@@ -6,6 +6,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.test import override_settings
@@ -122,6 +123,10 @@ class _Closed:
         raise NotAllowed("The gate is closed.", code="gate.closed")
 
     check_alias = check_stage = check_tag = check_change = _refuse
+
+    def exemptions(self) -> dict[str, datetime]:
+        """None."""
+        return {}
 
 
 @contextmanager

@@ -54,6 +54,13 @@ def test_signing_in_to_the_database_with_all_rights_is_warned_of(
     assert codes() == ["countersign.W001"]
 
 
+@pytest.mark.parametrize(("names", "said"), [(("*",), "every model"), (("one", "two"), "one, two")])
+def test_what_is_exempt_from_gating_is_warned_of(sound: Settings, names: tuple[str, ...], said: str) -> None:
+    sound.UNGOVERNED_MODELS = names
+    assert codes() == ["countersign.W002"]
+    assert said in production(None)[0].msg
+
+
 def test_a_loopback_address_needs_no_tls(sound: Settings) -> None:
     sound.PUBLIC_URL = "http://127.0.0.1:8000"
     assert codes() == []

@@ -1,5 +1,7 @@
 """A gatekeeper that denies one alias and one stage: what the policies of the product do, in a line."""
 
+from datetime import datetime
+
 from audit.actors import Actor
 from config.errors import NotAllowed
 from registry.models import ModelVersion, RegisteredModel
@@ -20,8 +22,14 @@ class DenyProduction:
         if key.startswith("approved"):
             raise _refusal("Tags that look like approvals are not yours to write.", model)
 
-    def check_change(self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor) -> None:
+    def check_change(
+        self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor, new_name: str = ""
+    ) -> None:
         """Nothing is refused."""
+
+    def exemptions(self) -> dict[str, datetime]:
+        """None."""
+        return {}
 
 
 def _refusal(sentence: str, model: RegisteredModel) -> NotAllowed:

@@ -191,7 +191,12 @@ def test_the_triggers_listen_to_no_session_setting(db: None) -> None:
         cursor.execute("SELECT tgname, tgenabled FROM pg_trigger WHERE tgname LIKE 'governance\\_%'")
         found = dict(cursor.fetchall())
     names = {"governance_alias_gate", "governance_stage_gate", "governance_request_guard", "governance_permit_guard"}
-    names |= {"governance_alias_home", "governance_model_guard", "governance_policy_guard"}
+    names |= {
+        "governance_alias_home",
+        "governance_model_guard",
+        "governance_policy_guard",
+        "governance_exemption_guard",
+    }
     assert found == dict.fromkeys(names, "A")
 
 

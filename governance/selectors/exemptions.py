@@ -1,0 +1,75 @@
+"""What is exempt from gating, and what stands where a permit would be needed and is not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from governance.models import GateExemption
+from governance.models.exemptions import WHOLE_INSTANCE
+from registry.models import RegisteredModel
+
+_STANDING: Final = """
+WITH standing AS (
+    SELECT model_id, version_id, 'alias:' || name AS target FROM registry_alias
+    UNION ALL
+    SELECT model_id, id, 'stage:' || stage FROM registry_modelversion WHERE stage <> 'None' AND deleted_at IS NULL
+)
+SELECT m.name, s.target, v.number
+FROM standing s
+JOIN registry_registeredmodel m ON m.id = s.model_id AND m.deleted_at IS NULL
+JOIN registry_modelversion v ON v.id = s.version_id
+WHERE (%(all)s OR m.id = %(model)s OR m.name = ANY(%(names)s))
+  AND governance_governs(s.model_id, s.target)
+  AND NOT EXISTS (
+      SELECT 1 FROM governance_permit p
+      WHERE p.version_id = s.version_id AND p.target = s.target AND p.state = 'active' AND p.expires_at > now()
+  )
+ORDER BY m.name, s.target, v.number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unpermitted:
+    """A governed name or stage that stands without a permit: set before it was governed, or while it was exempt."""
+
+    model: str
+    target: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.target} of {self.model} (v{self.number})"
+
+
+def exempt_since(model: RegisteredModel) -> datetime | None:
+    """Since when the gate lets this model through, or None while it does not."""
+    return GateExemption.objects.of(model.name).order_by("began_at").values_list("began_at", flat=True).first()
+
+
+def instance_exempt_since() -> datetime | None:
+    """Since when the gate lets every model through, or None while it does not."""
+    rows = GateExemption.objects.in_force().filter(name=WHOLE_INSTANCE)
+    return rows.values_list("began_at", flat=True).first()
+
+
+def exemptions_in_force() -> dict[str, datetime]:
+    """Every name that is exempt (``*`` stands for all) and since when."""
+    return dict(GateExemption.objects.in_force().values_list("name", "began_at"))
+
+
+def unpermitted_of(model: RegisteredModel) -> list[Unpermitted]:
+    """The governed names and stages of a model that stand without a permit."""
+    return _standing(model=model.pk)
+
+
+def unpermitted_below(names: Sequence[str]) -> list[Unpermitted]:
+    """The same for the models of these names; ``*`` asks for all."""
+    return _standing(names=names)
+
+
+def _standing(*, model: int | None = None, names: Sequence[str] = ()) -> list[Unpermitted]:
+    with connection.cursor() as cursor:
+        cursor.execute(_STANDING, {"all": WHOLE_INSTANCE in names, "model": model, "names": list(names)})
+        return [Unpermitted(*row) for row in cursor.fetchall()]
