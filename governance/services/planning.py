@@ -102,7 +102,7 @@ def _run(
     champion = request.replaces.manifest_digest if "champion" in about.needs and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
     wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []
-    training = training_of(request.version) if about.key == "data.quality" else None
+    training = training_of(request.version) if "training" in about.needs or about.key == "data.quality" else None
     several = titles.count(need.use) > 1
     return CheckRun(
         request=request,

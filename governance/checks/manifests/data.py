@@ -21,4 +21,24 @@ QUALITY = Manifest(
     code="governance.checks.data_quality:DataQuality",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (QUALITY,)
+DRIFT = Manifest(
+    key="drift.columns", version=1, category="data", title="Drift of the inputs", task="any",
+    needs=("data", "training"),
+    definition=(
+        "Each input of the test data against the training data. PSI = Σ (p-q) ln(p/q) over bins that the training data "
+        "fixes, also net of what chance gives, (B-1)(1/n+1/m) (Yurdakul & Naranjo 2020), with an interval by inverting the "
+        "non-central chi-square. Numbers: Kolmogorov-Smirnov statistic, and the Wasserstein distance in standard "
+        "deviations of the training data. Categories: chi-square test and Cramér's V. Jensen-Shannon distance, base 2. "
+        "A column has drifted when its net PSI is above the line and its test says so after Benjamini and Hochberg's "
+        "correction over all columns (1995): both the size and the evidence."
+    ),
+    figures=(
+        _F("drifted_columns", "Drifted columns", "lower"), _F("psi", "PSI", "lower"),
+        _F("psi_corrected", "PSI beyond chance", "lower"), _F("js_distance", "Jensen-Shannon distance", "lower"),
+        _F("ks", "Kolmogorov-Smirnov statistic", "lower"), _F("wasserstein", "Wasserstein distance", "lower"),
+        _F("cramers_v", "Cramér's V", "lower"),
+    ),
+    code="governance.checks.drift:ColumnDrift",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (QUALITY, DRIFT)
