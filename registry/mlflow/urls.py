@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, re_path
 from django.views.decorators.http import require_safe
 
-from registry.mlflow import artifacts, model_versions, proxy, registered_models
+from registry.mlflow import artifacts, model_versions, pages, proxy, registered_models
 from registry.mlflow.auth import endpoint, not_found, rpc
 
 PROTOCOL_VERSION = "3.17.2"
@@ -51,7 +51,12 @@ def health(request: HttpRequest) -> HttpResponse:
     return HttpResponse("OK", content_type="text/plain")
 
 
-urlpatterns: list[URLPattern] = [path("version", version), path("health", health)]
+urlpatterns: list[URLPattern] = [
+    path("version", version),
+    path("health", health),
+    path(pages.MOUNT, pages.index, name="mlflow-pages"),
+    path(f"{pages.MOUNT}<path:rest>", pages.below),
+]
 for _prefix in ("api", "ajax-api"):
     urlpatterns += [path(f"{_prefix}/2.0/mlflow/{name}", view) for name, view in _RPCS.items()]
     urlpatterns += [
