@@ -76,7 +76,8 @@ def create_model(
             gate.check_tag(model=model, version=None, key=key, by=by)
         ModelTag.objects.create(model=model, key=key, value=value)
     diff: dict[str, Json] = {
-        "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())])
+        "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())]),
+        "description": told(description),
     }
     append(action="model.created", subject=model, by=by, diff=diff, facts={"name": name, "tier": tier})
     return model
@@ -192,7 +193,7 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
     for alias in list(model.aliases.all()):
         with asking(model, by) as gate:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
-        append(action="alias.deleted", subject=alias, by=by)
+        append(action="alias.deleted", subject=alias, by=by, facts={"model": model.name, "alias": alias.name})
         alias.delete()
     for version in list(ModelVersion.objects.locked().filter(model=model, deleted_at=None)):
         version.deleted_at = now

@@ -15,7 +15,7 @@ from registry import guards, names
 from registry.digests import SealedFile, manifest_digest, manifest_document
 from registry.models import Blob, Manifest, ManifestFile, ModelVersion, RegisteredModel, User, VersionTag
 from registry.services.catalog import lock_model, person_of
-from registry.services.differences import change
+from registry.services.differences import change, told
 from registry.services.gated import asking, recording_refusals
 from registry.storage import blobs
 
@@ -80,7 +80,11 @@ def register_version(
             gate.check_tag(model=model, version=version, key=key, by=by)
         VersionTag.objects.create(version=version, key=key, value=value)
     facts: dict[str, Json] = {"model": model.name, "number": number, "source": source, "run_id": run_id}
-    append(action="version.registered", subject=version, by=by, facts=facts)
+    diff: dict[str, Json] = {
+        "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())]),
+        "description": told(description),
+    }
+    append(action="version.registered", subject=version, by=by, diff=diff, facts=facts)
     return version
 
 
@@ -212,7 +216,13 @@ def delete_version(*, version: ModelVersion, by: Actor) -> None:
     for alias in list(version.aliases.all()):
         with asking(version, by) as gate:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
-        append(action="alias.deleted", subject=alias, by=by, reason="The version was deleted.")
+        append(
+            action="alias.deleted",
+            subject=alias,
+            by=by,
+            reason="The version was deleted.",
+            facts={"model": model.name, "alias": alias.name},
+        )
         alias.delete()
     version.deleted_at = timezone.now()
     version.save(update_fields=["deleted_at", "updated_at"])
