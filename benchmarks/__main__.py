@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 QUICK = {
-    "benchmarks.mlflow_registry": ["--rounds", "1", "--requests", "80", "--versions", "20"],
+    "benchmarks.mlflow_registry": ["--quick"],
     "benchmarks.decision_screen": ["--models", "200", "--versions", "1000", "--rounds", "5"],
 }
 

@@ -1,0 +1,1 @@
+"""The MLflow registry protocol, ours beside ``mlflow server`` on the same PostgreSQL. See docs/contributors/benchmarks.md."""

@@ -1,0 +1,109 @@
+"""``model-versions/search``: pages of 100 and of the client's default size, and all pages of everything."""
+
+import base64
+import json
+import time
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from benchmarks.load import ask, encode
+from benchmarks.mlflow_registry.bench import API, Bench, get, in_turn
+from benchmarks.mlflow_registry.filling import run_of
+from benchmarks.stack import Server
+
+CALL: Final = "model-versions/search"
+PAGE: Final = 100
+CLIENTS_DEFAULT: Final = 10_000
+"""``SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT`` of mlflow/store/model_registry/__init__.py, which its client asks for."""
+WALK_PAGE: Final = 1_000
+SAMPLED_PAGES: Final = 10
+TIMES: Final = 10.0
+WALK_TIMES: Final = 20.0
+FLAT: Final = 1.5
+POSITION: Final = 77  # of a version that stands in every size
+
+_FILTERS: Final = {
+    "unfiltered": "",
+    "by a tag of one in ten": "tags.team = 'team-3'",
+    "by a tag of one": f"tags.ticket = 'T-{POSITION}'",
+    "by run": f"run_id = '{run_of(POSITION)}'",
+}
+
+
+@dataclass
+class Searches:
+    """Remembers ours of every size, to say at the end how flat it is."""
+
+    last: int
+    """The largest size, at which MLflow is compared."""
+    p50: dict[str, list[float]] = field(default_factory=dict)
+
+    def measure(self, bench: Bench) -> None:
+        """At the present size."""
+        total = bench.filling.total
+        bench.report.heading(f"Searches, {total:,} versions")
+        for size in (PAGE, CLIENTS_DEFAULT):
+            for words, text in _FILTERS.items():
+                self._one(bench, f"search {words}, pages of {size:,}", {"filter": text} if text else {}, size)
+        if total == self.last:
+            _walk(bench)
+            self._flatness(bench)
+
+    def _one(self, bench: Bench, title: str, fields: dict[str, Any], size: int) -> None:
+        total = bench.filling.total
+        bench.report.heading(f"  {title}, {total:,} versions")
+        count = bench.amount.requests if size == PAGE else 4
+        ours, theirs = in_turn(
+            (bench.ours, bench.single),
+            get(CALL, {**fields, "max_results": size}, count=min(count, 40)),
+            rounds=min(bench.amount.rounds, 3),
+            seconds=bench.amount.slow_seconds / 2,
+        )
+        target = TIMES if total == self.last else None
+        bench.report.cheaper(f"{title}, {total:,} versions: p50", ours.p50, theirs.p50, "ms", target)
+        bench.report.cheaper(f"{title}, {total:,} versions: CPU with all beside", ours.total, theirs.total, "ms")
+        # An answer of 10,000 rows costs more than one of 1,000, whoever gives it: flat is compared where both are full.
+        if size == PAGE or "one in ten" not in title or total >= 10 * size:
+            self.p50.setdefault(title, []).append(ours.p50)
+
+    def _flatness(self, bench: Bench) -> None:
+        for title, values in self.p50.items():
+            if len(values) > 1:
+                bench.report.flat(f"{title}, ours, over all sizes: p50", values, "ms", FLAT)
+
+
+def _walk(bench: Bench) -> None:
+    """All pages of everything. MLflow's cost more the further they are: ten are taken, evenly, and the rest reckoned."""
+    total = bench.filling.total
+    pages = -(-total // WALK_PAGE)
+    title = f"all {pages} pages of {WALK_PAGE:,}, {total:,} versions"
+    bench.report.heading(f"  {title}; of MLflow's {min(SAMPLED_PAGES, pages)} pages, evenly spread, for all")
+    seen, ours = _all_pages(bench.ours)
+    if seen < total:
+        raise RuntimeError(f"our pages held {seen} versions of {total}")
+    taken = sorted({pages * position // SAMPLED_PAGES for position in range(SAMPLED_PAGES)})
+    theirs = sum(_timed(bench.single, _theirs_at(page * WALK_PAGE))[1] for page in taken) / len(taken) * pages
+    bench.report.cheaper(title, ours, theirs, "s", WALK_TIMES)
+
+
+def _all_pages(server: Server) -> tuple[int, float]:
+    seen, spent, token = 0, 0.0, ""
+    while True:
+        answer, took = _timed(server, token)
+        seen, spent, token = seen + len(answer["model_versions"]), spent + took, answer.get("next_page_token", "")
+        if not token:
+            return seen, spent
+
+
+def _timed(server: Server, token: str) -> tuple[dict[str, Any], float]:
+    request = encode(
+        server, "GET", f"{API}/{CALL}", {"max_results": WALK_PAGE} | ({"page_token": token} if token else {})
+    )
+    began = time.perf_counter()
+    answer = ask(server, request)
+    return answer, time.perf_counter() - began
+
+
+def _theirs_at(offset: int) -> str:
+    """MLflow's page token: base64 of the offset (``SearchUtils.create_page_token``)."""
+    return base64.b64encode(json.dumps({"offset": offset}).encode()).decode()
