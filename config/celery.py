@@ -35,6 +35,7 @@ app.config_from_object(
         "beat_schedule": {
             "send-waiting-jobs": {"task": "governance.tasks.sweep", "schedule": schedule(5.0)},
             "send-waiting-ingests": {"task": "registry.tasks.sweep", "schedule": schedule(5.0)},
+            "send-waiting-webhooks": {"task": "registry.tasks.sweep_webhooks", "schedule": schedule(5.0)},
             "tidy": {"task": "registry.tasks.tidy", "schedule": crontab(hour="3", minute="15")},
             "expire-permits": {"task": "governance.tasks.expire", "schedule": schedule(60.0)},
         },

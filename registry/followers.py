@@ -6,12 +6,15 @@ lost. Tasks are sent by name, because tasks stand above followers.
 
 from functools import partial
 from typing import ClassVar, Final
+from uuid import UUID
 
 from django.db import transaction
 
 from audit.followers import Follower
 from audit.models import Entry
 from config.celery import app
+from registry import events
+from registry.services import webhook_delivery
 
 QUEUE: Final = "ingest"
 
@@ -31,6 +34,23 @@ class Ingest(Follower):
         """Start the task once the cursor has moved."""
         task = "seal_dataset" if entry.action == "dataset.finished" else "ingest_version"
         transaction.on_commit(partial(send, task, entry.subject_id), robust=True)
+
+
+class Webhooks(Follower):
+    """Something happened that a webhook may want: have a delivery written, and a worker send it."""
+
+    name: ClassVar[str] = "registry.webhooks"
+    actions: ClassVar[frozenset[str]] = events.actions() | {"webhook.created", "webhook.changed"}
+
+    def handle(self, entry: Entry) -> None:
+        """Write the deliveries with the cursor's move, and ring for each webhook after it."""
+        for webhook_id in webhook_delivery.plan(entry):
+            transaction.on_commit(partial(ring_for_webhook, webhook_id), robust=True)
+
+
+def ring_for_webhook(webhook_id: UUID) -> None:
+    """Have what waits for a webhook sent; a bell that nobody hears is rung again by the sweeper."""
+    app.send_task("registry.tasks.deliver_webhook", args=[str(webhook_id)], queue="default", expires=60)
 
 
 class Lineage(Follower):

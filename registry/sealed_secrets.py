@@ -34,7 +34,7 @@ def seal(text: str, *, place: str) -> bytes:
     return _FORMAT + nonce + _cipher(settings.SECRET_KEY).encrypt(nonce, text.encode(), place.encode())
 
 
-def unseal(sealed: bytes, *, place: str) -> str:
+def unseal(sealed: bytes | memoryview, *, place: str) -> str:
     """The text again. Raises ``Unreadable``."""
     content = bytes(sealed)
     if content[:1] == _FORMAT:

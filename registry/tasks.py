@@ -12,9 +12,9 @@ from django.db.models.functions import Cast, Concat
 from django.utils import timezone
 
 from audit.actors import Actor
-from registry.followers import send
+from registry.followers import ring_for_webhook, send
 from registry.models import DatasetVersion, ModelVersion, Node
-from registry.services import artifacts, datasets, idempotency, ingest, provenance
+from registry.services import artifacts, datasets, idempotency, ingest, provenance, webhook_delivery
 
 PER_ROUND: Final = 100
 GRACE: Final = timedelta(seconds=10)
@@ -43,6 +43,19 @@ def seal_dataset(dataset_version_id: str) -> None:
     )
 
 
+@shared_task(name="registry.tasks.deliver_webhook", soft_time_limit=100, time_limit=120)  # type: ignore[untyped-decorator]
+def deliver_webhook(webhook_id: str) -> None:
+    """Send what waits for one webhook, oldest first."""
+    webhook_delivery.deliver(UUID(webhook_id))
+
+
+@shared_task(name="registry.tasks.sweep_webhooks", soft_time_limit=50, time_limit=60)  # type: ignore[untyped-decorator]
+def sweep_webhooks() -> None:
+    """Ring again for every webhook for which something is due."""
+    for webhook_id in webhook_delivery.sweep():
+        ring_for_webhook(webhook_id)
+
+
 @shared_task(name="registry.tasks.sweep", soft_time_limit=50, time_limit=60)  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Start again what the broker or a dying worker lost. Fail what was tried often enough."""
@@ -68,6 +81,7 @@ def tidy() -> None:
     now = timezone.now()
     idempotency.forget(before=now - KEPT)
     artifacts.abandon(before=now - KEPT)
+    webhook_delivery.forget(before=now - timedelta(days=settings.WEBHOOK_LOG_DAYS))
     import_module(settings.SESSION_ENGINE).SessionStore.clear_expired()
 
 

@@ -94,6 +94,7 @@ def database(url: str) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
+            "prepare_threshold": 5,  # for config.statements: the ORM's own cursors prepare nothing
             "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
         },
     }
@@ -202,7 +203,12 @@ TRACKING_SECRET = ENV.tracking_secret
 # Names, not imports: the arrows between packages point down only.
 GATEKEEPER = "governance.gatekeeper.Gatekeeper"
 UNGOVERNED_MODELS = ENV.ungoverned_models
-FOLLOWERS = ["registry.followers.Ingest", "registry.followers.Lineage", "governance.followers.Plan"]
+FOLLOWERS = [
+    "registry.followers.Ingest",
+    "registry.followers.Lineage",
+    "registry.followers.Webhooks",
+    "governance.followers.Plan",
+]
 WEBHOOK_EVENTS = ["registry.selectors.webhook_events.TABLE", "governance.selectors.webhook_events.TABLE"]
 WEBHOOK_ALLOWED_SCHEMES = ENV.webhook_allowed_schemes
 WEBHOOK_ALLOWED_NETWORKS = ENV.webhook_allowed_networks

@@ -29,6 +29,10 @@ class Webhook(models.Model):
         help_text="The entry that made it active: what came before is not sent.",
     )
     since_index = models.BigIntegerField(null=True, editable=False, help_text="That entry's place, once it has one.")
+    failures = models.PositiveIntegerField(default=0, editable=False, help_text="Attempts in a row that found nobody.")
+    paused_until = models.DateTimeField(
+        null=True, editable=False, help_text="Nobody was there: nothing is tried before this."
+    )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -96,6 +100,7 @@ class WebhookDelivery(models.Model):
     reason = models.CharField(max_length=500, blank=True, help_text="Why the last attempt did not succeed.")
     milliseconds = models.PositiveIntegerField(null=True, help_text="How long the last attempt took.")
     created_at = models.DateTimeField(auto_now_add=True)
+    queued_at = models.DateTimeField(help_text="Since when it waits, or waited: sending again begins anew.")
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
