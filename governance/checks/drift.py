@@ -202,21 +202,24 @@ def _one(values: pa.ChunkedArray) -> pa.Array:
 def _present(values: pa.Array) -> tuple[np.ndarray, int]:
     """The finite numbers of a column, and how many cells are none."""
     made = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    finite = made[np.isfinite(made)] + 0.0
+    finite = made[np.isfinite(made)] + 0.0  # minus zero is zero
     return finite, len(made) - len(finite)
 
 
 def _numbers(name: str, before: pa.Array, now: pa.Array, resolution: int) -> list[pa.Table]:
     training, no_training = _present(before)
     sample, no_sample = _present(now)
-    edges = np.unique(training)
+    spread = float(training.std()) if len(training) else 0.0
+    training.sort()
+    sample.sort()
+    edges = training[np.concatenate([[True], training[1:] != training[:-1]])] if len(training) else training
     if len(edges) > resolution:
-        edges = np.unique(np.quantile(training, np.linspace(0, 1, resolution), method="inverted_cdf"))
+        places = np.ceil(np.linspace(0, 1, resolution) * len(training)).astype("int64") - 1
+        edges = np.unique(training[np.maximum(places, 0)])
     unit = _unit(edges)
-    rows = [*_cells(name, training, edges, unit, TRAINING), *_cells(name, sample, edges, unit, SAMPLE)]
-    rows += [(name, _MISSING, 0.0, "", side, n, 0, 0) for side, n in ((TRAINING, no_training), (SAMPLE, no_sample))]
-    rows.append((name, _SPREAD, float(training.std()) if len(training) else 0.0, "", TRAINING, 0, 0, 0))
-    return [_state(rows)]
+    rows: list[_Row] = [(name, _MISSING, 0.0, "", side, n, 0, 0) for side, n in enumerate((no_training, no_sample))]
+    rows.append((name, _SPREAD, spread, "", TRAINING, 0, 0, 0))
+    return [_state(rows), _cells(name, training, edges, unit, TRAINING), _cells(name, sample, edges, unit, SAMPLE)]
 
 
 def _unit(edges: np.ndarray) -> float:
@@ -224,24 +227,30 @@ def _unit(edges: np.ndarray) -> float:
     return 2.0 ** ((math.frexp(largest)[1] if largest else 0) - _FINE)
 
 
-def _cells(name: str, values: np.ndarray, edges: np.ndarray, unit: float, side: int) -> list[_Row]:
-    """Counts at each edge and in each gap below one (the last: above all), with the sums within the gaps."""
-    left = np.searchsorted(edges, values, "left")
-    at = np.searchsorted(edges, values, "right") > left
-    hits = np.bincount(left[at], minlength=len(edges))
-    inside, where = values[~at], left[~at]
-    between = np.bincount(where, minlength=len(edges) + 1)
-    units = np.rint(np.clip(inside, -unit * 2.0**61, unit * 2.0**61) / unit)
-    high = np.floor(units / _HALF)
-    sums = np.zeros((2, len(edges) + 1), dtype="int64")
-    np.add.at(sums[0], where, high.astype("int64"))
-    np.add.at(sums[1], where, (units - high * _HALF).astype("int64"))
-    upper = np.append(edges, np.inf)
-    rows: list[_Row] = [(name, _AT, float(edges[i]), "", side, int(hits[i]), 0, 0) for i in np.flatnonzero(hits)]
-    return rows + [
-        (name, _GAP, float(upper[i]), "", side, int(between[i]), int(sums[0, i]), int(sums[1, i]))
-        for i in np.flatnonzero(between)
-    ]
+def _cells(name: str, values: np.ndarray, edges: np.ndarray, unit: float, side: int) -> pa.Table:
+    """Counts of sorted values at each edge and in each gap below one (the last: above all), with the sums in the gaps."""
+    first, last = (np.searchsorted(values, edges, how) for how in ("left", "right"))
+    starts, ends = np.concatenate([[0], last]), np.append(first, len(values))
+    units = np.rint(np.clip(values, -unit * 2.0**61, unit * 2.0**61) / unit)
+    upper = np.floor(units / _HALF)
+    sums = []
+    for half in (upper, units - upper * _HALF):
+        running = np.concatenate([[0], np.cumsum(half.astype("int64"))])
+        sums.append(running[ends] - running[starts])
+    none = np.zeros(len(edges), dtype="int64")
+    made = (
+        np.repeat([_AT, _GAP], [len(edges), len(edges) + 1]),
+        np.concatenate([edges, edges, [np.inf]]),
+        np.concatenate([last - first, ends - starts]),
+        np.concatenate([none, sums[0]]),
+        np.concatenate([none, sums[1]]),
+    )
+    place, edge, count, high, low = (one[made[2] > 0] for one in made)
+    size = len(count)
+    fields = [pa.repeat(name, size), place, edge, pa.repeat("", size), np.full(size, side), count, high, low]
+    return pa.table(
+        [pa.array(one).cast(field.type) for one, field in zip(fields, _SCHEMA, strict=True)], schema=_SCHEMA
+    )
 
 
 def _categories(name: str, values: pa.Array, side: int) -> pa.Table:
