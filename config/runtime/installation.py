@@ -134,12 +134,8 @@ class Installation:
     def values(self, cluster: Cluster, broker: Broker) -> dict[str, str]:
         """Return every variable any process may get; services.py says who gets which."""
         tracking_port = _port(self._surroundings, "TRACKING_PORT", 0) or free_port()
-        passed_on = {
-            name: self._surroundings[name]
-            for service in SERVICES
-            for name in service.variables
-            if name in self._surroundings
-        }
+        known = PREPARE_VARIABLES.union(*(service.variables for service in SERVICES))
+        passed_on = {name: self._surroundings[name] for name in known if name in self._surroundings}
         return {
             **passed_on,
             "DJANGO_SETTINGS_MODULE": "config.settings.prod",
