@@ -1,0 +1,45 @@
+"""Raw statements on Django's own connection, prepared on the server: for the few whose ORM costs more than their work.
+
+They run in the transaction that ``transaction.atomic`` opened, raise ``django.db``'s errors, and are counted with all other
+queries where a test counts them. A statement's text must be a constant: it is what the preparation is found by. After a
+few executions PostgreSQL plans it no more (psycopg.org/psycopg3/docs/advanced/prepare.html).
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, LiteralString
+
+from django.db import connection
+from psycopg import Cursor
+
+Row = tuple[Any, ...]
+
+
+def rows(statement: LiteralString, parameters: Sequence[object] = ()) -> list[Row]:
+    """Execute and return every row."""
+    return _execute(statement, parameters).fetchall()
+
+
+def row(statement: LiteralString, parameters: Sequence[object] = ()) -> Row | None:
+    """Execute and return the first row, or None without one."""
+    return _execute(statement, parameters).fetchone()
+
+
+def run(statement: LiteralString, parameters: Sequence[object] = ()) -> int:
+    """Execute what returns nothing; say how many rows it touched."""
+    return _execute(statement, parameters).rowcount
+
+
+def _execute(statement: LiteralString, parameters: Sequence[object]) -> "Cursor[Row]":
+    # What connection.cursor() does before it gives out a cursor of Django's.
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_no_broken_transaction()
+    began = time.monotonic() if connection.queries_logged else 0.0
+    try:
+        with connection.wrap_database_errors:
+            return Cursor(connection.connection).execute(statement, parameters, prepare=True)
+    finally:
+        if connection.queries_logged:
+            took = time.monotonic() - began
+            connection.queries_log.append({"sql": statement, "time": f"{took:.3f}"})
