@@ -5,11 +5,13 @@
 | app       | read and write  | SELECT, INSERT    | INSERT (canon) | SELECT                  | SELECT         |
 | sequencer | as app          | as app            | SELECT, DELETE | SELECT, INSERT          | read and write |
 | reader    | nothing         | nothing           | nothing        | SELECT                  | SELECT         |
+| catalogue | SELECT of few   | nothing           | nothing        | nothing                 | nothing        |
 
 A model with ``ledger_read_only`` is SELECT for app and sequencer: only the start-up step, as the owner, writes it.
 
 Nobody but the owner holds TRUNCATE, TRIGGER or REFERENCES, and the owner signs in for migrations only. The sequencer
-has the rights of the app because the followers run in its process.
+has the rights of the app because the followers run in its process. The catalogue's role is the tracking process's: what
+MLflow's pages show of the registry, and who may see it (``CATALOGUE_GRANTS``).
 """
 
 import logging
@@ -21,7 +23,7 @@ from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from config.runtime.roles import APP, READER, SEQUENCER
+from config.runtime.roles import APP, CATALOGUE, READER, SEQUENCER
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,20 @@ LEDGER_GRANTS: Final = (
     *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
 )
 
+CATALOGUE_GRANTS: Final = (
+    *(
+        ("SELECT", f"registry_{table}")
+        for table in (
+            *("registeredmodel", "modelversion", "alias", "modeltag", "versiontag", "user_groups"),
+            *("registeredmodeluserobjectpermission", "registeredmodelgroupobjectpermission", "user_user_permissions"),
+        )
+    ),
+    # Names, not passwords or addresses.
+    ("SELECT (id, username, is_active, is_superuser, is_service)", "registry_user"),
+    *(("SELECT", table) for table in ("auth_group", "auth_permission", "auth_group_permissions")),
+    ("SELECT", "django_content_type"),
+)
+
 
 class RolesMissing(RuntimeError):
     """The database server has no such roles, so nothing keeps the web process from rewriting the ledger."""
@@ -47,7 +63,7 @@ def missing_roles(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolname FROM pg_roles")
         present = {str(row[0]) for row in cursor.fetchall()}
-    return [role for role in (APP, SEQUENCER, READER) if role not in present]
+    return [role for role in (APP, SEQUENCER, READER, CATALOGUE) if role not in present]
 
 
 def apply_grants(connection: BaseDatabaseWrapper, *, strict: bool = False) -> None:
@@ -72,7 +88,7 @@ def apply_grants(connection: BaseDatabaseWrapper, *, strict: bool = False) -> No
 
 def _statements(present: set[str]) -> Iterator[sql.Composed]:
     """Revoke everything, then grant what is due. Tables of apps that are not migrated yet are left out."""
-    roles = _names((APP, SEQUENCER, READER))
+    roles = _names((APP, SEQUENCER, READER, CATALOGUE))
     for what in ("TABLES", "SEQUENCES"):
         yield sql.SQL("REVOKE ALL ON ALL {} IN SCHEMA public FROM PUBLIC, {}").format(sql.SQL(what), roles)
     # REVOKE on a table also takes back the rights on its columns.
@@ -87,6 +103,9 @@ def _statements(present: set[str]) -> Iterator[sql.Composed]:
         yield _grant("SELECT", "django_migrations", (APP, SEQUENCER))
     for rights, table, holders in LEDGER_GRANTS:
         yield _grant(rights, table, holders)
+    for rights, table in CATALOGUE_GRANTS:
+        if table in present:
+            yield _grant(rights, table, (CATALOGUE,))
 
 
 def _rights(model: type[models.Model]) -> str:

@@ -17,6 +17,7 @@ class DatabaseRole(StrEnum):
     APP = "app"
     OWNER = "owner"
     SEQUENCER = "sequencer"
+    CATALOGUE = "catalogue"
 
 
 def _database_url(value: str) -> str:
@@ -53,6 +54,7 @@ class Env(BaseSettings):
     database_url: DatabaseUrl = ""
     database_owner_url: DatabaseUrl = ""
     database_sequencer_url: DatabaseUrl = ""
+    database_catalogue_url: DatabaseUrl = ""
     database_role: DatabaseRole = DatabaseRole.APP
 
     broker_url: str = ""
@@ -104,6 +106,7 @@ class Env(BaseSettings):
             DatabaseRole.APP: "DATABASE_URL",
             DatabaseRole.OWNER: "DATABASE_OWNER_URL",
             DatabaseRole.SEQUENCER: "DATABASE_SEQUENCER_URL",
+            DatabaseRole.CATALOGUE: "DATABASE_CATALOGUE_URL",
         }[self.database_role]
 
     def role_url(self) -> str:
@@ -112,6 +115,7 @@ class Env(BaseSettings):
             DatabaseRole.APP: self.database_url,
             DatabaseRole.OWNER: self.database_owner_url,
             DatabaseRole.SEQUENCER: self.database_sequencer_url,
+            DatabaseRole.CATALOGUE: self.database_catalogue_url,
         }[self.database_role]
 
 

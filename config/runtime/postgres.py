@@ -234,6 +234,7 @@ class Cluster:
             "DATABASE_URL": self.url(roles.APP),
             "DATABASE_OWNER_URL": self.url(roles.OWNER),
             "DATABASE_SEQUENCER_URL": self.url(roles.SEQUENCER),
+            "DATABASE_CATALOGUE_URL": self.url(roles.CATALOGUE),
             "TRACKING_DATABASE_URL": self.url(roles.TRACKING, driver="psycopg", options="-csearch_path=mlflow"),
         }
 

@@ -16,14 +16,16 @@ OWNER: Final = "countersign_owner"
 APP: Final = "countersign_app"
 SEQUENCER: Final = "countersign_sequencer"
 READER: Final = "countersign_reader"
+CATALOGUE: Final = "countersign_catalogue"
 TRACKING: Final = "countersign_tracking"
 _URLS: Final = {
     "DATABASE_OWNER_URL": OWNER,
     "DATABASE_URL": APP,
     "DATABASE_SEQUENCER_URL": SEQUENCER,
+    "DATABASE_CATALOGUE_URL": CATALOGUE,
     "TRACKING_DATABASE_URL": TRACKING,
 }
-ALL: Final = (OWNER, APP, SEQUENCER, READER, TRACKING)
+ALL: Final = (OWNER, APP, SEQUENCER, READER, CATALOGUE, TRACKING)
 
 
 def secret_name(role: str) -> str:
@@ -77,7 +79,7 @@ def arrange_schemas(database: "psycopg.Connection[tuple[object, ...]]") -> None:
     public = sql.Identifier("public")
     database.execute(sql.SQL("ALTER SCHEMA {} OWNER TO {}").format(public, sql.Identifier(OWNER)))
     database.execute(sql.SQL("REVOKE ALL ON SCHEMA {} FROM PUBLIC").format(public))
-    for role in (APP, SEQUENCER, READER):
+    for role in (APP, SEQUENCER, READER, CATALOGUE):
         database.execute(sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(public, sql.Identifier(role)))
     database.execute(
         sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(

@@ -48,9 +48,10 @@ SERVICES: Final = (
     Service(
         name="tracking",
         command=("python", "-m", "gunicorn", "--config", "python:config.runtime.gunicorn_tracking"),
-        # Neither Django's secret key nor our own database: MLflow's server sees its own schema and its own files.
+        # Not Django's secret key. MLflow's server sees its own schema, its own files and, for reading, the catalogue.
         variables=frozenset(
-            {"DATA_DIR", "HOST", "PORT", "TRACKING_DATABASE_URL", "TRACKING_SECRET", "TRACKING_THREADS"}
+            {"DATABASE_CATALOGUE_URL", "DATA_DIR", "HOST", "PORT"}
+            | {"TRACKING_DATABASE_URL", "TRACKING_SECRET", "TRACKING_THREADS"}
         ),
         fixed={
             "MLFLOW_DISABLE_TELEMETRY": "true",

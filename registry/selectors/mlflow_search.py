@@ -16,6 +16,11 @@ from registry.models import Alias, ModelTag, ModelVersion, RegisteredModel, User
 
 LARGEST_NUMBER: Final = 2**31 - 1
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
+# Of who registered a version, only the name is shown; the tracking process, which asks too, may read no more.
+_SHOWN_OF_PERSON: Final = frozenset({"id", "username"})
+_NOT_READ: Final = tuple(
+    f"registered_by__{field.name}" for field in User._meta.concrete_fields if field.name not in _SHOWN_OF_PERSON
+)
 Row = TypeVar("Row", bound=Model)
 
 
@@ -148,12 +153,12 @@ def search_versions(
     if not prompts:
         rows = rows.exclude(Exists(_prompt(ModelTag, "model", "model_id")))
         rows = rows.exclude(Exists(_prompt(VersionTag, "version", "pk")))
-    rows = rows.select_related("model", "registered_by").prefetch_related("tags", "aliases")
+    rows = rows.select_related("model", "registered_by").defer(*_NOT_READ).prefetch_related("tags", "aliases")
     return _page(rows, _keys(order, _VERSIONS), after=after, size=size)
 
 
 def _complete(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
-    return versions.select_related("model", "registered_by").prefetch_related("tags", "aliases")
+    return versions.select_related("model", "registered_by").defer(*_NOT_READ).prefetch_related("tags", "aliases")
 
 
 def _prompt(tags: type[ModelTag] | type[VersionTag], owner: str, outer: str) -> QuerySet[Any]:

@@ -5,7 +5,7 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
-from audit.grants import RolesMissing, apply_grants
+from audit.grants import CATALOGUE_GRANTS, RolesMissing, apply_grants
 from audit.models import Checkpoint, Entry, Node
 from config.runtime import roles
 from tests.audit.conftest import Connect
@@ -143,6 +143,34 @@ def test_the_reader_sees_the_ledger_only() -> None:
             [roles.READER],
         )
         assert {row[0] for row in cursor.fetchall()} == {*LEDGER, "audit_cursor"}
+
+
+@pytest.mark.django_db
+def test_the_tracking_process_reads_the_catalogue_and_neither_passwords_nor_tokens_nor_the_ledger() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT relname, attname FROM pg_attribute
+            JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE nspname = 'public' AND relkind IN ('r', 'v', 'm', 'p') AND attnum > 0 AND NOT attisdropped
+            AND has_column_privilege(%s, pg_class.oid, attname, 'SELECT')
+            """,
+            [roles.CATALOGUE],
+        )
+        readable = cursor.fetchall()
+        cursor.execute(
+            """
+            SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+            WHERE nspname = 'public' AND relkind IN ('r', 'v', 'm', 'p')
+            AND has_table_privilege(%s, pg_class.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+            """,
+            [roles.CATALOGUE],
+        )
+        assert cursor.fetchall() == []
+    assert {table for table, _ in readable} == {table for _, table in CATALOGUE_GRANTS}
+    assert {column for table, column in readable if table == "registry_user"} == {
+        "id", "username", "is_active", "is_superuser", "is_service",
+    }  # fmt: skip
 
 
 @pytest.mark.django_db

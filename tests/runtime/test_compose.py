@@ -89,7 +89,7 @@ def test_each_process_gets_no_variable_that_the_table_does_not_name(name: str) -
 
 def test_the_migration_gets_what_its_commands_need_and_the_urls_whose_roles_it_makes() -> None:
     given = COMPOSE["services"]["migrate"]["environment"]
-    making_roles = {"DATABASE_ADMIN_URL", "DATABASE_URL", "DATABASE_SEQUENCER_URL"}
+    making_roles = {"DATABASE_ADMIN_URL", "DATABASE_URL", "DATABASE_SEQUENCER_URL", "DATABASE_CATALOGUE_URL"}
     assert set(given) <= PREPARE_VARIABLES | set(PREPARE_FIXED) | making_roles
     assert {key: given[key] for key in PREPARE_FIXED} == PREPARE_FIXED
 

@@ -133,7 +133,7 @@ def test_each_process_holds_the_secrets_it_needs_and_no_others(running: Machine)
     assert held == {
         "database": set(),
         "broker": set(),
-        "tracking": {"TRACKING_DATABASE_URL", "TRACKING_SECRET"},
+        "tracking": {"DATABASE_CATALOGUE_URL", "TRACKING_DATABASE_URL", "TRACKING_SECRET"},
         "web": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL", "TRACKING_URL", "TRACKING_SECRET"},
         "worker": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL", "TRACKING_URL", "TRACKING_SECRET"},
         "scheduler": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL"},

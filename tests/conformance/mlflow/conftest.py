@@ -44,8 +44,9 @@ class Person:
 
 
 @pytest.fixture(scope="session")
-def tracking_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a tracking process that runs for the whole session."""
+def tracking_url(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[str]:
+    """The address of a tracking process that runs for the whole session, and reads the registry of the tests' database."""
+    del django_db_setup
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     directory: Path = tmp_path_factory.mktemp("tracking")
     with tracking_process(directory, f"mlflow_tests_{worker}") as url:

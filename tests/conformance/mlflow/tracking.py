@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import psycopg
+from django.db import connections
 
 from config.runtime.ports import free_port
 from tests.waiting import until
@@ -35,6 +36,9 @@ def tracking_process(data_dir: Path, schema: str) -> Iterator[str]:
         "PORT": str(port),
         "DATA_DIR": str(data_dir),
         "TRACKING_SECRET": SECRET,
+        "DATABASE_CATALOGUE_URL": urlsplit(os.environ["DATABASE_CATALOGUE_URL"])
+        ._replace(path=f"/{connections['default'].settings_dict['NAME']}")
+        .geturl(),
         "TRACKING_DATABASE_URL": parts._replace(
             scheme="postgresql+psycopg", query=f"options=-csearch_path%3D{schema}"
         ).geturl(),
