@@ -84,7 +84,7 @@ def database(url: str) -> dict[str, Any]:
     """Django's connection settings for a ``postgresql://`` address, with the time limits of the house."""
     parts = urlsplit(url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "config.database",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -187,6 +187,8 @@ SPECTACULAR_SETTINGS = {
         "RequestState": "governance.states.RequestState",
         "PermitState": "governance.states.PermitState",
         "CheckState": "governance.states.CheckState",
+        "WebhookStatus": "registry.models.webhooks.Webhook.Status",
+        "DeliveryState": "registry.models.webhooks.WebhookDelivery.State",
     },
 }
 

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from registry.api.converters import FilePathConverter, NameConverter, NumberConverter
-from registry.api.views import accounts, datasets, files, lineage, models, uploads, versions
+from registry.api.views import accounts, datasets, files, lineage, models, uploads, versions, webhooks
 
 register_converter(NameConverter, "name")
 register_converter(FilePathConverter, "file")
@@ -33,4 +33,15 @@ urlpatterns = [
     path("datasets/<name:name>/versions/<number:number>", datasets.OneDatasetVersion.as_view(), name="dataset-version"),
     path("datasets/<name:name>/versions/<number:number>/files", files.DatasetFiles.as_view(), name="dataset-files"),
     path("datasets/<name:name>/versions/<number:number>/finish", datasets.Finish.as_view(), name="dataset-finish"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhook-events", webhooks.Events.as_view(), name="webhook-events"),
+    path("webhooks/<uuid:webhook>", webhooks.OneWebhook.as_view(), name="webhook"),
+    path("webhooks/<uuid:webhook>/test", webhooks.Sample.as_view(), name="webhook-test"),
+    path("webhooks/<uuid:webhook>/deliveries", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
+    path("webhooks/<uuid:webhook>/deliveries/<uuid:delivery>", webhooks.OneDelivery.as_view(), name="webhook-delivery"),
+    path(
+        "webhooks/<uuid:webhook>/deliveries/<uuid:delivery>/redeliver",
+        webhooks.Redelivery.as_view(),
+        name="webhook-redeliver",
+    ),
 ]

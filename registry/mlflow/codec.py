@@ -4,8 +4,9 @@ Arguments come as GET parameters by proto name, repeated ones as repeated keys, 
 camelCase names. In answers int64 are numbers, unset and empty fields are left out, and versions are text.
 """
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -28,6 +29,8 @@ class Kind(Enum):
     INTEGER = auto()
     FLAG = auto()
     TAGS = auto()
+    OBJECT = auto()
+    OBJECTS = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,58 @@ class Field:
     name: str
     kind: Kind = Kind.TEXT
     required: bool = False
+    form: Callable[[str], str] | None = None
+    """What a text must look like, whatever is looked up by it; returns it as it is meant. Raises a refusal."""
 
 
-def required(name: str) -> Field:
+def required(name: str, form: Callable[[str], str] | None = None) -> Field:
     """A text that must be given and not be empty."""
-    return Field(name, required=True)
+    return Field(name, required=True, form=form)
+
+
+# The forms of MLflow (mlflow/utils/validation.py). What is created is checked once more, and more strictly, by
+# ``registry.names``: a name that nobody could give here is merely not found.
+
+
+def _model_name(name: str) -> str:
+    if not name.strip():
+        raise invalid("Missing value for required parameter 'name'.")
+    if "/" in name or ":" in name:
+        raise invalid(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
+    if name == "." or name.startswith(".."):
+        raise invalid(f"Invalid model name '{name}'. It would be read as a path.")
+    return name
+
+
+def _version_number(text: str) -> str:
+    try:
+        return str(int(text))
+    except ValueError:
+        raise invalid(f"Parameter 'version' must be an integer, got '{text}'.") from None
+
+
+def _alias_name(alias: str) -> str:
+    if not re.fullmatch(r"[\w\-]{1,255}", alias):
+        raise invalid(
+            f"Invalid alias name: '{alias}'. It has up to 255 letters, digits, underscores (_) and dashes (-)."
+        )
+    return alias
+
+
+def _tag_key(key: str) -> str:
+    unlike = posixpath.normpath(key) != key or key == "." or key.startswith(("..", "/"))
+    if unlike or not re.fullmatch(r"[/\w.\- :]+", key):
+        raise invalid(
+            f"Invalid key '{key}': letters, digits, '_', '-', '.', ':', spaces and '/' make a key, which is no path."
+        )
+    return key
+
+
+NAME: Final = required("name", _model_name)
+NEW_NAME: Final = required("new_name", _model_name)
+VERSION: Final = required("version", _version_number)
+ALIAS: Final = required("alias", _alias_name)
+KEY: Final = required("key", _tag_key)
 
 
 Arguments = dict[str, Any]
@@ -60,11 +110,15 @@ def arguments(request: HttpRequest, fields: Iterable[Field]) -> Arguments:
             found[field.name] = _READERS[field.kind](field.name, value)
         if field.required and not found.get(field.name):
             raise invalid(f"Missing value for required parameter '{field.name}'.")
+        if field.form and field.name in found:
+            found[field.name] = field.form(found[field.name])
     return found
 
 
 def body(request: HttpRequest) -> dict[str, Any]:
     """The JSON object of the body; an empty body is an empty object; a doubly encoded one (old clients) is decoded."""
+    if request.method == "POST" and request.content_type != "application/json":
+        raise invalid("Bad Request. Content-Type must be application/json.")
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdigit() or int(length) > LARGEST_BODY:
         raise invalid(f"The body must not be longer than {LARGEST_BODY} bytes.")
@@ -89,7 +143,9 @@ def camel(name: str) -> str:
 
 def _from_query(request: HttpRequest, fields: Iterable[Field]) -> dict[str, Any]:
     return {
-        field.name: request.GET.getlist(field.name) if field.kind is Kind.TEXTS else request.GET[field.name]
+        field.name: request.GET.getlist(field.name)
+        if field.kind is Kind.TEXTS
+        else request.GET.getlist(field.name)[0]  # of several the first, as MLflow
         for field in fields
         if field.name in request.GET
     }
@@ -120,9 +176,11 @@ def _texts(name: str, value: object) -> list[str]:
 
 
 def _integer(name: str, value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value):
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,18}", value):
         return int(value)
     raise invalid(f"Parameter '{name}' must be an integer, got '{value}'.")
 
@@ -130,21 +188,37 @@ def _integer(name: str, value: object) -> int:
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lower() in {"true", "false"}:
-        return value.lower() == "true"
-    raise invalid(f"Invalid boolean value: {value}, must be 'true' or 'false' (parameter '{name}').")
+    raise invalid(f"Invalid boolean value: {value}, must be true or false (parameter '{name}').")
 
 
 def _tags(name: str, value: object) -> dict[str, str]:
     if not isinstance(value, list) or not all(isinstance(tag, dict) for tag in value):
         raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of tags with key and value.")
-    tags = {_text(f"{name}.key", tag.get("key", "")): _text(f"{name}.value", tag.get("value", "")) for tag in value}
+    tags = {_text(f"{name}.key", tag.get("key") or ""): _unset(f"{name}.value", tag.get("value")) for tag in value}
     if "" in tags:
         raise invalid(f"Missing value for required parameter '{name}.key'.")
     return tags
 
 
+def _unset(name: str, value: object) -> str:
+    return "" if value is None else _text(name, value)
+
+
+def _object(name: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise invalid(f"Invalid value for parameter '{name}' supplied: it must be an object.")
+    return value
+
+
+def _objects(name: str, value: object) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise invalid(f"Invalid value for parameter '{name}' supplied: it must be a list of objects.")
+    return [_object(name, item) for item in value]
+
+
 _READERS: Final = {
+    Kind.OBJECT: _object,
+    Kind.OBJECTS: _objects,
     Kind.TEXT: _text,
     Kind.TEXTS: _texts,
     Kind.INTEGER: _integer,

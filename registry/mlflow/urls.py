@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, re_path
 from django.views.decorators.http import require_safe
 
-from registry.mlflow import artifacts, model_versions, pages, proxy, registered_models
+from registry.mlflow import artifacts, model_versions, pages, proxy, registered_models, webhooks
 from registry.mlflow.auth import endpoint, not_found, rpc
 
 PROTOCOL_VERSION = "3.17.2"
@@ -60,6 +60,9 @@ urlpatterns: list[URLPattern] = [
 for _prefix in ("api", "ajax-api"):
     urlpatterns += [path(f"{_prefix}/2.0/mlflow/{name}", view) for name, view in _RPCS.items()]
     urlpatterns += [
+        path(f"{_prefix}/2.0/mlflow/webhooks", webhooks.all_of_them),
+        path(f"{_prefix}/2.0/mlflow/webhooks/<str:webhook_id>", webhooks.one),
+        path(f"{_prefix}/2.0/mlflow/webhooks/<str:webhook_id>/test", webhooks.trial),
         path(f"{_prefix}/2.0/mlflow-artifacts/artifacts", artifacts.listing),
         path(f"{_prefix}/2.0/mlflow-artifacts/artifacts/<path:path>", artifacts.file),
         re_path(
