@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Left
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from registry.querysets import ModelVersionQuerySet, RegisteredModelQuerySet
@@ -172,6 +173,8 @@ class ModelVersion(models.Model):
             # Every answer about a model names its newest version per stage: one probe each, however many there are. The
             # order is by an expression so that PostgreSQL cannot walk the unique index backwards, past thousands.
             models.Index("model", "stage", F("number") * -1, name="modelversion_latest", condition=Q(deleted_at=None)),
+            # The order of MLflow's search: each page starts where the last one ended.
+            models.Index(fields=["-updated_at"], name="modelversion_recent", condition=Q(deleted_at=None)),
         ]
 
     @property
@@ -236,6 +239,12 @@ class ModelTag(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["model", "key"], name="modeltag_key_once")]
+        # Prompts are left out of every search that does not ask for them.
+        indexes = [
+            models.Index(
+                fields=["model"], name="modeltag_prompt", condition=Q(key="mlflow.prompt.is_prompt", value="true")
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
@@ -250,6 +259,8 @@ class VersionTag(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["version", "key"], name="versiontag_key_once")]
+        # Values may be longer than an index entry can be: whoever searches compares the beginning, too.
+        indexes = [models.Index("key", Left("value", 100), name="versiontag_value")]
 
     def __str__(self) -> str:
         return f"{self.key}={self.value}"
