@@ -28,4 +28,40 @@ FAIRNESS = Manifest(
     code="governance.checks.fairness_groups:GroupFairness",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (FAIRNESS,)
+CLARIFY = Manifest(
+    key="fairness.clarify", version=1, category="fairness", title="Bias figures of SageMaker Clarify", task="binary",
+    needs=("data", "label", "predictions", "sensitive"),
+    definition=(
+        "Each group (facet d) against all others (facet a), under the names and with the signs of Amazon SageMaker "
+        "Clarify (Hardt et al., KDD 2021). Of labels: class imbalance CI = (nₐ-n_d)/n, difference in proportions of "
+        "labels DPL, Kullback-Leibler KL, Jensen-Shannon JS, LP (Euclidean), TVD, KS, conditional demographic disparity "
+        "CDDL. Of decisions: DPPL, disparate impact DI, conditional acceptance DCA and rejection DCR, specificity SD, "
+        "recall RD, acceptance rates DAR, rejection rates DRR, accuracy AD, CDDPL, treatment equality TE, generalised "
+        "entropy GE. Differences of rates with Newcombe's interval, DI with Katz's."
+    ),
+    figures=(
+        _F("ci", "Class imbalance (CI)", "lower", per_group=True),
+        _F("dpl", "Difference in proportions of labels (DPL)", "lower", per_group=True),
+        _F("kl", "Kullback-Leibler divergence (KL)", "lower", per_group=True),
+        _F("js", "Jensen-Shannon divergence (JS)", "lower", per_group=True),
+        _F("lp", "Euclidean distance of labels (LP)", "lower", per_group=True),
+        _F("tvd", "Total variation distance (TVD)", "lower", per_group=True),
+        _F("ks", "Kolmogorov-Smirnov of labels (KS)", "lower", per_group=True),
+        _F("cddl", "Conditional disparity in labels (CDDL)", "lower", per_group=True),
+        _F("dppl", "Difference in proportions of predicted labels (DPPL)", "lower", per_group=True),
+        _F("di", "Disparate impact (DI)", "higher", per_group=True),
+        _F("dca", "Difference in conditional acceptance (DCA)", "lower", per_group=True),
+        _F("dcr", "Difference in conditional rejection (DCR)", "lower", per_group=True),
+        _F("sd", "Specificity difference (SD)", "lower", per_group=True),
+        _F("rd", "Recall difference (RD)", "lower", per_group=True),
+        _F("dar", "Difference in acceptance rates (DAR)", "lower", per_group=True),
+        _F("drr", "Difference in rejection rates (DRR)", "lower", per_group=True),
+        _F("ad", "Accuracy difference (AD)", "lower", per_group=True),
+        _F("cddpl", "Conditional disparity in predicted labels (CDDPL)", "lower", per_group=True),
+        _F("te", "Treatment equality (TE)", "lower", per_group=True),
+        _F("ge", "Generalised entropy (GE)", "lower", per_group=True),
+    ),
+    code="governance.checks.clarify:ClarifyBias",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (FAIRNESS, CLARIFY)
