@@ -46,7 +46,7 @@ def check_name(name: str, *, field: str = "name", what: str = "model") -> None:
             raise Invalid(
                 f"The name must not contain {mark!r}: it would not fit into an address.", code=code, field=field
             )
-    if name in {".", ".."}:
+    if name == "." or name.startswith(".."):
         raise Invalid(f"The name must not be {name!r}: it would be read as a directory.", code=code, field=field)
     _check_visible(name, code=code, field=field)
     if name != name.strip():

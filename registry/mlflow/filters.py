@@ -2,7 +2,9 @@
 
 ``name LIKE 'credit%' AND tags.`risk tier` = '1'``: conditions joined by AND; ``= != LIKE ILIKE`` on text, ``IN`` and
 ``NOT IN`` on names and run ids, ``= != < <= > >=`` on version numbers; ``attribute.``, ``tag.`` and ``tags.`` prefixes;
-keys bare, in back-ticks or in double quotes; values in single or double quotes (a doubled quote stands for itself).
+keys of tags bare, in back-ticks or in double quotes; values in single or double quotes (a doubled quote stands for
+itself). What MLflow's parser (``mlflow/utils/search_utils.py`` over sqlparse) understands and refuses is the measure:
+tests/conformance/mlflow/oracle compares the two.
 """
 
 import re
@@ -37,6 +39,7 @@ class Language:
     numbers: frozenset[str]
     lists: frozenset[str]
     orders: dict[str, str]  # name in order_by → name of the column
+    prefix: str  # what may stand before a name in order_by
 
 
 MODELS: Final = Language(
@@ -44,6 +47,7 @@ MODELS: Final = Language(
     numbers=frozenset(),
     lists=frozenset({"name"}),
     orders={"name": "name", "timestamp": "updated", "last_updated_timestamp": "updated"},
+    prefix="",
 )
 VERSIONS: Final = Language(
     texts=frozenset({"name", "run_id", "source_path"}),
@@ -55,6 +59,7 @@ VERSIONS: Final = Language(
         "creation_timestamp": "created",
         "last_updated_timestamp": "updated",
     },
+    prefix=r"(?:attribute\.)?",
 )
 
 _TOKEN: Final = re.compile(
@@ -62,28 +67,26 @@ _TOKEN: Final = re.compile(
         (?P<single>'(?:[^']|'')*')
       | (?P<double>"(?:[^"]|"")*")
       | (?P<tick>`[^`]*`)
-      | (?P<operator>!=|<>|<=|>=|=|<|>)
+      | (?P<operator>!=|<=|>=|=|<|>)
       | (?P<mark>[(),.;])
       | (?P<word>[^\s'"`=!<>(),.;]+)
     )""",
     re.VERBOSE,
 )
-_Token = tuple[str, str]
+_Token = tuple[str, str]  # kind and text; a dot with a space beside it is a "loose" mark
 
 
 def parse(text: str, language: Language) -> list[Condition]:
     """Return the conditions of a filter; none for an empty one. Raises ``BadFilter``."""
-    tokens = _tokens(text)
-    if tokens and tokens[-1] == ("mark", ";"):
-        tokens.pop()
-    if not tokens:
+    if not text:
         return []
-    reader = _Reader(tokens, text)
-    found = [_condition(reader, language)]
+    reader = _Reader(_tokens(text), text)
+    if not reader.more():
+        raise BadFilter(f"Invalid filter '{text}'. Could not be parsed.")
+    found = []
     while reader.more():
-        if not reader.word("AND"):
-            raise BadFilter(f"Invalid clause(s) in filter string: expected AND before {reader.rest()}.")
-        found.append(_condition(reader, language))
+        if not reader.word("AND"):  # MLflow takes as many as there are, and none for granted
+            found.append(_condition(reader, language))
     return found
 
 
@@ -91,8 +94,8 @@ def order(clauses: list[str], language: Language) -> list[tuple[str, bool]]:
     """Return ``(column, ascending)`` for each clause of ``order_by``. Raises ``BadFilter``, also for a double one."""
     found: dict[str, bool] = {}
     for clause in clauses:
-        match = re.fullmatch(r"""\s*(?:attributes?\.)?(?P<q>[`"]?)(?P<key>\w+)(?P=q)(?:\s+(?P<way>\w+))?\s*""", clause)
-        if match is None:
+        match = re.fullmatch(rf"""{language.prefix}(?P<q>[`"]?)(?P<key>\w+)(?P=q)(?:\s+(?P<way>\w+))?""", clause)
+        if match is None or (match["q"] and not match["way"] and not language.prefix):
             raise BadFilter(f"Invalid order_by clause '{clause}'. Could not be parsed.")
         way = (match["way"] or "ASC").upper()
         if way not in {"ASC", "DESC"}:
@@ -126,7 +129,10 @@ def _tokens(text: str) -> list[_Token]:
             raise BadFilter(
                 f"Invalid filter '{text}'. Could not be parsed at {text[position : position + 20].strip()!r}."
             )
-        found.append((str(match.lastgroup), match[str(match.lastgroup)]))
+        kind = str(match.lastgroup)
+        if match[kind] == "." and (match.start(kind) > position or text[match.end() : match.end() + 1].isspace()):
+            kind = "loose"
+        found.append((kind, match[match.lastgroup or 0]))
         position = match.end()
     return found
 
@@ -187,20 +193,21 @@ def _identifier(reader: _Reader) -> tuple[Literal["attribute", "tag"], str]:
     first = _name(reader)
     if not reader.mark("."):
         return "attribute", first
-    entity = first.lower()
-    if entity not in {"attribute", "attributes", "tag", "tags"}:
+    if first == "attribute":
+        return "attribute", _name(reader)
+    if first not in {"tag", "tags"}:
         raise BadFilter(f"Invalid entity type '{first}'. Valid entity types are 'attribute', 'tag' and 'tags'.")
-    key = _name(reader)
-    while entity.startswith("tag") and reader.mark("."):  # bare keys may have dots: tags.mlflow.source.name
+    key = _name(reader, quoted=True)
+    while reader.mark("."):  # bare keys may have dots: tags.mlflow.source.name
         key = f"{key}.{_name(reader)}"
-    return ("tag" if entity.startswith("tag") else "attribute"), key
+    return "tag", key
 
 
-def _name(reader: _Reader) -> str:
+def _name(reader: _Reader, *, quoted: bool = False) -> str:
     kind, value = reader.take()
     if kind == "word":
         return value
-    if kind in {"tick", "double"} and len(value) > 2:
+    if quoted and kind in {"tick", "double"}:
         return value[1:-1]
     raise BadFilter(
         f"Invalid clause(s) in filter string: expected the name of an attribute or tag, not {value or 'the end'}."
@@ -210,7 +217,7 @@ def _name(reader: _Reader) -> str:
 def _operator(reader: _Reader) -> str:
     kind, value = reader.take()
     if kind == "operator":
-        return "!=" if value == "<>" else value
+        return value
     word = value.upper()
     if kind == "word" and word == "NOT" and reader.word("IN"):
         return "NOT IN"
@@ -231,7 +238,7 @@ def _quoted(reader: _Reader, key: str) -> str:
 def _number(reader: _Reader, key: str) -> int:
     kind, value = reader.take()
     digits = value[1:-1] if kind in {"single", "double"} else value
-    if kind in {"word", "single", "double"} and re.fullmatch(r"-?[0-9]{1,9}", digits):
+    if kind in {"word", "single", "double"} and re.fullmatch(r"-?[0-9]{1,18}", digits):
         return int(digits)
     raise BadFilter(f"Invalid value for numeric attribute '{key}': {value or 'nothing'}.")
 

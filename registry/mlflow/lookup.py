@@ -1,6 +1,5 @@
 """Finding what an RPC names, or saying in MLflow's words that it isn't there."""
 
-import re
 from typing import Final
 
 from audit.actors import Actor
@@ -30,10 +29,11 @@ def version_named(name: str, version: str, by: Actor) -> ModelVersion:
 
 
 def number_in(version: str) -> int:
-    """A version's number. Raises ``ProtocolError`` (INVALID_PARAMETER_VALUE) for anything but digits."""
-    if not re.fullmatch(r"[0-9]{1,18}", version):
-        raise invalid(f"Parameter 'version' must be an integer, got '{version}'.")
-    return int(version)
+    """A version's number. Raises ``ProtocolError`` (INVALID_PARAMETER_VALUE) for what is no integer."""
+    try:
+        return int(version)
+    except ValueError:
+        raise invalid(f"Parameter 'version' must be an integer, got '{version}'.") from None
 
 
 def stage_named(stage: str) -> ModelVersion.Stage:

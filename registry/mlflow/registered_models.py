@@ -9,14 +9,25 @@ from audit.actors import Actor
 from config.errors import Conflict, NotFound
 from registry.mlflow import filters
 from registry.mlflow.auth import person, reads
-from registry.mlflow.codec import Field, Kind, arguments, model_document, required, respond, version_document
+from registry.mlflow.codec import (
+    ALIAS,
+    KEY,
+    NAME,
+    NEW_NAME,
+    VERSION,
+    Field,
+    Kind,
+    arguments,
+    model_document,
+    respond,
+    version_document,
+)
 from registry.mlflow.errors import ProtocolError, invalid, missing
 from registry.mlflow.lookup import model_named, number_in, stage_named
 from registry.models import ModelVersion, RegisteredModel
 from registry.selectors import mlflow_search as search
 from registry.services import catalog
 
-NAME: Final = required("name")
 SEARCH: Final = (
     Field("filter"),
     Field("max_results", Kind.INTEGER),
@@ -53,7 +64,7 @@ def update(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def rename(request: HttpRequest, by: Actor) -> HttpResponse:
     """Give a model another name."""
-    given = arguments(request, (NAME, required("new_name")))
+    given = arguments(request, (NAME, NEW_NAME))
     model = model_named(given["name"], by)
     try:
         model = catalog.rename_model(model=model, new_name=given["new_name"], by=by)
@@ -101,7 +112,7 @@ def latest_versions(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def set_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     """Write a tag."""
-    given = arguments(request, (NAME, required("key"), Field("value")))
+    given = arguments(request, (NAME, KEY, Field("value")))
     model = model_named(given["name"], by)
     catalog.set_model_tag(model=model, key=given["key"], value=given.get("value", ""), by=by)
     return respond({})
@@ -109,7 +120,7 @@ def set_tag(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     """Delete a tag, if it is there."""
-    given = arguments(request, (NAME, required("key")))
+    given = arguments(request, (NAME, KEY))
     model = model_named(given["name"], by)
     if model.tags.filter(key=given["key"]).exists():
         catalog.delete_model_tag(model=model, key=given["key"], by=by)
@@ -118,7 +129,7 @@ def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def set_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     """Point an alias to a version. A governed alias needs an active permit."""
-    given = arguments(request, (NAME, required("alias"), required("version")))
+    given = arguments(request, (NAME, ALIAS, VERSION))
     model = model_named(given["name"], by)
     number = number_in(given["version"])
     try:
@@ -130,7 +141,7 @@ def set_alias(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def delete_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     """Remove an alias, if it is there."""
-    given = arguments(request, (NAME, required("alias")))
+    given = arguments(request, (NAME, ALIAS))
     model = model_named(given["name"], by)
     if model.aliases.filter(name=given["alias"]).exists():
         catalog.delete_alias(model=model, alias=given["alias"], by=by)
@@ -139,7 +150,7 @@ def delete_alias(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def get_by_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     """The version an alias names; ``latest`` is the newest."""
-    given = arguments(request, (NAME, required("alias")))
+    given = arguments(request, (NAME, ALIAS))
     model, alias = model_named(given["name"], by), given["alias"]
     if alias.lower() == "latest":
         newest = search.newest_version(model)
