@@ -31,7 +31,7 @@ from registry.webhook_address import parse
 from registry.webhook_http import Answer, Resolve, Undeliverable, look_up, post
 
 PAUSES: Final = tuple(timedelta(seconds=pause) for pause in (10, 30, 60, 300, 900, 1800, 3600, 7200, 14400))
-"""Between one attempt and the next: ten attempts over eight hours."""
+"""Between one attempt and the next: ten attempts over nearly eight hours."""
 MOST_ATTEMPTS: Final = len(PAUSES) + 1
 LONGEST_WAIT: Final = 3600
 """The longest a receiver may ask us to wait, by ``Retry-After``."""
