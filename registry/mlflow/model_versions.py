@@ -9,17 +9,16 @@ from audit.actors import Actor
 from registry import sources
 from registry.mlflow import filters
 from registry.mlflow.auth import person
-from registry.mlflow.codec import Field, Kind, arguments, required, respond
+from registry.mlflow.codec import KEY, NAME, VERSION, Field, Kind, arguments, required, respond, respond_page
 from registry.mlflow.errors import ProtocolError, invalid, missing
-from registry.mlflow.lookup import model_named, stage_named, version_named
-from registry.mlflow.registered_models import SEARCH, full, search_arguments
+from registry.mlflow.lookup import model_named, no_version, number_in, stage_named, version_named
+from registry.mlflow.registered_models import SEARCH, respond_version, search_arguments
 from registry.models import ModelVersion, RegisteredModel
+from registry.selectors import mlflow_reads
 from registry.selectors import mlflow_search as search
-from registry.selectors.mlflow_search import version_of
-from registry.services import versions
+from registry.selectors.mlflow_reads import version_of
+from registry.services import ingest, versions
 
-NAME: Final = required("name")
-VERSION: Final = required("version")
 ACTIVE_STAGES: Final = (ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION)
 
 
@@ -28,10 +27,14 @@ class _Origin:
     source: str
     run_id: str
     model_id: str
+    is_copy: bool = False
 
 
 def create(request: HttpRequest, by: Actor) -> HttpResponse:
-    """Register a version. It is PENDING_REGISTRATION until a worker has read, digested and sealed its bytes."""
+    """Register a version. It is PENDING_REGISTRATION until a worker has read, digested and sealed its bytes.
+
+    A copy of a sealed version is sealed at once: its bytes are here and known.
+    """
     given = arguments(
         request,
         (
@@ -58,13 +61,15 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
         description=given.get("description", ""),
         tags=given.get("tags", {}),
     )
-    return _answer(model, version.number)
+    if origin.is_copy:
+        ingest.seal_copy(version.pk)
+    return _answer(model.name, version.number, by)
 
 
 def get(request: HttpRequest, by: Actor) -> HttpResponse:
     """One version."""
     given = arguments(request, (NAME, VERSION))
-    return respond({"model_version": full(version_named(given["name"], given["version"], by))})
+    return _answer(given["name"], number_in(given["version"]), by)
 
 
 def update(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -72,7 +77,7 @@ def update(request: HttpRequest, by: Actor) -> HttpResponse:
     given = arguments(request, (NAME, VERSION, Field("description")))
     version = version_named(given["name"], given["version"], by)
     versions.update_version(version=version, by=by, description=given.get("description", ""))
-    return _answer(version.model, version.number)
+    return _answer(version.model.name, version.number, by)
 
 
 def transition(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -87,7 +92,7 @@ def transition(request: HttpRequest, by: Actor) -> HttpResponse:
         )
     version = version_named(given["name"], given["version"], by)
     versions.set_stage(version=version, stage=stage, archive_existing=archive, by=by)
-    return _answer(version.model, version.number)
+    return _answer(version.model.name, version.number, by)
 
 
 def delete(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -109,12 +114,7 @@ def find(request: HttpRequest, by: Actor) -> HttpResponse:
         size=size,
         prompts=filters.wants_prompts(conditions),
     )
-    answer: dict[str, Any] = {}
-    if page.rows:
-        answer["model_versions"] = [full(version) for version in page.rows]
-    if page.next:
-        answer["next_page_token"] = page.next
-    return respond(answer)
+    return respond_page("model_versions", page.documents, page.next)
 
 
 def download_uri(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -129,7 +129,7 @@ def download_uri(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def set_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     """Write a tag."""
-    given = arguments(request, (NAME, VERSION, required("key"), Field("value")))
+    given = arguments(request, (NAME, VERSION, KEY, Field("value")))
     version = version_named(given["name"], given["version"], by)
     versions.set_version_tag(version=version, key=given["key"], value=given.get("value", ""), by=by)
     return respond({})
@@ -137,7 +137,7 @@ def set_tag(request: HttpRequest, by: Actor) -> HttpResponse:
 
 def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     """Delete a tag, if it is there."""
-    given = arguments(request, (NAME, VERSION, required("key")))
+    given = arguments(request, (NAME, VERSION, KEY))
     version = version_named(given["name"], given["version"], by)
     if version.tags.filter(key=given["key"]).exists():
         versions.delete_version_tag(version=version, key=given["key"], by=by)
@@ -161,7 +161,8 @@ def _origin(given: dict[str, Any], by: Actor) -> _Origin:
                 f"Invalid model version source: '{text}'. The run_id and model_id request parameters must match the "
                 "referenced model version."
             )
-    return _Origin(f"models:/{origin.model.name}/{origin.number}", origin.run_id, origin.logged_model_id)
+    source_of_copy = f"models:/{origin.model.name}/{origin.number}"
+    return _Origin(source_of_copy, origin.run_id, origin.logged_model_id, is_copy=True)
 
 
 def _version_at(source: sources.Source, by: Actor) -> ModelVersion:
@@ -180,8 +181,7 @@ def _version_at(source: sources.Source, by: Actor) -> ModelVersion:
     return version
 
 
-def _answer(model: RegisteredModel, number: int) -> HttpResponse:
-    version = version_of(model, number)
-    if version is None:
-        raise missing(f"Model Version (name={model.name}, version={number}) not found")
-    return respond({"model_version": full(version)})
+def _answer(name: str, number: int, by: Actor) -> HttpResponse:
+    """The version as it is now."""
+    found = mlflow_reads.version_json(person(by), name, number)
+    return respond_version(found, name, no_version(name, number))

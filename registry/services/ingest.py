@@ -96,6 +96,30 @@ def ingest(version_id: UUID, connect: Connect = TrackingClient) -> bool:
     return True
 
 
+def seal_copy(version_id: UUID) -> bool:
+    """Seal at once a version whose source is another sealed one; return whether it was ours to do.
+
+    Its bytes are here and their digests known, so nothing is read: the client's ``copy_model_version`` can be used when it
+    returns, as with MLflow's own server.
+    """
+    claim = _take(version_id)
+    if claim is None:
+        return False
+    version = claim.version
+    try:
+        original = _original(version, sources.parse(version.source))
+        seal_version(
+            version_id=version.pk,
+            files=_files_of(original),
+            by=BY,
+            flavours=original.flavours,
+            signature=original.signature,
+        )
+    except (TrackingError, Refusal, sources.BadSource) as error:
+        fail_version(version_id=version.pk, message=str(error), by=BY)
+    return True
+
+
 def give_up(version: ModelVersion) -> None:
     """Fail a version whose attempts are used up, with the last problem if one was noted."""
     last = f" The last problem: {version.status_message}" if version.status_message else ""
@@ -128,18 +152,23 @@ def _fetch(claim: _Claim, connect: Connect) -> tuple[list[SealedFile], _Origin]:
     version = claim.version
     source = sources.parse(version.source)
     if source.kind == "version":
-        return _copied(version, source), _Origin("", version.run_id, version.logged_model_id)
+        return _files_of(_original(version, source)), _Origin("", version.run_id, version.logged_model_id)
     with connect() as tracking:
         origin = _origin(tracking, version, source)
         return list(_stored(claim, tracking, origin.root)), origin
 
 
-def _copied(version: ModelVersion, source: Source) -> list[SealedFile]:
-    """The files of another sealed version: the same bytes, so nothing is read or hashed again."""
+def _original(version: ModelVersion, source: Source) -> ModelVersion:
+    """The sealed version that a source means. Raises ``TrackingError``."""
     origin = ModelVersion.objects.filter(model__name=source.id, number=source.number).exclude(pk=version.pk)
     sealed = origin.alive().filter(status=ModelVersion.Status.READY).first()
     if sealed is None:
         raise TrackingError(f"{version.source} is not a sealed version, so it cannot be copied.")
+    return sealed
+
+
+def _files_of(sealed: ModelVersion) -> list[SealedFile]:
+    """The files of a sealed version: the same bytes, so nothing is read or hashed again."""
     files = ManifestFile.objects.filter(manifest=sealed.manifest_id).select_related("blob")
     return [SealedFile(path=file.path, size=file.blob.size, sha256=file.blob_id) for file in files]
 
