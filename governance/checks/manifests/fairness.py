@@ -64,4 +64,17 @@ CLARIFY = Manifest(
     code="governance.checks.clarify:ClarifyBias",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (FAIRNESS, CLARIFY)
+LL144 = Manifest(
+    key="fairness.ll144", version=1, category="fairness", title="Bias audit tables of Local Law 144", task="any",
+    needs=("data", "predictions", "sensitive"),
+    definition=(
+        "New York City Local Law 144 of 2021, 6 RCNY § 5-301: selection rate = selected / applicants of a category; scoring "
+        "rate = those above the median score of all / applicants; impact ratio = a category's rate / the highest rate, by "
+        "each sensitive column and by every two together. People of unknown category are counted beside. Categories under "
+        "2 % of the data are shown but not judged. Intervals of ratios by Katz (Biometrics 34, 1978)."
+    ),
+    figures=(_F("impact_ratio", "Impact ratio", "higher", per_group=True),),
+    code="governance.checks.local_law_144:LocalLaw144",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (FAIRNESS, CLARIFY, LL144)
