@@ -68,10 +68,10 @@ class Report:
         )
 
     def table(self) -> None:
-        """Print every figure, in Markdown, and how many targets were reached."""
-        judged = [figure for figure in self.figures if figure.reached is not None]
+        """Print every figure that has a target, in Markdown, and how many were reached."""
+        judged = [figure for figure in self.figures if figure.target]
         print("\n| Figure | Countersign | MLflow | Ratio | Target | |\n|---|---:|---:|---:|---:|---|")
-        for one in self.figures:
+        for one in judged:
             print(f"| {one.title} | {one.ours} | {one.theirs} | {one.value} | {one.target} | {one.verdict} |")
         print(f"\n{sum(bool(figure.reached) for figure in judged)} of {len(judged)} targets reached.", flush=True)
 

@@ -33,6 +33,7 @@ def main() -> None:
             filling=Filling(machine, owner_id, hot_versions=given.hot),
             amount=amount,
             report=Report(),
+            figure=given.figure,
             origin=_origin(theirs),
         )
         searches = Searches(last=given.sizes[-1])
@@ -56,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given again")
     parser.add_argument("--sizes", type=_sizes, help="versions, comma-separated, growing, multiples of 50")
     parser.add_argument("--hot", type=int, help="versions of the hot model")
+    parser.add_argument("--figure", default="", help="only figures that have this in their title: 'alias GET'")
     given = parser.parse_args()
     given.sizes = given.sizes or ([1_000, 4_000] if given.quick else [1_000, 20_000, 100_000])
     given.hot = given.hot or (1_000 if given.quick else 10_000)

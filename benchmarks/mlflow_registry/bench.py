@@ -23,13 +23,13 @@ class Amount:
     rounds: int
     requests: int
     """Of a run over one connection; over eight it is four times as many."""
-    slow_seconds: float
-    """Where MLflow is slow, a run sends nothing more after this many seconds (and MLflow's always at least one)."""
+    seconds: float
+    """A run sends nothing more after so many, but at least one request: MLflow needs long for some."""
     starts: int
 
 
-FULL: Final = Amount(rounds=5, requests=200, slow_seconds=10.0, starts=5)
-QUICK: Final = Amount(rounds=1, requests=25, slow_seconds=1.0, starts=1)
+FULL: Final = Amount(rounds=3, requests=300, seconds=4.0, starts=3)
+QUICK: Final = Amount(rounds=1, requests=20, seconds=0.5, starts=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class Bench:
     filling: Filling
     amount: Amount
     report: Report
+    figure: str
+    """Only what has this in its title is measured; empty: everything."""
     origin: dict[str, str]
     """Source and run of new versions: MLflow's server asks its tracking store for the run."""
 
@@ -49,6 +51,14 @@ class Bench:
     def both(self) -> tuple[Server, Server]:
         """The two with as many workers each."""
         return self.ours, self.theirs
+
+    def wants(self, title: str) -> bool:
+        """Whether this is to be measured."""
+        return self.figure.lower() in title.lower()
+
+    def count(self, connections: int) -> int:
+        """Requests of a run in all."""
+        return self.amount.requests * (1 if connections == 1 else 4)
 
     @property
     def hot(self) -> str:
@@ -63,7 +73,7 @@ def get(call: str, fields: dict[str, Any], *, count: int, connections: int = 1) 
     ]
 
 
-def in_turn(servers: Sequence[Server], script: Script, *, rounds: int, seconds: float = 60.0) -> list[Measured]:
+def in_turn(servers: Sequence[Server], script: Script, *, rounds: int, seconds: float) -> list[Measured]:
     """Run each server in turn, ``rounds`` times and once more before that to warm it up; the median run of each."""
     runs: list[list[Measured]] = [[] for _ in servers]
     for number in range(rounds + 1):

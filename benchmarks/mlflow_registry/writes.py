@@ -16,42 +16,46 @@ def measure(bench: Bench) -> None:
     size = f"{bench.filling.total:,} versions"
     bench.report.heading(f"Writes, {size}")
     for connections in (1, 8):
-        count = bench.amount.requests * (1 if connections == 1 else 4) // connections
+        count = bench.count(connections) // connections
         for title, script in (
             ("create version", _creating(bench, connections, count)),
             ("set alias", _moving([f"model-{number:06}" for number in range(connections)], count)),
         ):
-            _one(bench, f"{title}, {size}, concurrency {connections}", script)
+            if bench.wants(named := f"{title}, {size}, concurrency {connections}"):
+                _one(bench, named, script)
     if bench.filling.hot:
         _hot(bench)
 
 
 def _one(bench: Bench, title: str, script: Script) -> None:
     bench.report.heading(f"  {title}")
-    ours, theirs, single = in_turn((*bench.both, bench.single), script, rounds=bench.amount.rounds)
+    servers = (*bench.both, bench.single)
+    ours, theirs, single = in_turn(servers, script, rounds=bench.amount.rounds, seconds=bench.amount.seconds)
     report = bench.report
     report.faster(f"{title}: throughput", ours.rate, theirs.rate, "per second", THROUGHPUT)
     report.faster(f"{title}: throughput against MLflow's one worker", ours.rate, single.rate, "per second", THROUGHPUT)
     report.cheaper(f"{title}: CPU with all beside", ours.total, theirs.total, "ms")
-    report.cheaper(f"{title}: CPU of the database", ours.database, theirs.database, "ms")
     report.cheaper(f"{title}: p50 against MLflow's one worker", ours.p50, single.p50, "ms")
 
 
 def _hot(bench: Bench) -> None:
     """MLflow loads every version of the model into memory to answer these."""
-    rounds, seconds = bench.amount.rounds, bench.amount.slow_seconds
+    rounds, seconds = bench.amount.rounds, bench.amount.seconds
     for title, script in (
         ("set alias", _moving([HOT], 20)),
         ("create version", lambda server, _: [[_version(server, bench, HOT)] * 20]),
     ):
+        if not bench.wants(f"{title}, {bench.hot}"):
+            continue
         bench.report.heading(f"  {title}, {bench.hot}")
         ours, theirs = in_turn((bench.ours, bench.single), script, rounds=rounds, seconds=seconds)
         target = HOT_TIMES if title == "set alias" else None
         bench.report.cheaper(f"{title}, {bench.hot}: p50", ours.p50, theirs.p50, "ms", target)
         bench.report.cheaper(f"{title}, {bench.hot}: CPU with all beside", ours.total, theirs.total, "ms")
-    small, hot = (
-        in_turn((bench.ours,), _moving([name], bench.amount.requests), rounds=rounds)[0] for name in (SMALL, HOT)
-    )
+    if not bench.wants(f"set alias, {bench.hot}"):
+        return
+    scripts = (_moving([name], bench.amount.requests) for name in (SMALL, HOT))
+    small, hot = (in_turn((bench.ours,), script, rounds=rounds, seconds=seconds)[0] for script in scripts)
     versions = f"{PER_MODEL} → {bench.filling.hot_versions:,} versions of the model"
     bench.report.flat(f"set alias, ours, {versions}: p50", (small.p50, hot.p50), "ms", FLAT)
 
