@@ -12,6 +12,7 @@ from audit import actions
 from audit.actors import Actor
 from audit.canonical import Json, NotCanonical, canonical
 from audit.subjects import Subject, subject_of
+from config import statements
 from config.errors import Invalid
 
 FORMAT: Final = 1
@@ -48,39 +49,34 @@ def append(
     about = subject if isinstance(subject, Subject) else subject_of(subject)
     if not about.type or not about.id:
         raise ValueError(f"{action}: the subject needs a type and an id")
-    _check_reason(reason)
-    microseconds = time.time_ns() // 1000
-    entry_id = _time_ordered_id(microseconds // 1000)
-    body = canonical(
-        {
-            "v": FORMAT,
-            "id": entry_id,
-            "salt": secrets.token_hex(16),
-            "at": microseconds,
-            "action": action,
-            "actor": {"id": by.id, "name": by.name, "kind": by.kind, "session": by.session, "auth": by.auth},
-            "object": {"type": about.type, "id": about.id, "version": about.version, "digest": about.digest},
-            "request_id": by.request_id,
-            "diff": diff,
-            "reason": reason,
-            "facts": facts,
-            "source": settings.VERSION,
-        }
-    )
-    if len(body) > LONGEST_ENTRY:
-        raise ValueError(f"{action}: an entry of {len(body)} bytes; the limit is {LONGEST_ENTRY}: log a digest instead")
-    with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO audit_inbox (canon) VALUES (%s)", [body.decode()])
-    return entry_id
-
-
-def _check_reason(reason: str) -> None:
     if len(reason) > LONGEST_REASON:
         raise Invalid(f"The reason is longer than {LONGEST_REASON} characters.", code="ledger.reason", field="reason")
+    microseconds = time.time_ns() // 1000
+    entry_id = _time_ordered_id(microseconds // 1000)
+    entry: dict[str, Json] = {
+        "v": FORMAT,
+        "id": entry_id,
+        "salt": secrets.token_hex(16),
+        "at": microseconds,
+        "action": action,
+        "actor": {"id": by.id, "name": by.name, "kind": by.kind, "session": by.session, "auth": by.auth},
+        "object": {"type": about.type, "id": about.id, "version": about.version, "digest": about.digest},
+        "request_id": by.request_id,
+        "diff": diff,
+        "reason": reason,
+        "facts": facts,
+        "source": settings.VERSION,
+    }
     try:
-        canonical(reason)
+        body = canonical(entry)
     except NotCanonical as error:
+        if error.path != "reason":
+            raise
         raise Invalid(f"The reason cannot be kept: {error.problem}.", code="ledger.reason", field="reason") from error
+    if len(body) > LONGEST_ENTRY:
+        raise ValueError(f"{action}: an entry of {len(body)} bytes; the limit is {LONGEST_ENTRY}: log a digest instead")
+    statements.run("INSERT INTO audit_inbox (canon) VALUES (%s)", [body.decode()])
+    return entry_id
 
 
 def _time_ordered_id(milliseconds: int) -> str:

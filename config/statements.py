@@ -25,6 +25,14 @@ def row(statement: LiteralString, parameters: Sequence[object] = ()) -> Row | No
     return _execute(statement, parameters).fetchone()
 
 
+def one(statement: LiteralString, parameters: Sequence[object] = ()) -> Row:
+    """Execute and return the row that there must be. Raises ``LookupError`` without one."""
+    found = row(statement, parameters)
+    if found is None:
+        raise LookupError(f"no row from: {statement.strip()}")
+    return found
+
+
 def run(statement: LiteralString, parameters: Sequence[object] = ()) -> int:
     """Execute what returns nothing; say how many rows it touched."""
     return _execute(statement, parameters).rowcount

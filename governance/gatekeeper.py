@@ -6,6 +6,7 @@ nothing else.
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -17,7 +18,7 @@ from audit.actors import Actor
 from config.errors import Conflict, NotAllowed
 from governance.models import GateExemption, Permit, PromotionRequest
 from governance.selectors.exemptions import exemptions_in_force
-from governance.selectors.policies import governed_targets, policy_for
+from governance.selectors.policies import governors, has_standing
 from governance.states import PermitState
 from registry.models import ModelVersion, RegisteredModel
 from registry.names import looks
@@ -39,23 +40,25 @@ class Gatekeeper:
     def check_alias(self, *, model: RegisteredModel, alias: str, version: ModelVersion | None, by: Actor) -> None:
         """A governed alias names a version only by permit, and is taken away only when no permit holds."""
         target = f"alias:{alias}"
-        governor = self._governor(model, target)
+        governed = governors(model)
+        governor = governed.get(target)
         if version is None:
             if governor:
                 self._check_leaves(model, None, target, governor)
         elif governor:
             self._check_enters(model, version, target, governor)
         else:
-            self._check_unlike(model, target)
+            self._check_unlike(model, target, governed)
 
     def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
         """The same for MLflow's stages; a version leaves a governed stage only when no permit holds it there."""
+        governed = governors(version.model)
         left = f"stage:{version.stage}"
-        governor = self._governor(version.model, left)
+        governor = governed.get(left)
         if governor and stage != version.stage:
             self._check_leaves(version.model, version, left, governor)
         target = f"stage:{stage}"
-        governor = self._governor(version.model, target)
+        governor = governed.get(target)
         if governor:
             self._check_enters(version.model, version, target, governor)
 
@@ -82,6 +85,8 @@ class Gatekeeper:
         """
         if new_name:
             self._check_renamed(model, new_name)
+        if not has_standing(model):
+            return
         living = Permit.objects.filter(model=model, state__in=_LIVING)
         open_requests = PromotionRequest.objects.open().filter(model=model)
         if version is not None:
@@ -104,30 +109,16 @@ class Gatekeeper:
                 extra={"request": request.ref},
             )
 
-    def _governor(self, model: RegisteredModel, target: str) -> str:
-        """The policy that governs the target, or "" for none.
-
-        A living permit keeps its target governed, whatever became of the model's tier or of the policy since: a name that
-        people signed for is not set free by changing what it is measured by.
-        """
-        policy = policy_for(model, target)
-        if policy is not None and not GateExemption.objects.of(model.name).exists():
-            return policy.policy.name
-        permit = Permit.objects.filter(model=model, target=target, state__in=_LIVING).first()
-        return permit.request.policy_version.policy.name if permit else ""
-
-    def _check_unlike(self, model: RegisteredModel, target: str) -> None:
+    def _check_unlike(self, model: RegisteredModel, target: str, governed: Iterable[str]) -> None:
         """A free alias must not be taken for a governed one: ``Production`` for ``production``."""
-        held = set(Permit.objects.filter(model=model, state__in=_LIVING).values_list("target", flat=True))
-        for governed in {*governed_targets(model), *held}:
-            if looks(governed) == looks(target) and (
-                governed in held or not GateExemption.objects.of(model.name).exists()
-            ):
+        seen = looks(target)
+        for other in governed:
+            if looks(other) == seen:
                 raise NotAllowed(
-                    f"{target} looks like {governed}, which is governed for {model.name}.",
+                    f"{target} looks like {other}, which is governed for {model.name}.",
                     code="gate.look_alike",
                     remedy="Choose a name that nobody can take for it.",
-                    extra={"target": governed},
+                    extra={"target": other},
                 )
 
     def _check_renamed(self, model: RegisteredModel, new_name: str) -> None:

@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from audit.actors import Actor
 from audit.canonical import Json
 from audit.services import append
+from config import statements
 from config.errors import Conflict, Invalid, NotFound, StaleEdit
-from registry import guards, names
-from registry.models import Alias, Dataset, ModelTag, ModelVersion, RegisteredModel, User
+from registry import guards, names, prompts
+from registry.models import Alias, Dataset, ModelVersion, RegisteredModel, User
+from registry.services import rows
 from registry.services.differences import change, told
 from registry.services.gated import asking, recording_refusals
 
@@ -21,6 +22,8 @@ class _Keep:
 
 
 KEEP: Final = _Keep()
+RENAMING: Final = 0x72656E61
+"""Advisory lock: one rename at a time. Two that swap names would wait for each other's entries in the index of names."""
 
 
 def person_of(by: Actor) -> User:
@@ -32,10 +35,15 @@ def person_of(by: Actor) -> User:
 
 def lock_model(model: RegisteredModel) -> RegisteredModel:
     """The model's row, locked and fresh. Raises ``NotFound`` if it was deleted meanwhile."""
-    found = RegisteredModel.objects.alive().locked().filter(pk=model.pk).first()
+    found = rows.locked_model(model.pk)
     if found is None:
-        raise NotFound(f"There is no model {model.name!r} any more.", code="model.unknown")
+        raise gone(model)
     return found
+
+
+def gone(model: RegisteredModel) -> NotFound:
+    """The model was deleted after somebody read it."""
+    return NotFound(f"There is no model {model.name!r} any more.", code="model.unknown")
 
 
 @recording_refusals
@@ -59,34 +67,28 @@ def create_model(
     names.check_name(name)
     _check_texts(description=description, use_case=use_case, tier=tier, card=card)
     names.check_tags(tags or {})
+    prompts.check_tags(tags or {})
     if tier > RegisteredModel.Tier.ONE:
         guards.check_can_relax_tier(by, None)
-    owner = person_of(by)
-    try:
-        with transaction.atomic():
-            model = RegisteredModel.objects.create(
-                name=name, description=description, owner=owner, tier=tier, use_case=use_case, card=dict(card or {})
-            )
-    except IntegrityError as error:
-        if "registeredmodel_name_once" not in str(error):
-            raise
-        raise Conflict(f"A model named {name!r} exists already.", code="model.exists", field="name") from error
-    for key, value in sorted((tags or {}).items()):
-        with asking(model, by) as gate:
-            gate.check_tag(model=model, version=None, key=key, by=by)
-        ModelTag.objects.create(model=model, key=key, value=value)
+    model = RegisteredModel(
+        name=name, description=description, owner=person_of(by), tier=tier, use_case=use_case, card=dict(card or {})
+    )
+    if not rows.insert_model(model):
+        raise Conflict(f"A model named {name!r} exists already.", code="model.exists", field="name")
+    if tags:
+        for key in sorted(tags):
+            with asking(model, by) as gate:
+                gate.check_tag(model=model, version=None, key=key, by=by)
+        statements.run(
+            "INSERT INTO registry_modeltag (model_id, key, value) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
+            [model.pk, list(tags), list(tags.values())],
+        )
     diff: dict[str, Json] = {
         "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())]),
         "description": told(description),
     }
     append(action="model.created", subject=model, by=by, diff=diff, facts={"name": name, "tier": tier})
     return model
-
-
-def _touch(model: RegisteredModel) -> None:
-    """Let the ETag of a locked model grow."""
-    model.revision += 1
-    model.save(update_fields=["revision", "updated_at"])
 
 
 def _check_texts(
@@ -139,6 +141,7 @@ def update_model(
     if not isinstance(evaluation_dataset, _Keep) and evaluation_dataset != model.evaluation_dataset:
         changed["evaluation_dataset"] = evaluation_dataset
     if not changed:
+        _say_when(model, said=description is not None)
         return model
     with asking(model, by) as gate:
         gate.check_change(model=model, version=None, verb="describe", by=by)
@@ -147,11 +150,18 @@ def update_model(
     before = {field: _logged(getattr(model, field)) for field in changed}
     for field, value in changed.items():
         setattr(model, field, value)
-    model.revision += 1
-    model.save(update_fields=[*changed, "revision", "updated_at"])
+    model.save(update_fields=list(changed))
+    rows.touch(model)
     diff = {field: change(before[field], _logged(value)) for field, value in changed.items()}
     append(action="model.changed", subject=model, by=by, diff=diff)
     return model
+
+
+def _say_when(model: RegisteredModel, *, said: bool) -> None:
+    """A description that is given again changes nothing but the moment, as in MLflow (update_registered_model)."""
+    if said:
+        statements.run("UPDATE registry_registeredmodel SET updated_at = clock_timestamp() WHERE id = %s", [model.pk])
+        model.refresh_from_db(fields=["updated_at"])
 
 
 def _logged(value: Any) -> Json:  # noqa: ANN401 - any of the model's fields
@@ -165,18 +175,23 @@ def rename_model(*, model: RegisteredModel, new_name: str, by: Actor) -> Registe
     """Give a model another name. Raises ``NotAllowed``, ``Invalid``, ``Conflict`` (``model.exists``), the gate's refusal."""
     guards.check_can_contribute(by, model)
     names.check_name(new_name, field="new_name")
+    statements.row("SELECT pg_advisory_xact_lock(%s)", [RENAMING])
     model = lock_model(model)
     with asking(model, by) as gate:
         gate.check_change(model=model, version=None, verb="rename", by=by, new_name=new_name)
     before, model.name = model.name, new_name
-    model.revision += 1
     try:
-        with transaction.atomic():
-            model.save(update_fields=["name", "revision", "updated_at"])
+        statements.run("UPDATE registry_registeredmodel SET name = %s WHERE id = %s", [new_name, model.pk])
     except IntegrityError as error:
         if "registeredmodel_name_once" not in str(error):
             raise
         raise Conflict(f"A model named {new_name!r} exists already.", code="model.exists", field="new_name") from error
+    moment = rows.touch(model)
+    # In MLflow a version carries its model's name, so a rename changes each (rename_registered_model).
+    statements.run(
+        "UPDATE registry_modelversion SET updated_at = %s WHERE model_id = %s AND deleted_at IS NULL",
+        [moment, model.pk],
+    )
     append(action="model.renamed", subject=model, by=by, diff={"name": {"before": before, "after": new_name}})
     return model
 
@@ -189,20 +204,37 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
     model = lock_model(model)
     with asking(model, by) as gate:
         gate.check_change(model=model, version=None, verb="delete", by=by)
-    now = timezone.now()
+    now = rows.touch(model)
     for alias in list(model.aliases.all()):
+        alias.model = model
         with asking(model, by) as gate:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
         append(action="alias.deleted", subject=alias, by=by, facts={"model": model.name, "alias": alias.name})
         alias.delete()
-    for version in list(ModelVersion.objects.locked().filter(model=model, deleted_at=None)):
-        version.deleted_at = now
-        version.save(update_fields=["deleted_at", "updated_at"])
+    versions = list(ModelVersion.objects.locked().filter(model=model, deleted_at=None))
+    statements.run(
+        "UPDATE registry_modelversion SET deleted_at = %s, updated_at = %s WHERE model_id = %s AND deleted_at IS NULL",
+        [now, now, model.pk],
+    )
+    for version in versions:
+        version.model, version.deleted_at, version.updated_at = model, now, now
         append(action="version.deleted", subject=version, by=by, reason="The model was deleted.")
     model.deleted_at = now
-    model.revision += 1
-    model.save(update_fields=["deleted_at", "revision", "updated_at"])
+    statements.run("UPDATE registry_registeredmodel SET deleted_at = %s WHERE id = %s", [now, model.pk])
     append(action="model.deleted", subject=model, by=by)
+
+
+_SET_TAG: Final = """
+    WITH before AS (SELECT value FROM registry_modeltag WHERE model_id = %s AND key = %s),
+    touched AS (UPDATE registry_registeredmodel SET revision = revision + 1 WHERE id = %s)
+    INSERT INTO registry_modeltag (model_id, key, value) VALUES (%s, %s, %s)
+    ON CONFLICT (model_id, key) DO UPDATE SET value = EXCLUDED.value
+    RETURNING (SELECT value FROM before)
+"""
+_DELETE_TAG: Final = """
+    WITH gone AS (DELETE FROM registry_modeltag WHERE model_id = %s AND key = %s)
+    UPDATE registry_registeredmodel SET revision = revision + 1 WHERE id = %s
+"""
 
 
 @recording_refusals
@@ -211,12 +243,11 @@ def set_model_tag(*, model: RegisteredModel, key: str, value: str, by: Actor) ->
     """Set a tag. Raises ``NotAllowed``, ``Invalid``, the gate's refusal."""
     guards.check_can_contribute(by, model)
     names.check_tag(key, value)
+    prompts.check_model_tag_is_free(key)
     model = lock_model(model)
     with asking(model, by) as gate:
         gate.check_tag(model=model, version=None, key=key, by=by)
-    before = ModelTag.objects.filter(model=model, key=key).values_list("value", flat=True).first()
-    ModelTag.objects.update_or_create(model=model, key=key, defaults={"value": value})
-    _touch(model)
+    (before,) = statements.one(_SET_TAG, [model.pk, key, model.pk, model.pk, key, value])
     diff: dict[str, Json] = {"key": key, "value": change(before, value)}
     append(action="model.tag_set", subject=model, by=by, diff=diff)
 
@@ -226,15 +257,15 @@ def set_model_tag(*, model: RegisteredModel, key: str, value: str, by: Actor) ->
 def delete_model_tag(*, model: RegisteredModel, key: str, by: Actor) -> None:
     """Delete a tag; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
     guards.check_can_contribute(by, model)
+    prompts.check_model_tag_is_free(key)
     model = lock_model(model)
+    found = statements.row("SELECT value FROM registry_modeltag WHERE model_id = %s AND key = %s", [model.pk, key])
+    if found is None:
+        return
     with asking(model, by) as gate:
         gate.check_tag(model=model, version=None, key=key, by=by)
-    tag = ModelTag.objects.filter(model=model, key=key).first()
-    if tag is not None:
-        before = tag.value
-        tag.delete()
-        _touch(model)
-        append(action="model.tag_deleted", subject=model, by=by, diff={"key": key, "value": change(before, None)})
+    statements.run(_DELETE_TAG, [model.pk, key, model.pk])
+    append(action="model.tag_deleted", subject=model, by=by, diff={"key": key, "value": change(found[0], None)})
 
 
 @recording_refusals
@@ -248,21 +279,16 @@ def set_alias(*, model: RegisteredModel, alias: str, number: int, by: Actor) -> 
     names.check_alias(alias)
     _check_may_move_alias(by, model)
     model = lock_model(model)
-    version = ModelVersion.objects.locked().filter(model=model, number=number, deleted_at=None).first()
-    if version is None:
+    found = rows.version_and_alias(model, number, alias)
+    if found is None:
         raise NotFound(f"{model.name} has no version {number}.", code="version.unknown", field="version")
+    version, row, before = found
     with asking(model, by) as gate:
         gate.check_alias(model=model, alias=alias, version=version, by=by)
-    row = Alias.objects.filter(model=model, name=alias).select_related("version").first()
-    if row is not None and row.version_id == version.pk:
+    if row.version_id == version.pk:
         return row
-    before = row.version.number if row else None
-    if row is None:
-        row = Alias(model=model, name=alias)
-    row.version = version
-    row.set_by = by.user if isinstance(by.user, User) else None
-    row.save()
-    _touch(model)
+    row.version, row.set_by = version, by.user if isinstance(by.user, User) else None
+    rows.put_alias(row)
     append(
         action="alias.set",
         subject=row,
@@ -285,17 +311,17 @@ def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
     """Take an alias away; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
     _check_may_move_alias(by, model)
     model = lock_model(model)
+    found = rows.alias_named(model, alias)
+    if found is None:
+        return
+    row, number = found
     with asking(model, by) as gate:
         gate.check_alias(model=model, alias=alias, version=None, by=by)
-    row = Alias.objects.filter(model=model, name=alias).select_related("version").first()
-    if row is not None:
-        before = row.version.number
-        append(
-            action="alias.deleted",
-            subject=row,
-            by=by,
-            diff={"version": {"before": before, "after": None}},
-            facts={"model": model.name, "alias": alias},
-        )
-        row.delete()
-        _touch(model)
+    append(
+        action="alias.deleted",
+        subject=row,
+        by=by,
+        diff={"version": {"before": number, "after": None}},
+        facts={"model": model.name, "alias": alias},
+    )
+    rows.drop_alias(row)

@@ -1,6 +1,7 @@
 """Writes to versions: registering, sealing, failing, texts, stages, tags. A sealed version's content never changes."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,24 +11,32 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.canonical import Json
 from audit.services import append
+from config import statements
 from config.errors import Conflict, Invalid, NotFound
-from registry import guards, names
+from registry import guards, names, prompts
 from registry.digests import SealedFile, manifest_digest, manifest_document
-from registry.models import Blob, Manifest, ManifestFile, ModelVersion, RegisteredModel, User, VersionTag
-from registry.services.catalog import lock_model, person_of
+from registry.models import Blob, Manifest, ManifestFile, ModelVersion, RegisteredModel, User
+from registry.services import rows
+from registry.services.catalog import gone, lock_model, person_of
 from registry.services.differences import change, told
 from registry.services.gated import asking, recording_refusals
+from registry.services.prompts import files_to_seal
 from registry.storage import blobs
 
 STAGES: Final = {stage.value.lower(): stage.value for stage in ModelVersion.Stage}
 _LONGEST_MESSAGE: Final = 2000
 _BATCH: Final = 1000
+_SEALING: Final = (
+    "manifest", "manifest_digest", "size_bytes", "flavours", "signature", "status", "status_message", "sealed_at",
+    "ingest_lease_until",
+)  # fmt: skip
+"""Not ``updated_at``: that is when people changed what they say of a version (MLflow's last_updated_timestamp)."""
 
 
 def lock_version(version: ModelVersion) -> ModelVersion:
     """Lock the model's row, then the version's, and return it fresh. Raises ``NotFound`` if it is gone."""
     model = lock_model(version.model)
-    found = ModelVersion.objects.locked().filter(pk=version.pk, deleted_at=None).first()
+    found = rows.locked_version(version.pk)
     if found is None:
         raise NotFound(f"There is no {version} any more.", code="version.unknown")
     found.model = model
@@ -51,6 +60,8 @@ def register_version(
 ) -> ModelVersion:
     """Register the next version, pending until its bytes are sealed. Simultaneous calls get different numbers.
 
+    A version of a prompt is sealed at once: its tags are all there is of it.
+
     Raises ``NotAllowed``, ``Invalid`` naming the field, the gate's refusal for a tag.
     """
     guards.check_can_contribute(by, model)
@@ -61,30 +72,34 @@ def register_version(
     names.check_tags(tags or {})
     names.check_parameters(parameters or {})
     names.check_metrics(metrics or {})
-    person = person_of(by)
-    model = lock_model(model)
-    number = model.next_version
-    model.next_version = number + 1
-    model.save(update_fields=["next_version", "updated_at"])
-    version = ModelVersion.objects.create(
+    prompt = files_to_seal(model, tags or {})
+    version = ModelVersion(
         model=model,
-        number=number,
-        registered_by=person,
+        registered_by=person_of(by),
         description=description,
         parameters=dict(parameters or {}),
         metrics=dict(metrics or {}),
         **texts,
     )
-    for key, value in sorted((tags or {}).items()):
-        with asking(version, by) as gate:
-            gate.check_tag(model=model, version=version, key=key, by=by)
-        VersionTag.objects.create(version=version, key=key, value=value)
+    if not rows.insert_version(version):
+        raise gone(model)
+    model, number = version.model, version.number
+    if tags:
+        for key in sorted(tags):
+            with asking(model, by) as gate:
+                gate.check_tag(model=model, version=None, key=key, by=by)
+        statements.run(
+            "INSERT INTO registry_versiontag (version_id, key, value) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
+            [version.pk, list(tags), list(tags.values())],
+        )
     facts: dict[str, Json] = {"model": model.name, "number": number, "source": source, "run_id": run_id}
     diff: dict[str, Json] = {
         "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())]),
         "description": told(description),
     }
     append(action="version.registered", subject=version, by=by, diff=diff, facts=facts)
+    if prompt:
+        return seal_version(version_id=version.pk, files=prompt, by=by, flavours=[prompts.FLAVOUR])
     return version
 
 
@@ -124,7 +139,7 @@ def seal_version(
     version.status_message = ""
     version.sealed_at = timezone.now()
     version.ingest_lease_until = None
-    version.save()
+    version.save(update_fields=_SEALING)
     facts: dict[str, Json] = {
         "manifest_digest": digest,
         "files": len(files),
@@ -181,7 +196,7 @@ def fail_version(*, version_id: UUID, message: str, by: Actor) -> ModelVersion:
     version.status = ModelVersion.Status.FAILED
     version.status_message = message.replace("\x00", "")[:_LONGEST_MESSAGE] or "No reason was given."
     version.ingest_lease_until = None
-    version.save()
+    version.save(update_fields=["status", "status_message", "ingest_lease_until"])
     append(action="version.failed", subject=version, by=by, reason=version.status_message[:1000])
     return version
 
@@ -196,7 +211,11 @@ def update_version(*, version: ModelVersion, by: Actor, description: str) -> Mod
     with asking(version, by) as gate:
         gate.check_change(model=version.model, version=version, verb="describe", by=by)
     before, version.description = version.description, description
-    version.save(update_fields=["description", "updated_at"])
+    (version.updated_at,) = statements.one(
+        "UPDATE registry_modelversion SET description = %s, updated_at = clock_timestamp() WHERE id = %s "
+        "RETURNING updated_at",
+        [description, version.pk],
+    )
     append(action="version.changed", subject=version, by=by, diff={"description": change(before, description)})
     return version
 
@@ -214,6 +233,7 @@ def delete_version(*, version: ModelVersion, by: Actor) -> None:
     with asking(version, by) as gate:
         gate.check_change(model=model, version=version, verb="delete", by=by)
     for alias in list(version.aliases.all()):
+        alias.model, alias.version = model, version
         with asking(version, by) as gate:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
         append(
@@ -224,8 +244,11 @@ def delete_version(*, version: ModelVersion, by: Actor) -> None:
             facts={"model": model.name, "alias": alias.name},
         )
         alias.delete()
-    version.deleted_at = timezone.now()
-    version.save(update_fields=["deleted_at", "updated_at"])
+    version.deleted_at = version.updated_at = rows.touch(model)
+    statements.run(
+        "UPDATE registry_modelversion SET deleted_at = %s, updated_at = %s WHERE id = %s",
+        [version.deleted_at, version.updated_at, version.pk],
+    )
     append(action="version.deleted", subject=version, by=by)
 
 
@@ -247,24 +270,35 @@ def set_stage(*, version: ModelVersion, stage: str, archive_existing: bool, by: 
     version = lock_version(version)
     with asking(version, by) as gate:
         gate.check_stage(version=version, stage=wanted, by=by)
+    moment = rows.touch(version.model)
     if archive_existing and wanted in {ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION}:
         others = ModelVersion.objects.locked().filter(model=version.model, stage=wanted, deleted_at=None)
         for other in list(others.exclude(pk=version.pk)):
+            other.model = version.model
             with asking(other, by) as gate:
                 gate.check_stage(version=other, stage="Archived", by=by)
-            _enter(other, ModelVersion.Stage.ARCHIVED, by)
-    if version.stage != wanted:
-        _enter(version, wanted, by)
-    else:
-        version.save(update_fields=["updated_at"])
+            _enter(other, ModelVersion.Stage.ARCHIVED, moment, by)
+    _enter(version, wanted, moment, by)
     return version
 
 
-def _enter(version: ModelVersion, stage: str, by: Actor) -> None:
-    before, version.stage = version.stage, stage
-    version.save(update_fields=["stage", "updated_at"])
-    diff = {"stage": {"before": before, "after": stage}}
-    append(action="version.stage_changed", subject=version, by=by, diff=diff)
+def _enter(version: ModelVersion, stage: str, moment: datetime, by: Actor) -> None:
+    """Put a locked version into a stage; one that is there already changes nothing but its moment, as in MLflow."""
+    before, version.stage, version.updated_at = version.stage, stage, moment
+    statements.run(
+        "UPDATE registry_modelversion SET stage = %s, updated_at = %s WHERE id = %s", [stage, moment, version.pk]
+    )
+    if before != stage:
+        diff = {"stage": {"before": before, "after": stage}}
+        append(action="version.stage_changed", subject=version, by=by, diff=diff)
+
+
+_SET_TAG: Final = """
+    WITH before AS (SELECT value FROM registry_versiontag WHERE version_id = %s AND key = %s)
+    INSERT INTO registry_versiontag (version_id, key, value) VALUES (%s, %s, %s)
+    ON CONFLICT (version_id, key) DO UPDATE SET value = EXCLUDED.value
+    RETURNING (SELECT value FROM before)
+"""
 
 
 @recording_refusals
@@ -273,11 +307,11 @@ def set_version_tag(*, version: ModelVersion, key: str, value: str, by: Actor) -
     """Set a tag. Raises ``NotAllowed``, ``Invalid``, the gate's refusal."""
     guards.check_can_contribute(by, version.model)
     names.check_tag(key, value)
+    prompts.check_version_tag_is_free(key)
     version = lock_version(version)
     with asking(version, by) as gate:
         gate.check_tag(model=version.model, version=version, key=key, by=by)
-    before = VersionTag.objects.filter(version=version, key=key).values_list("value", flat=True).first()
-    VersionTag.objects.update_or_create(version=version, key=key, defaults={"value": value})
+    (before,) = statements.one(_SET_TAG, [version.pk, key, version.pk, key, value])
     append(action="version.tag_set", subject=version, by=by, diff={"key": key, "value": change(before, value)})
 
 
@@ -286,14 +320,17 @@ def set_version_tag(*, version: ModelVersion, key: str, value: str, by: Actor) -
 def delete_version_tag(*, version: ModelVersion, key: str, by: Actor) -> None:
     """Delete a tag; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
     guards.check_can_contribute(by, version.model)
+    prompts.check_version_tag_is_free(key)
     version = lock_version(version)
+    found = statements.row(
+        "SELECT value FROM registry_versiontag WHERE version_id = %s AND key = %s", [version.pk, key]
+    )
+    if found is None:
+        return
     with asking(version, by) as gate:
         gate.check_tag(model=version.model, version=version, key=key, by=by)
-    tag = VersionTag.objects.filter(version=version, key=key).first()
-    if tag is not None:
-        before = tag.value
-        tag.delete()
-        append(action="version.tag_deleted", subject=version, by=by, diff={"key": key, "value": change(before, None)})
+    statements.run("DELETE FROM registry_versiontag WHERE version_id = %s AND key = %s", [version.pk, key])
+    append(action="version.tag_deleted", subject=version, by=by, diff={"key": key, "value": change(found[0], None)})
 
 
 def user_named(name: str) -> User | None:

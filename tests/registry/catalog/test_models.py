@@ -24,7 +24,7 @@ def test_a_contributor_creates_a_model_and_owns_it(scientist: User) -> None:
     assert entry["action"] == "model.created"
     assert entry["actor"]["id"] == f"user:{scientist.pk}"
     assert entry["object"]["id"] == str(model.pk)
-    assert entry["diff"] == {"tags": [{"key": "team", "value": "retail"}]}
+    assert entry["diff"] == {"tags": [{"key": "team", "value": "retail"}], "description": ""}
 
 
 @pytest.mark.parametrize("role", [None, Role.VALIDATOR, Role.APPROVER, Role.AUDITOR, Role.ADMINISTRATOR])
