@@ -53,7 +53,7 @@ def check_binary_label(inputs: CheckInputs, *, both: bool = True) -> None:
     """Whether the label is whole and binary; ``both``: and has both classes. Raises ``CheckError``."""
     name = inputs.roles.label
     label = column(rows_of(inputs), name, code="data.label_missing", what="label")
-    _whole(label, name)
+    check_whole(label, name)
     values = pc.unique(label).to_pylist()
     if len(values) > 2:
         some = ", ".join(map(str, values[:4]))
@@ -87,13 +87,14 @@ def number_label(inputs: CheckInputs) -> pa.Array:
     """The label as float64. Raises ``CheckError``."""
     name = inputs.roles.label
     label = column(rows_of(inputs), name, code="data.label_missing", what="label")
-    _whole(label, name)
+    check_whole(label, name)
     if not (pa.types.is_integer(label.type) or pa.types.is_floating(label.type)):
         raise CheckError("data.label_not_number", f"The label “{name}” holds no numbers.", name)
     return _one(label).cast(pa.float64())
 
 
-def _whole(label: pa.ChunkedArray, name: str | None) -> None:
+def check_whole(label: pa.ChunkedArray, name: str | None) -> None:
+    """Whether every row has a label. Raises ``CheckError``."""
     bad = pc.is_null(label, nan_is_null=pa.types.is_floating(label.type))
     empty = pc.sum(bad).as_py()
     if empty:

@@ -45,4 +45,22 @@ CHAMPION = Manifest(
     code="governance.checks.champion:ChampionComparison",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, CHAMPION)
+MULTICLASS = Manifest(
+    key="performance.multiclass", version=1, category="performance", title="Performance of a classifier of several classes",
+    task="multiclass", needs=("data", "label", "predictions"),
+    definition=(
+        "From the confusion matrix: accuracy (Wilson's interval); balanced accuracy = mean recall of the classes that occur; "
+        "F1 as the mean over classes and weighted by their rows; Cohen's kappa (1960); Matthews' correlation in Gorodkin's "
+        "form for several classes (2004). Intervals: percentile bootstrap over the cells, seeded. Recall of each class with "
+        "Wilson's interval."
+    ),
+    figures=(
+        _F("accuracy", "Accuracy", "higher"), _F("balanced_accuracy", "Balanced accuracy", "higher"),
+        _F("macro_f1", "F1, mean of classes", "higher"), _F("weighted_f1", "F1, weighted", "higher"),
+        _F("kappa", "Cohen's kappa", "higher"), _F("mcc", "Matthews' correlation", "higher"),
+        _F("class_recall", "Recall of a class", "higher", per_group=True),
+    ),
+    code="governance.checks.performance_multiclass:MulticlassPerformance",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, CHAMPION)
