@@ -31,8 +31,11 @@ def ingest_version(version_id: str) -> None:
 
 @shared_task(name="registry.tasks.record_lineage", soft_time_limit=100, time_limit=120)  # type: ignore[untyped-decorator]
 def record_lineage(version_id: str) -> None:
-    """Read the lineage of one sealed version from its run and its environment files."""
-    provenance.record_from_run(UUID(version_id))
+    """Read the lineage of one sealed version from its run and its environment files.
+
+    For a run that still goes on, the sweeper asks again.
+    """
+    provenance.record_from_run(UUID(version_id), patient=True)
 
 
 @shared_task(name="registry.tasks.seal_dataset", soft_time_limit=1700, time_limit=1800)  # type: ignore[untyped-decorator]

@@ -71,7 +71,7 @@ def _attributes(node: GraphNode) -> dict[str, Any]:
         values = node.facts.get(group)
         if isinstance(values, dict):
             given |= {f"{PREFIX}:{group}-{_token(str(key))}": _literal(value) for key, value in sorted(values.items())}
-    for name in ("dirty", "author", "branch", "path", "python", "role", "rows", "source", "status"):
+    for name in ("dirty", "author", "branch", "entry_point", "path", "python", "role", "rows", "source", "status"):
         if name in node.facts:
             given[f"{PREFIX}:{name}"] = _literal(node.facts[name])
     return {name: value for name, value in given.items() if value != ""}

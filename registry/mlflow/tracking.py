@@ -47,7 +47,7 @@ def _environment(given: dict[str, str]) -> dict[str, str]:
 
 def _load() -> WsgiApp:
     os.environ.update(_environment(dict(os.environ)))
-    from mlflow.server import app, constants  # noqa: PLC0415 - reads the environment when it is imported
+    from mlflow.server import app, constants, handlers  # noqa: PLC0415 - reads the environment when it is imported
 
     expected = {
         constants.BACKEND_STORE_URI_ENV_VAR: "_MLFLOW_SERVER_FILE_STORE",
@@ -60,6 +60,7 @@ def _load() -> WsgiApp:
     if renamed:
         raise SystemExit(f"This release of MLflow renamed its settings: {renamed}. Adapt registry/mlflow/tracking.py.")
     _use_our_registry()
+    handlers._get_tracking_store()  # now, so that who is ready has a database, and the first to ask does not wait for it
     served: WsgiApp = app
     return served
 

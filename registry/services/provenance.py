@@ -3,10 +3,15 @@
 import logging
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
+from django.utils import timezone
+
 from audit.actors import Actor
+from config.errors import Invalid
 from registry.formats import mlmodel
 from registry.models import ManifestFile, ModelVersion
 from registry.services.lineage import (
@@ -15,6 +20,7 @@ from registry.services.lineage import (
     EnvironmentInput,
     LineageInput,
     RunInput,
+    note_people,
     record,
     seeds_in,
 )
@@ -26,6 +32,8 @@ logger = logging.getLogger(__name__)
 Found = TypeVar("Found")
 
 BY: Final = Actor.service("lineage")
+RUNNING: Final = "RUNNING"
+PATIENCE: Final = timedelta(minutes=3)
 ENVIRONMENT_FILES: Final = ("requirements.txt", "conda.yaml", "python_env.yaml", "constraints.txt")
 
 # What MLflow records by itself comes first; the others are what docs/data-scientists/mlflow.md asks people to set.
@@ -39,22 +47,35 @@ _DATASET_SHA256: Final = "sha256"
 _TRUE: Final = frozenset({"true", "1", "yes", "dirty"})
 
 
-def record_from_run(version_id: UUID, connect: Callable[[], TrackingClient] = TrackingClient) -> None:
+def record_from_run(
+    version_id: UUID, connect: Callable[[], TrackingClient] = TrackingClient, *, patient: bool = False
+) -> bool:
     """Record what the run, the logged model and the sealed files of a version say. Nothing, for one that is not sealed.
 
-    A run that was deleted meanwhile is no error: the rest is recorded. Raises ``TrackingDown`` if the tracking process
-    does not answer; the sweeper tries again.
+    A run that was deleted meanwhile is no error: the rest is recorded. One that still goes on is recorded as it is, or, to
+    the ``patient``, only its people are, and the answer is no: metrics are often logged after the model, and a node is
+    written once. Patience ends with ``PATIENCE`` after sealing. Raises ``TrackingDown`` if the tracking process does
+    not answer; the sweeper tries again.
     """
     version = ModelVersion.objects.select_related("model").filter(pk=version_id, sealed_at__isnull=False).first()
-    if version is None:
-        return
+    if version is None or version.sealed_at is None:
+        return True
     run: Run | None = None
     model: LoggedModel | None = None
     if version.run_id or version.logged_model_id:
         with connect() as tracking:
             model = _there(lambda: tracking.logged_model(version.logged_model_id)) if version.logged_model_id else None
             run = _there(lambda: tracking.run(version.run_id)) if version.run_id else None
-    record(version=version, inputs=_inputs(version, run, model), by=BY)
+    inputs = _inputs(version, run, model)
+    if patient and run is not None and run.status == RUNNING and timezone.now() - version.sealed_at < PATIENCE:
+        note_people(version=version, inputs=inputs, by=BY)
+        return False
+    try:
+        record(version=version, inputs=inputs, by=BY)
+    except Invalid as refusal:  # what a client wrote into tags; the rest of the lineage is not lost for it
+        logger.warning("Lineage of %s without what its tags say: %s", version, refusal)
+        record(version=version, inputs=replace(inputs, code=None, base_models=()), by=BY)
+    return True
 
 
 def _there(look: Callable[[], Found]) -> Found | None:
@@ -111,6 +132,7 @@ def _dataset(used: UsedDataset) -> DatasetInput:
 
 
 def _code(tags: Mapping[str, str]) -> CodeInput | None:
+    """The commit, as far as the client said one; MLflow tells the repository only when asked to (docs: mlflow.md)."""
     commit = _first(tags, _COMMIT)
     if not re.fullmatch(r"[0-9A-Za-z]{4,64}", commit):
         return None

@@ -14,6 +14,7 @@ from registry.services.lineage import (
     EnvironmentInput,
     LineageInput,
     RunInput,
+    note_people,
     record,
     seeds_in,
 )
@@ -142,3 +143,54 @@ def test_seeds_are_found_by_their_names() -> None:
         "depth": "6",
     }
     assert set(seeds_in(given)) == {"seed", "random_state", "clf__random_state", "split.seed"}
+
+
+@pytest.mark.parametrize(
+    ("given", "namespace", "name"),
+    [
+        ("https://ada:secret@git.example.org/credit.git", "https://git.example.org/credit", "credit"),
+        ("https://git.example.org/credit/", "https://git.example.org/credit", "credit"),
+        ("https://git.example.org/credit#training", "https://git.example.org/credit", "credit"),
+        ("git@git.example.org:risk/credit.git", "git@git.example.org:risk/credit", "credit"),
+        ("git@git.example.org:credit.git", "git@git.example.org:credit", "credit"),
+        ("file:///home/ada/credit", "file:///home/ada/credit", "credit"),
+        ("", "", "unnamed repository"),
+    ],
+)
+def test_code_is_a_commit_of_a_repository_and_the_script_belongs_to_the_run(
+    version: ModelVersion, by: Actor, given: str, namespace: str, name: str
+) -> None:
+    code = CodeInput(commit="c0ffee", repository=given, path="/home/ada/manage.py", branch="main")
+    record(version=version, inputs=LineageInput(code=code, run=RunInput(id="r1")), by=by)
+    node = Node.objects.get(kind="code")
+    assert (node.namespace, node.name, node.version) == (namespace, name, "c0ffee")
+    assert node.facts == {"branch": "main"}
+    assert Node.objects.get(kind="run").facts == {"entry_point": "/home/ada/manage.py"}
+
+
+def test_two_scripts_of_one_commit_are_one_code(version: ModelVersion, by: Actor) -> None:
+    for number, script in enumerate(("train.py", "tune.py")):
+        code = CodeInput(commit="c0ffee", repository="https://git.example.org/credit", path=script)
+        record(version=version, inputs=LineageInput(code=code, run=RunInput(id=f"r{number}")), by=by)
+    assert Node.objects.filter(kind="code").count() == 1
+    assert {node.facts["entry_point"] for node in Node.objects.filter(kind="run")} == {"train.py", "tune.py"}
+
+
+def test_a_repository_that_is_no_address_is_refused(version: ModelVersion, by: Actor) -> None:
+    code = CodeInput(commit="c0ffee", repository="https://[broken/credit")
+    with pytest.raises(Invalid, match="must be an address"):
+        record(version=version, inputs=LineageInput(code=code), by=by)
+    assert not Node.objects.filter(kind="code").exists()
+
+
+def test_who_trained_is_known_before_the_rest(version: ModelVersion, by: Actor, ada: User) -> None:
+    note_people(version=version, inputs=WHOLE, by=by)
+    version.refresh_from_db()
+    assert (version.trained_by, version.code_author) == (ada, ada)
+    assert (version.parameters, Node.objects.count()) == ({}, 0)
+    [entry] = entries()
+    assert entry["diff"] == {
+        name: {"before": None, "after": f"user:{ada.pk}"} for name in ("trained_by", "code_author")
+    }
+    note_people(version=version, inputs=WHOLE, by=by)
+    assert len(entries()) == 1

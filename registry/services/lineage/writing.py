@@ -2,10 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from django.db import transaction
 
@@ -13,75 +10,20 @@ from audit.actors import Actor
 from audit.canonical import Json, canonical
 from audit.services import append
 from config.errors import Invalid
-from registry.digests import check_sha256
 from registry.models import DatasetVersion, Edge, ModelVersion, Node, User
+from registry.services.lineage.inputs import (
+    CodeInput,
+    DatasetInput,
+    EnvironmentInput,
+    LineageInput,
+    RunInput,
+    check,
+    repository_of,
+    seeds_in,
+)
 
-MOST: Final = 200
+UNNAMED_REPOSITORY: Final = "unnamed repository"
 _BASE_MODEL: Final = re.compile(r"models:/(?P<name>[^/]+)/(?P<number>[1-9][0-9]{0,8})")
-_SEED: Final = re.compile(r"(^|[_.\-/ ])(seed|random_state|random_seed)$", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetInput:
-    """A data set that went in. ``number`` or ``sha256`` tie it to a version sealed here; ``digest`` is a weak one."""
-
-    name: str
-    context: str = ""
-    number: int = 0
-    sha256: str = ""
-    digest: str = ""
-    source: str = ""
-    schema: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CodeInput:
-    """The code that trained: a commit, whether the work tree was dirty (``None``: not said), and who wrote it."""
-
-    commit: str
-    repository: str = ""
-    dirty: bool | None = None
-    author: str = ""
-    path: str = ""
-    branch: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentInput:
-    """The environment: Python's version, and the SHA-256 of each file that fixes it (``requirements.txt`` …)."""
-
-    python: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class RunInput:
-    """The training run. ``id`` is empty when no tracking server knows of one."""
-
-    id: str = ""
-    user: str = ""
-    status: str = ""
-    started_ms: int = 0
-    ended_ms: int = 0
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    seeds: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class LineageInput:
-    """How a version came to be. ``base_models`` are ``models:/<name>/<number>``, or names elsewhere."""
-
-    datasets: tuple[DatasetInput, ...] = ()
-    code: CodeInput | None = None
-    environment: EnvironmentInput | None = None
-    run: RunInput | None = None
-    base_models: tuple[str, ...] = ()
-
-
-def seeds_in(parameters: Mapping[str, str]) -> dict[str, str]:
-    """The parameters that are seeds, by their names (``seed``, ``random_state``, ``model__random_state`` …)."""
-    return {key: value for key, value in parameters.items() if _SEED.search(key)}
 
 
 @transaction.atomic
@@ -94,7 +36,7 @@ def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
 
     Raises ``Invalid`` naming the input at fault.
     """
-    _check(inputs)
+    check(inputs)
     locked = ModelVersion.objects.locked().get(pk=version.pk)
     writing = _Writing()
     subject = writing.version_node(locked)
@@ -120,6 +62,16 @@ def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
             facts={"nodes": writing.nodes, "edges": writing.edges},
         )
     return subject
+
+
+@transaction.atomic
+def note_people(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> None:
+    """Note on ``version`` who trained it and who wrote its code, where that was not known: before the rest is."""
+    locked = ModelVersion.objects.locked().get(pk=version.pk)
+    run = RunInput(user=inputs.run.user) if inputs.run else None
+    learnt = _learn(locked, LineageInput(code=inputs.code, run=run), by)
+    if learnt:
+        append(action="lineage.recorded", subject=locked, by=by, diff=learnt, facts={"nodes": [], "edges": []})
 
 
 def node_key(version: ModelVersion) -> str:
@@ -167,6 +119,7 @@ def _activity(writing: _Writing, version: ModelVersion, inputs: LineageInput) ->
         return None
     run = inputs.run or RunInput()
     facts = {
+        "entry_point": inputs.code.path if inputs.code else "",
         "user": run.user,
         "status": run.status,
         "started_ms": run.started_ms,
@@ -231,9 +184,10 @@ def _sealed_here(given: DatasetInput) -> DatasetVersion | None:
 
 
 def _code(writing: _Writing, given: CodeInput) -> Node:
-    repository = _without_credentials(given.repository)
-    name = repository.rstrip("/").removesuffix(".git").rpartition("/")[2] or given.path or "unknown repository"
-    facts = {"dirty": given.dirty, "author": given.author, "path": given.path, "branch": given.branch}
+    """A commit of a repository. Where the client did not say which, the commit alone is the identity."""
+    repository = repository_of(given.repository)
+    name = re.split(r"[/:]", repository)[-1] or UNNAMED_REPOSITORY
+    facts = {"dirty": given.dirty, "author": given.author, "branch": given.branch}
     return writing.node(
         Node.Kind.CODE,
         repository,
@@ -311,26 +265,3 @@ def _person(given: str) -> User | None:
         return by_name
     found = list(User.objects.filter(email__iexact=text)[:2])
     return found[0] if len(found) == 1 else None
-
-
-def _without_credentials(repository: str) -> str:
-    parts = urlsplit(repository) if "://" in repository else None
-    if parts is None or "@" not in parts.netloc:
-        return repository
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _check(inputs: LineageInput) -> None:
-    if len(inputs.datasets) > MOST or len(inputs.base_models) > MOST:
-        raise Invalid(f"More than {MOST} inputs.", code="lineage.many", field="datasets")
-    for dataset in inputs.datasets:
-        if not dataset.name.strip():
-            raise Invalid("A data set needs a name.", code="lineage.dataset", field="datasets")
-        if dataset.sha256:
-            check_sha256(dataset.sha256, field="datasets.sha256")
-    if inputs.code and not re.fullmatch(r"[0-9A-Za-z._\-/]{1,190}", inputs.code.commit):
-        raise Invalid("The commit must be a commit id.", code="lineage.commit", field="code.commit")
-    for path, digest in inputs.environment.files.items() if inputs.environment else ():
-        check_sha256(digest, field=f"environment.files.{path}")
-    if any(not base.strip() for base in inputs.base_models):
-        raise Invalid("A base model needs a name.", code="lineage.base_model", field="base_models")
