@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from audit.health import LogStatus, log_status
 from governance.selectors.inbox import waiting_count
 from registry.models import User
-from registry.reach import APPROVE, AUDIT, CONTRIBUTE, VALIDATE, codename_of, everywhere
+from registry.reach import ADMINISTER, APPROVE, AUDIT, CONTRIBUTE, VALIDATE, codename_of, everywhere
 from registry.roles import LABELS, Role
 
 _ROLES = {
@@ -25,7 +25,7 @@ _ROLES = {
 
 
 def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
-    """``inbox_count``, ``log_status`` and ``account_role``; at most three queries beside the one for one's roles."""
+    """``inbox_count``, ``log_status``, ``account_role`` and ``administers``; three queries beside one for roles."""
     user = getattr(request, "user", None)
     if not isinstance(user, User):
         return {}
@@ -44,4 +44,12 @@ def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
         words = [LABELS[role] for permission, role in _ROLES.items() if codename_of(permission) in held]
         return ", ".join(words) or ("Administrator" if user.is_superuser else "")
 
-    return {"inbox_count": inbox_count, "log_status": status, "account_role": account_role}
+    def administers() -> bool:
+        return codename_of(ADMINISTER) in everywhere(user)
+
+    return {
+        "inbox_count": inbox_count,
+        "log_status": status,
+        "account_role": account_role,
+        "administers": administers,
+    }

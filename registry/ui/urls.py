@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.ui.views import account, catalog, lineage, versions
+from registry.ui.views import account, catalog, lineage, versions, webhooks
 
 VERSION = "models/<str:name>/versions/<int:number>/"
 
@@ -21,5 +21,11 @@ urlpatterns = [
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke, name="token-revoke"),
     path("account/password/", account.password_change, name="password-change"),
+    path("webhooks/", webhooks.index, name="webhooks"),
+    path("webhooks/<uuid:pk>/", webhooks.detail, name="webhook"),
+    path("webhooks/<uuid:pk>/test/", webhooks.test, name="webhook-test"),
+    path("webhooks/<uuid:pk>/switch/", webhooks.switch, name="webhook-switch"),
+    path("webhooks/<uuid:pk>/delete/", webhooks.delete, name="webhook-delete"),
+    path("webhooks/<uuid:pk>/deliveries/<uuid:delivery>/again/", webhooks.again, name="webhook-again"),
     path("first-run/", account.first_run, name="first-run"),
 ]
