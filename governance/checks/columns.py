@@ -157,6 +157,16 @@ def groups(data: pa.Table, name: str) -> pa.Array:
     return pc.fill_null(values.cast(pa.string()), UNKNOWN)
 
 
+def words(values: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Classes as text, so that 1 and 1.0 are one class whatever type the model gives."""
+    made = _one(values)
+    if pa.types.is_dictionary(made.type):
+        made = made.dictionary_decode()
+    if pa.types.is_floating(made.type) and len(made) and pc.all(pc.equal(pc.floor(made), made)).as_py():
+        made = made.cast(pa.int64())
+    return made.cast(pa.string())
+
+
 def declared_groups(data: pa.Table, name: str) -> list[str]:
     """Groups that the column's type declares, also those without a row."""
     kind = data.schema.field(name).type

@@ -42,6 +42,7 @@ class CheckInputs:
     ``predictions`` and ``champion`` are what the sandbox wrote: ``score`` (float64) and/or ``prediction``.
     ``importance`` is the sandbox's report of mode ``importance``; ``scan`` is ``ScanReport.as_dict()``;
     ``card`` maps the card's field names to their text, ``required_card`` lists those the policy wants.
+    ``prepared`` is what ``plan`` found out about all rows and every shard needs, such as the edges of bins.
     """
 
     data: pa.Table | None = None
@@ -53,6 +54,7 @@ class CheckInputs:
     scan: Mapping[str, Any] | None = None
     card: Mapping[str, str] | None = None
     required_card: tuple[str, ...] = ()
+    prepared: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class MulticlassPerformance(Check):
     def map(self, shard: CheckInputs, params: MulticlassParams) -> pa.Table:
         label = columns.rows_of(shard).column(str(shard.roles.label))
         predicted = pa.chunked_array([]) if shard.predictions is None else shard.predictions.column("prediction")
-        return counted(pa.table({"label": _words(label), "prediction": _words(predicted)}))
+        return counted(pa.table({"label": columns.words(label), "prediction": columns.words(predicted)}))
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: MulticlassParams) -> CheckResult:
         label, predicted = state.column("label").to_pylist(), state.column("prediction").to_pylist()
@@ -103,16 +103,6 @@ class MulticlassPerformance(Check):
             limits=("Only the class that the model names is judged, not the probabilities it gives.",),
             facts={"classes": len(classes)},
         )  # fmt: skip
-
-
-def _words(values: pa.ChunkedArray) -> pa.Array:
-    """Classes as text, so that 1 and 1.0 are one class whatever type the model gives."""
-    made = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if pa.types.is_dictionary(made.type):
-        made = made.dictionary_decode()
-    if pa.types.is_floating(made.type) and len(made) and pc.all(pc.equal(pc.floor(made), made)).as_py():
-        made = made.cast(pa.int64())
-    return made.cast(pa.string())
 
 
 def _natural(name: str) -> tuple[int, float, str]:
