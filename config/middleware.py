@@ -1,8 +1,10 @@
-"""Request id: taken from the caller if it is a sane one, else made here; on every log line, answer and ledger entry."""
+"""The request's id, and which middlewares a request passes: pages all of them, programs only what programs need."""
 
+import inspect
 import re
 import uuid
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
@@ -13,10 +15,16 @@ from config.pages import page_not_found, refused
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class RequestId:
-    """Set ``request.id`` and the ``X-Request-Id`` answer header."""
+Handler = Callable[[HttpRequest], HttpResponseBase]
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+
+class RequestId:
+    """Set ``request.id`` and the ``X-Request-Id`` answer header.
+
+    It is the caller's if that is a sane one, else made here; it is on every log line, answer and ledger entry.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -30,13 +38,53 @@ class RequestId:
         return response
 
 
+_PROGRAMS: Final = re.compile(r"/(?:ajax-)?api/[23]\.0/|/(?:version|health)$")
+_FOR_PROGRAMS: Final = {
+    "Cache-Control": "private, no-store",
+    # Nothing here is a page. What a run logged may look like one, and a browser may be led to it.
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Programs:
+    """The short way for MLflow's client, past what only browsers need: sessions, CSRF, messages, static files, htmx.
+
+    Its addresses answer to tokens, which no browser sends by itself, and never look at a cookie. What is above this in the
+    settings holds for both ways: the id, and Django's security headers.
+    """
+
+    def __init__(self, get_response: Handler) -> None:
+        self.pages = get_response
+        self.view = _innermost(get_response)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if _PROGRAMS.match(request.path_info) is None:
+            return self.pages(request)
+        request.get_host()  # refuses a host that is not ours, as CommonMiddleware does for pages
+        response = self.view(request)
+        for name, value in _FOR_PROGRAMS.items():
+            response.headers.setdefault(name, value)
+        if not response.streaming:
+            response.headers.setdefault("Content-Length", str(len(response.content)))  # type: ignore[attr-defined]
+        return response
+
+
+def _innermost(handler: Handler) -> Handler:
+    """What resolves the address and calls the view, below every middleware. Errors become answers in it and around it."""
+    inner = inspect.unwrap(handler)
+    while (further := getattr(inner, "get_response", None)) is not None:
+        handler, inner = further, inspect.unwrap(further)
+    return handler
+
+
 class Private:
     """What an account gets to see is for nobody's cache, on the way or on a shared machine's disk.
 
     Every answer says so that does not say otherwise itself; static files are answered before this.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
@@ -52,7 +100,7 @@ class Refusals:
     An address of a page with a null byte is nowhere: no text in the database can hold one. The API's edges name the field.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+    def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:

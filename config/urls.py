@@ -20,6 +20,7 @@ api: list[URLPattern | URLResolver] = [
 ]
 
 urlpatterns = [
+    path("", include("registry.mlflow.urls")),  # first: by far the most requests are these
     path("", include((ui, "ui"))),
     path("sign-in/", include("registry.ui.sign_in")),
     path("sign-out/", LogoutView.as_view(), name="logout"),
@@ -29,7 +30,6 @@ urlpatterns = [
     path("api/v1/", include((api, "api"))),
     path("api/docs/", api_docs.swagger, name="api-docs"),
     path("api/reference/", api_docs.redoc, name="api-reference"),
-    path("", include("registry.mlflow.urls")),
     path("admin/", admin.site.urls),
 ]
 

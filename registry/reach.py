@@ -29,6 +29,28 @@ _BY_MODEL = "_countersign_by_model"
 _TEAMS = "_countersign_teams"
 
 
+# The same rules in SQL, for the few statements that are written by hand. ``u`` is the account, ``m`` the model.
+HELD_EVERYWHERE: Final = """ARRAY(
+    SELECT p.codename FROM auth_permission p JOIN django_content_type c ON c.id = p.content_type_id
+    WHERE c.app_label = 'registry' AND c.model = 'registeredmodel' AND (
+        p.id IN (SELECT own.permission_id FROM registry_user_user_permissions own WHERE own.user_id = u.id)
+        OR p.id IN (SELECT given.permission_id FROM auth_group_permissions given
+                    JOIN registry_user_groups team ON team.group_id = given.group_id WHERE team.user_id = u.id)))"""
+"""What ``everywhere`` asks for; ``remember`` takes the answer. Without what a superuser has by being one."""
+
+MAY_SEE: Final = """(%s OR m.owner_id = %s OR EXISTS (
+    SELECT FROM registry_registeredmodelgroupobjectpermission given
+    JOIN registry_user_groups team ON team.group_id = given.group_id
+    JOIN auth_permission p ON p.id = given.permission_id AND p.codename = 'view_registeredmodel'
+    WHERE given.content_object_id = m.id AND team.user_id = %s
+) OR EXISTS (
+    SELECT FROM registry_registeredmodeluserobjectpermission own
+    JOIN auth_permission p ON p.id = own.permission_id AND p.codename = 'view_registeredmodel'
+    WHERE own.content_object_id = m.id AND own.user_id = %s
+))"""
+"""What ``visible_to`` narrows to: a role on every model or on that one, or ownership. Parameters: ``seeing``."""
+
+
 def codename_of(permission: str) -> str:
     """Return ``approve_registeredmodel`` for it and for ``registry.approve_registeredmodel``."""
     return permission.rpartition(".")[2]
@@ -48,6 +70,17 @@ def everywhere(user: User) -> frozenset[str]:
         cached = frozenset(held.values_list("codename", flat=True)) | (_SUPERUSER if user.is_superuser else _NOTHING)
         user.__dict__[_EVERYWHERE] = cached
     return cached
+
+
+def remember(user: User, codenames: Collection[str]) -> None:
+    """Take what ``HELD_EVERYWHERE`` found for the account, so that ``everywhere`` does not ask again."""
+    user.__dict__[_EVERYWHERE] = frozenset(codenames) | (_SUPERUSER if user.is_superuser else _NOTHING)
+
+
+def seeing(user: User) -> tuple[bool, int | None, int | None, int | None]:
+    """Return the parameters of ``MAY_SEE`` for an account. One that is not active sees nothing."""
+    key = user.pk if user.is_active else None
+    return holds(user, VIEW), key, key, key
 
 
 def on_model(user: User, model_id: int) -> frozenset[str]:

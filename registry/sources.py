@@ -2,7 +2,7 @@
 
 What a version may be registered from: the artifacts of a run (``runs:/<run>/<path>``), a logged model
 (``models:/m-…``), this server's own artifact store (``mlflow-artifacts:/…``), another registered version
-(``models:/<name>/<number>``). Nothing else: no local paths, no other hosts, no buckets.
+(``models:/<name>/<number>``, or by alias, stage or ``latest``). Nothing else: no local paths, no other hosts, no buckets.
 """
 
 import re
@@ -29,6 +29,8 @@ class Source:
     id: str = ""
     path: str = ""
     number: int = 0
+    alias: str = ""
+    stage: str = ""
 
 
 def parse(text: str) -> Source:
@@ -92,7 +94,12 @@ def _model(text: str, parts: list[str]) -> Source:
         return Source("logged_model", id=parts[0])
     if len(parts) == 2 and re.fullmatch(r"[1-9][0-9]{0,8}", parts[1]):
         return Source("version", id=parts[0], number=int(parts[1]))
-    raise _bad(text, "It must look like models:/<model id> or models:/<name>/<version>.")
+    if len(parts) == 2 and re.fullmatch(r"[A-Za-z]{1,20}", parts[1]):
+        return Source("version", id=parts[0], stage="" if parts[1].lower() == "latest" else parts[1])
+    name, at, alias = parts[0].rpartition("@")
+    if len(parts) == 1 and at and name and alias:
+        return Source("version", id=name, alias=alias)
+    raise _bad(text, "It must look like models:/<model id>, models:/<name>/<version> or models:/<name>@<alias>.")
 
 
 def _sealed(text: str, parts: list[str]) -> Source:

@@ -6,9 +6,9 @@ camelCase names. In answers int64 are numbers, unset and empty fields are left o
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -16,9 +16,9 @@ import orjson
 from django.http import HttpRequest, HttpResponse
 
 from registry.mlflow.errors import invalid
-from registry.models import Alias, ModelTag, ModelVersion, RegisteredModel, VersionTag
 
 LARGEST_BODY: Final = 10 * 2**20
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Kind(Enum):
@@ -232,46 +232,19 @@ def respond(document: Mapping[str, Any]) -> HttpResponse:
     return HttpResponse(orjson.dumps(document), content_type="application/json")
 
 
+def respond_text(text: str) -> HttpResponse:
+    """A successful answer whose JSON the database wrote."""
+    return HttpResponse(text.encode(), content_type="application/json")
+
+
+def respond_page(name: str, documents: Sequence[str], token: str) -> HttpResponse:
+    """A page of a search, each row of it JSON; ``{}`` for an empty one. A token is base64, in need of no escape."""
+    parts = [f'"{name}":[{",".join(documents)}]'] if documents else []
+    if token:
+        parts.append(f'"next_page_token":"{token}"')
+    return respond_text(f"{{{','.join(parts)}}}")
+
+
 def milliseconds(moment: datetime) -> int:
     """A moment as MLflow writes it: whole milliseconds since 1970."""
-    return int(moment.timestamp() * 1000)
-
-
-def model_document(
-    model: RegisteredModel, *, latest: list[dict[str, Any]], tags: Iterable[ModelTag], aliases: Iterable[Alias]
-) -> dict[str, Any]:
-    """A ``RegisteredModel`` message. ``aliases`` must have their version loaded."""
-    return _set(
-        name=model.name,
-        creation_timestamp=milliseconds(model.created_at),
-        last_updated_timestamp=milliseconds(model.updated_at),
-        description=model.description,
-        latest_versions=latest,
-        tags=[{"key": tag.key, "value": tag.value} for tag in tags],
-        aliases=[{"alias": alias.name, "version": str(alias.version.number)} for alias in aliases],
-    )
-
-
-def version_document(version: ModelVersion, *, tags: Iterable[VersionTag], aliases: Iterable[str]) -> dict[str, Any]:
-    """A ``ModelVersion`` message. ``version`` must have its model and ``registered_by`` loaded."""
-    return _set(
-        name=version.model.name,
-        version=str(version.number),
-        creation_timestamp=milliseconds(version.created_at),
-        last_updated_timestamp=milliseconds(version.updated_at),
-        user_id=version.registered_by.username,
-        current_stage=version.stage,
-        description=version.description,
-        source=version.source,
-        run_id=version.run_id,
-        status=version.status,
-        status_message=version.status_message,
-        tags=[{"key": tag.key, "value": tag.value} for tag in tags],
-        run_link=version.run_link,
-        aliases=sorted(aliases),
-        model_id=version.logged_model_id,
-    )
-
-
-def _set(**fields: object) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value not in ("", [], None)}
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

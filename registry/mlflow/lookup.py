@@ -4,28 +4,38 @@ from typing import Final
 
 from audit.actors import Actor
 from registry.mlflow.auth import person
-from registry.mlflow.errors import invalid, missing
+from registry.mlflow.errors import ProtocolError, invalid, missing
 from registry.models import ModelVersion, RegisteredModel
-from registry.selectors.mlflow_search import version_of
+from registry.selectors.mlflow_reads import version_of
 
 _STAGES: Final = {stage.value.lower(): stage for stage in ModelVersion.Stage}
 
 
-def model_named(name: str, by: Actor) -> RegisteredModel:
-    """The live model of that name, if the asker may see it. Raises ``ProtocolError`` (RESOURCE_DOES_NOT_EXIST)."""
+def model_named(name: str, by: Actor, *, otherwise: ProtocolError | None = None) -> RegisteredModel:
+    """The live model of that name, if the asker may see it. Raises ``otherwise``, or RESOURCE_DOES_NOT_EXIST."""
     model = RegisteredModel.objects.alive().visible_to(person(by)).filter(name=name).first()
     if model is None:
-        raise missing(f"Registered Model with name={name} not found")
+        raise otherwise or no_model(name)
     return model
 
 
 def version_named(name: str, version: str, by: Actor) -> ModelVersion:
     """A live version, by the name of its model and its number as text. Raises ``ProtocolError``."""
     number = number_in(version)
-    found = version_of(model_named(name, by), number)
+    found = version_of(model_named(name, by, otherwise=no_version(name, number)), number)
     if found is None:
-        raise missing(f"Model Version (name={name}, version={version}) not found")
+        raise no_version(name, version)
     return found
+
+
+def no_model(name: str) -> ProtocolError:
+    """There is no live model of that name, or the asker may not see it."""
+    return missing(f"Registered Model with name={name} not found")
+
+
+def no_version(name: str, version: str | int) -> ProtocolError:
+    """The model has no live version of that number."""
+    return missing(f"Model Version (name={name}, version={version}) not found")
 
 
 def number_in(version: str) -> int:

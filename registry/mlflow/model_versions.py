@@ -1,7 +1,6 @@
 """``model-versions/*``: each call parses, calls a service or selector, and answers in MLflow's words."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
@@ -10,24 +9,16 @@ from registry import sources
 from registry.mlflow import filters
 from registry.mlflow.auth import person
 from registry.mlflow.codec import KEY, NAME, VERSION, Field, Kind, arguments, required, respond, respond_page
-from registry.mlflow.errors import ProtocolError, invalid, missing
+from registry.mlflow.errors import ProtocolError, invalid
 from registry.mlflow.lookup import model_named, no_version, number_in, stage_named, version_named
+from registry.mlflow.origins import origin_of
 from registry.mlflow.registered_models import SEARCH, respond_version, search_arguments
-from registry.models import ModelVersion, RegisteredModel
+from registry.models import ModelVersion
 from registry.selectors import mlflow_reads
 from registry.selectors import mlflow_search as search
-from registry.selectors.mlflow_reads import version_of
 from registry.services import ingest, versions
 
 ACTIVE_STAGES: Final = (ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION)
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    source: str
-    run_id: str
-    model_id: str
-    is_copy: bool = False
 
 
 def create(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -47,10 +38,8 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
             Field("model_id"),
         ),
     )
+    origin = origin_of(given, by)
     model = model_named(given["name"], by)
-    if given.get("tags", {}).get(filters.PROMPT_TAG, "").lower() == "true":
-        raise invalid("Versions of prompts are not kept here yet: a prompt has no files that could be sealed.")
-    origin = _origin(given, by)
     version = versions.register_version(
         model=model,
         by=by,
@@ -142,43 +131,6 @@ def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     if version.tags.filter(key=given["key"]).exists():
         versions.delete_version_tag(version=version, key=given["key"], by=by)
     return respond({})
-
-
-def _origin(given: dict[str, Any], by: Actor) -> _Origin:
-    """The source of a new version, checked as data. A source that is another version brings its run along."""
-    text, run_id, model_id = given["source"], given.get("run_id", ""), given.get("model_id", "")
-    try:
-        source = sources.parse(text)
-        sources.check_owner(source, text, run_id=run_id, model_id=model_id)
-    except sources.BadSource as error:
-        raise invalid(str(error)) from error
-    if source.kind not in {"version", "sealed"}:
-        return _Origin(text, run_id, model_id)
-    origin = _version_at(source, by)
-    for name, own in (("run_id", origin.run_id), ("model_id", origin.logged_model_id)):
-        if given.get(name) and given[name] != own:
-            raise invalid(
-                f"Invalid model version source: '{text}'. The run_id and model_id request parameters must match the "
-                "referenced model version."
-            )
-    source_of_copy = f"models:/{origin.model.name}/{origin.number}"
-    return _Origin(source_of_copy, origin.run_id, origin.logged_model_id, is_copy=True)
-
-
-def _version_at(source: sources.Source, by: Actor) -> ModelVersion:
-    if source.kind == "version":
-        model = model_named(source.id, by)
-    else:
-        found = RegisteredModel.objects.alive().visible_to(person(by)).filter(pk=int(source.id)).first()
-        if found is None:
-            raise missing("Invalid model version source: there is no such sealed version.")
-        model = found
-    version = version_of(model, source.number)
-    if version is None:
-        raise missing(f"Model Version (name={model.name}, version={source.number}) not found")
-    if not version.is_sealed:
-        raise ProtocolError("RESOURCE_CONFLICT", f"{version} is not sealed, so it cannot be copied.")
-    return version
 
 
 def _answer(name: str, number: int, by: Actor) -> HttpResponse:

@@ -1,12 +1,12 @@
 """``registered-models/*``: each call parses, calls a service or selector, and answers in MLflow's words."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
 from audit.actors import Actor
 from config.errors import Conflict, NotFound
+from registry import prompts
 from registry.mlflow import filters
 from registry.mlflow.auth import person, reads
 from registry.mlflow.codec import (
@@ -18,13 +18,14 @@ from registry.mlflow.codec import (
     Field,
     Kind,
     arguments,
-    model_document,
     respond,
-    version_document,
+    respond_page,
+    respond_text,
 )
 from registry.mlflow.errors import ProtocolError, invalid, missing
-from registry.mlflow.lookup import model_named, number_in, stage_named
-from registry.models import ModelVersion, RegisteredModel
+from registry.mlflow.lookup import model_named, no_model, no_version, number_in, stage_named
+from registry.models import ModelTag, ModelVersion
+from registry.selectors import mlflow_reads
 from registry.selectors import mlflow_search as search
 from registry.services import catalog
 
@@ -44,14 +45,14 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
             name=given["name"], by=by, description=given.get("description", ""), tags=given.get("tags", {})
         )
     except Conflict as refusal:
-        raise _already_exists(refusal, given["name"]) from refusal
-    return respond({"registered_model": document(model)})
+        raise _already_exists(refusal, given["name"], prompt=prompts.is_prompt(given.get("tags", {}))) from refusal
+    return _answer(model.name, by)
 
 
 def get(request: HttpRequest, by: Actor) -> HttpResponse:
     """One model. Precedes nearly every write of the client, so it must not depend on the number of versions."""
     given = arguments(request, (NAME,))
-    return respond({"registered_model": document(model_named(given["name"], by))})
+    return _answer(given["name"], by)
 
 
 def update(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -59,7 +60,7 @@ def update(request: HttpRequest, by: Actor) -> HttpResponse:
     given = arguments(request, (NAME, Field("description")))
     model = model_named(given["name"], by)
     model = catalog.update_model(model=model, by=by, description=given.get("description", ""))
-    return respond({"registered_model": document(model)})
+    return _answer(model.name, by)
 
 
 def rename(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -70,7 +71,7 @@ def rename(request: HttpRequest, by: Actor) -> HttpResponse:
         model = catalog.rename_model(model=model, new_name=given["new_name"], by=by)
     except Conflict as refusal:
         raise _already_exists(refusal, given["new_name"]) from refusal
-    return respond({"registered_model": document(model)})
+    return _answer(model.name, by)
 
 
 def delete(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -92,22 +93,18 @@ def find(request: HttpRequest, by: Actor) -> HttpResponse:
         size=size,
         prompts=filters.wants_prompts(conditions),
     )
-    answer: dict[str, Any] = {}
-    if page.rows:
-        answer["registered_models"] = documents(page.rows)
-    if page.next:
-        answer["next_page_token"] = page.next
-    return respond(answer)
+    return respond_page("registered_models", page.documents, page.next)
 
 
 @reads
 def latest_versions(request: HttpRequest, by: Actor) -> HttpResponse:
     """The newest version in each stage asked for, or in every stage."""
     given = arguments(request, (NAME, Field("stages", Kind.TEXTS)))
-    model = model_named(given["name"], by)
-    wanted = {stage_named(stage) for stage in given.get("stages", [])} or set(ModelVersion.Stage)
-    found = [full(version) for version in search.latest_per_stage([model])[model.pk] if version.stage in wanted]
-    return respond({"model_versions": found} if found else {})
+    wanted = [stage_named(stage).value for stage in given.get("stages", [])] or list(ModelVersion.Stage.values)
+    found = mlflow_reads.latest_versions_json(person(by), given["name"], wanted)
+    if found is None:
+        raise no_model(given["name"])
+    return respond_text(f'{{"model_versions":{found}}}' if found else "{}")
 
 
 def set_tag(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -130,12 +127,12 @@ def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
 def set_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     """Point an alias to a version. A governed alias needs an active permit."""
     given = arguments(request, (NAME, ALIAS, VERSION))
-    model = model_named(given["name"], by)
     number = number_in(given["version"])
+    model = model_named(given["name"], by, otherwise=no_version(given["name"], number))
     try:
         catalog.set_alias(model=model, alias=given["alias"], number=number, by=by)
     except NotFound as refusal:
-        raise missing(f"Model Version (name={model.name}, version={number}) not found") from refusal
+        raise no_version(model.name, number) from refusal
     return respond({})
 
 
@@ -151,23 +148,40 @@ def delete_alias(request: HttpRequest, by: Actor) -> HttpResponse:
 def get_by_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     """The version an alias names; ``latest`` is the newest."""
     given = arguments(request, (NAME, ALIAS))
-    model, alias = model_named(given["name"], by), given["alias"]
+    name, alias = given["name"], given["alias"]
     if alias.lower() == "latest":
-        newest = search.newest_version(model)
-        if newest is None:
-            raise missing(f"Latest version not found for model {model.name}.")
-        return respond({"model_version": full(newest)})
-    version = search.version_by_alias(model, alias)
-    if version is None:
-        raise invalid(f"Registered model alias {alias} not found.")
-    return respond({"model_version": full(version)})
+        found = mlflow_reads.newest_version_json(person(by), name)
+        gone = missing(f"Latest version not found for model {name}.")
+    else:
+        found = mlflow_reads.version_json_by_alias(person(by), name, alias)
+        gone = invalid(f"Registered model alias {alias} not found.")
+    return respond_version(found, name, gone)
 
 
-def _already_exists(refusal: Conflict, name: str) -> Exception:
-    """The code the client looks for before it goes on to add a version; any other conflict stays what it is."""
+def _answer(name: str, by: Actor) -> HttpResponse:
+    """The model as it is now."""
+    found = mlflow_reads.model_json(person(by), name)
+    if found is None:
+        raise no_model(name)
+    return respond_text(f'{{"registered_model":{found}}}')
+
+
+def _already_exists(refusal: Conflict, name: str, *, prompt: bool | None = None) -> Exception:
+    """The code the client looks for before it goes on to add a version; any other conflict stays what it is.
+
+    In the words of mlflow/prompt/registry_utils.py. Whether the other one is a prompt is told to whoever creates one.
+    """
     if refusal.code != "model.exists":
         return refusal
-    return ProtocolError("RESOURCE_ALREADY_EXISTS", f"Registered Model (name={name}) already exists.")
+    message = f"{'Prompt' if prompt else 'Registered Model'} (name={name}) already exists."
+    other = ModelTag.objects.filter(model__name=name, model__deleted_at=None, key=prompts.IS_PROMPT).exists()
+    if prompt is not None and prompt != other:
+        message = (
+            f"Tried to create a {'prompt' if prompt else 'registered model'} with name {name!r}, but the name is already "
+            f"taken by a {'prompt' if other else 'registered model'}. MLflow does not allow creating a model and a "
+            "prompt with the same name."
+        )
+    return ProtocolError("RESOURCE_ALREADY_EXISTS", message)
 
 
 def search_arguments(
@@ -187,27 +201,10 @@ def search_arguments(
         raise invalid(str(error)) from error
 
 
-def full(version: ModelVersion) -> dict[str, Any]:
-    """A version whose tags and aliases are loaded, as a message."""
-    return version_document(version, tags=version.tags.all(), aliases=[alias.name for alias in version.aliases.all()])
-
-
-def document(model: RegisteredModel) -> dict[str, Any]:
-    """A model as a message."""
-    return documents([model])[0]
-
-
-def documents(models: Sequence[RegisteredModel]) -> list[dict[str, Any]]:
-    """Models as messages, in a fixed number of queries."""
-    latest = search.latest_per_stage(models)
-    tags = search.tags_of_models(models)
-    aliases = search.aliases_of_models(models)
-    return [
-        model_document(
-            model,
-            latest=[full(version) for version in latest[model.pk]],
-            tags=tags[model.pk],
-            aliases=aliases[model.pk],
-        )
-        for model in models
-    ]
+def respond_version(found: str | None, name: str, gone: ProtocolError) -> HttpResponse:
+    """A version that ``mlflow_reads`` found. Raises ``gone`` if there is none, and that there is no such model."""
+    if found is None:
+        raise no_model(name)
+    if not found:
+        raise gone
+    return respond_text(f'{{"model_version":{found}}}')

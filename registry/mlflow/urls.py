@@ -1,7 +1,11 @@
 """Addresses of the MLflow protocol, below ``/api/2.0/``, and ``/ajax-api/2.0/`` for MLflow's own pages."""
 
+from typing import Final
+
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from registry.mlflow import artifacts, model_versions, pages, proxy, registered_models, webhooks
@@ -51,24 +55,29 @@ def health(request: HttpRequest) -> HttpResponse:
     return HttpResponse("OK", content_type="text/plain")
 
 
+@csrf_exempt
+def call(request: HttpRequest, name: str) -> HttpResponseBase:
+    """One of the registry's calls by its name, or else any address of the tracking process: one look-up for all."""
+    view = _RPCS.get(name)
+    return proxy.tracking(request, rest=name) if view is None else view(request)
+
+
+_PREFIX: Final = "(?:ajax-)?api/"
 urlpatterns: list[URLPattern] = [
+    re_path(rf"^{_PREFIX}2\.0/mlflow/(?!webhooks)(?P<name>.+)$", call),
     path("version", version),
     path("health", health),
     path(pages.MOUNT, pages.index, name="mlflow-pages"),
     path(f"{pages.MOUNT}<path:rest>", pages.below),
+    re_path(rf"^{_PREFIX}2\.0/mlflow/webhooks$", webhooks.all_of_them),
+    re_path(rf"^{_PREFIX}2\.0/mlflow/webhooks/(?P<webhook_id>[^/]+)$", webhooks.one),
+    re_path(rf"^{_PREFIX}2\.0/mlflow/webhooks/(?P<webhook_id>[^/]+)/test$", webhooks.trial),
+    re_path(rf"^{_PREFIX}2\.0/mlflow-artifacts/artifacts$", artifacts.listing),
+    re_path(rf"^{_PREFIX}2\.0/mlflow-artifacts/artifacts/(?P<path>.+)$", artifacts.file),
+    re_path(
+        rf"^{_PREFIX}2\.0/mlflow-artifacts/(?P<verb>mpu/(?:create|complete|abort)|presigned)/(?P<path>.+)$",
+        artifacts.by_parts,
+    ),
+    re_path(rf"^{_PREFIX}[23]\.0/mlflow/(?P<rest>.+)$", proxy.tracking),
+    re_path(rf"^{_PREFIX}(?P<rest>[23]\.0/.*)$", endpoint(not_found)),
 ]
-for _prefix in ("api", "ajax-api"):
-    urlpatterns += [path(f"{_prefix}/2.0/mlflow/{name}", view) for name, view in _RPCS.items()]
-    urlpatterns += [
-        path(f"{_prefix}/2.0/mlflow/webhooks", webhooks.all_of_them),
-        path(f"{_prefix}/2.0/mlflow/webhooks/<str:webhook_id>", webhooks.one),
-        path(f"{_prefix}/2.0/mlflow/webhooks/<str:webhook_id>/test", webhooks.trial),
-        path(f"{_prefix}/2.0/mlflow-artifacts/artifacts", artifacts.listing),
-        path(f"{_prefix}/2.0/mlflow-artifacts/artifacts/<path:path>", artifacts.file),
-        re_path(
-            rf"^{_prefix}/2\.0/mlflow-artifacts/(?P<verb>mpu/(?:create|complete|abort)|presigned)/(?P<path>.+)$",
-            artifacts.by_parts,
-        ),
-        re_path(rf"^{_prefix}/[23]\.0/mlflow/(?P<rest>.+)$", proxy.tracking),
-        re_path(rf"^{_prefix}/(?P<rest>[23]\.0/.*)$", endpoint(not_found)),
-    ]

@@ -1,27 +1,28 @@
-"""What the MLflow edge reads: one model or version by name, the newest version per stage, and both searches."""
+"""Both of MLflow's searches: one statement a page, which starts where the last page ended and writes the JSON itself.
 
-from collections.abc import Iterable, Sequence
+A page costs the same at the first and at the thousandth, and with a thousand versions as with a million: the order is an
+index's, the beginning of the page is a place in it, and what a search leaves out or asks for is found by index.
+"""
+
+# ruff: noqa: S608 - statements are put together from this house's own text alone; values are parameters
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import and_
-from typing import Any, Final, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, Final, Protocol
 
-from django.core.exceptions import ValidationError
-from django.db.models import BooleanField, Exists, F, Func, Model, OuterRef, Q, QuerySet, Value
-from django.db.models.expressions import Combinable
+from django.db import connection
 
 from config.errors import Invalid
-from config.pagination import Page, page_of
-from registry.models import Alias, ModelTag, ModelVersion, RegisteredModel, User, VersionTag
+from config.pagination import decode, encode
+from registry import reach
+from registry.models import User
+from registry.selectors import mlflow_reads as reads
 
-LARGEST_NUMBER: Final = 2**31 - 1
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
-# Of who registered a version, only the name is shown; the tracking process, which asks too, may read no more.
-_SHOWN_OF_PERSON: Final = frozenset({"id", "username"})
-_NOT_READ: Final = tuple(
-    f"registered_by__{field.name}" for field in User._meta.concrete_fields if field.name not in _SHOWN_OF_PERSON
-)
-Row = TypeVar("Row", bound=Model)
+_LARGEST_KEY: Final = 2**63 - 1
+_INDEXED: Final = 100
+"""How much of a tag's value is in the index ``versiontag_value``."""
 
 
 class Condition(Protocol):
@@ -38,87 +39,74 @@ class Condition(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """Names of the language → lookups of the ORM."""
+class Found:
+    """One page: the documents as JSON, and the token of the next page (empty at the end)."""
 
-    fields: dict[str, str]
-    orders: dict[str, str]
-    tie_break: Sequence[str]
+    documents: list[str]
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A column of an order: its name in tokens, where it is in the inner and outer part of the statement, its type."""
+
+    name: str
+    inner: str
+    outer: str
+    kind: type
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What one of the two searches looks through."""
+
+    keys: dict[str, _Key]
     default: Sequence[str]
+    tie_break: Sequence[str]
+    fields: dict[str, str]
+    tags: str
+    """The table of tags, with the column that names the owner."""
+    owner: str
+    columns: str
+    rows: str
+    document: str
+    parameters: tuple[object, ...]
 
 
-_MODELS: Final = _Columns(
-    fields={"name": "name"},
-    orders={"name": "name", "updated": "updated_at"},
-    tie_break=("name",),
+_LIVE_MODEL: Final = "registry_registeredmodel m ON m.id = v.model_id AND m.deleted_at IS NULL"
+_VERSIONS: Final = _Search(
+    keys={
+        "updated": _Key("updated", "v.updated_at", "v.updated_at", datetime),
+        "created": _Key("created", "v.created_at", "v.created_at", datetime),
+        "name": _Key("name", "m.name", "v.name", str),
+        "number": _Key("number", "v.number", "v.number", int),
+    },
+    default=("-updated", "name", "-number"),
+    tie_break=("name", "-number"),
+    fields={"name": "m.name", "run_id": "v.run_id", "source_path": "v.source", "version_number": "v.number"},
+    tags="registry_versiontag t WHERE t.version_id",
+    owner="v.id",
+    columns=reads.VERSION_COLUMNS,
+    rows=f"registry_modelversion v JOIN {_LIVE_MODEL} JOIN registry_user registrar ON registrar.id = v.registered_by_id "
+    "WHERE v.deleted_at IS NULL",
+    document=f"SELECT {reads.VERSION}::text, {{keys}} FROM ({{page}}) AS v ORDER BY {{order}}",
+    parameters=(),
+)
+_MODELS: Final = _Search(
+    keys={
+        "updated": _Key("updated", "m.updated_at", "m.updated_at", datetime),
+        "name": _Key("name", "m.name", "m.name", str),
+    },
     default=("name",),
+    tie_break=("name",),
+    fields={"name": "m.name"},
+    tags="registry_modeltag t WHERE t.model_id",
+    owner="m.id",
+    columns="m.id, m.name, m.created_at, m.updated_at, m.description",
+    rows="registry_registeredmodel m WHERE m.deleted_at IS NULL",
+    document=f"SELECT {reads.MODEL}::text, {{keys}} FROM ({{page}}) AS m ORDER BY {{order}}",
+    parameters=(reads.STAGES,),
 )
-_VERSIONS: Final = _Columns(
-    fields={"name": "model__name", "run_id": "run_id", "source_path": "source", "version_number": "number"},
-    orders={"name": "model__name", "number": "number", "created": "created_at", "updated": "updated_at"},
-    tie_break=("model__name", "-number"),
-    default=("-updated_at", "model__name", "-number"),
-)
-
-
-def version_of(model: RegisteredModel, number: int) -> ModelVersion | None:
-    """The live version of a model by number, with what a document of it needs."""
-    if not 0 < number <= LARGEST_NUMBER:
-        return None
-    return _complete(ModelVersion.objects.filter(model=model, number=number, deleted_at=None)).first()
-
-
-def version_by_alias(model: RegisteredModel, alias: str) -> ModelVersion | None:
-    """The version an alias of a model names."""
-    found = _complete(ModelVersion.objects.filter(model=model, aliases__name=alias, deleted_at=None))
-    return found.filter(aliases__model=model).first()
-
-
-def newest_version(model: RegisteredModel) -> ModelVersion | None:
-    """The live version with the highest number."""
-    return _complete(ModelVersion.objects.filter(model=model, deleted_at=None)).order_by("-number").first()
-
-
-def latest_per_stage(models: Iterable[RegisteredModel]) -> dict[int, list[ModelVersion]]:
-    """For each model, by primary key, its newest live version in each stage.
-
-    One probe of the index ``modelversion_latest`` per model and stage: the cost does not grow with the versions.
-    """
-    keys = [model.pk for model in models]
-    found: dict[int, list[ModelVersion]] = {key: [] for key in keys}
-    if not keys:
-        return found
-    newest = ModelVersion.objects.raw(
-        """
-        SELECT v.id FROM unnest(%s::bigint[]) AS wanted(model_id)
-        CROSS JOIN unnest(%s::text[]) AS of(stage)
-        CROSS JOIN LATERAL (
-            SELECT id FROM registry_modelversion
-            WHERE model_id = wanted.model_id AND stage = of.stage AND deleted_at IS NULL
-            ORDER BY (number * -1) LIMIT 1
-        ) AS v
-        """,
-        [keys, [stage.value for stage in ModelVersion.Stage]],
-    )
-    for version in _complete(ModelVersion.objects.filter(pk__in=[row.pk for row in newest])).order_by("number"):
-        found[version.model_id].append(version)
-    return found
-
-
-def tags_of_models(models: Iterable[RegisteredModel]) -> dict[int, list[ModelTag]]:
-    """Tags by the primary key of their model."""
-    found: dict[int, list[ModelTag]] = {model.pk: [] for model in models}
-    for tag in ModelTag.objects.filter(model__in=list(found)).order_by("key"):
-        found[tag.model_id].append(tag)
-    return found
-
-
-def aliases_of_models(models: Iterable[RegisteredModel]) -> dict[int, list[Alias]]:
-    """Aliases, with their versions, by the primary key of their model."""
-    found: dict[int, list[Alias]] = {model.pk: [] for model in models}
-    for alias in Alias.objects.filter(model__in=list(found)).select_related("version").order_by("name"):
-        found[alias.model_id].append(alias)
-    return found
 
 
 def search_models(
@@ -129,13 +117,9 @@ def search_models(
     after: str,
     size: int,
     prompts: bool,
-) -> Page[RegisteredModel]:
-    """A page of the registered models a user may see. Raises ``Invalid`` for a page token that is not ours."""
-    rows = RegisteredModel.objects.alive().visible_to(user)
-    rows = rows.filter(_where(conditions, _MODELS.fields, ModelTag, "model", prompts=prompts))
-    if not prompts:
-        rows = rows.exclude(Exists(_prompt(ModelTag, "model", "pk")))
-    return _page(rows, _keys(order, _MODELS), after=after, size=size)
+) -> Found:
+    """A page of the registered models a user may see. Raises ``Invalid`` for a page token that is not of this search."""
+    return _page(_MODELS, user, conditions, order, after=after, size=size, prompts=prompts)
 
 
 def search_versions(
@@ -146,77 +130,148 @@ def search_versions(
     after: str,
     size: int,
     prompts: bool,
-) -> Page[ModelVersion]:
-    """A page of the live versions a user may see. Raises ``Invalid`` for a page token that is not ours."""
-    rows = ModelVersion.objects.alive().visible_to(user)
-    rows = rows.filter(_where(conditions, _VERSIONS.fields, VersionTag, "version", prompts=prompts))
-    if not prompts:
-        rows = rows.exclude(Exists(_prompt(ModelTag, "model", "model_id")))
-        rows = rows.exclude(Exists(_prompt(VersionTag, "version", "pk")))
-    rows = rows.select_related("model", "registered_by").defer(*_NOT_READ).prefetch_related("tags", "aliases")
-    return _page(rows, _keys(order, _VERSIONS), after=after, size=size)
+) -> Found:
+    """A page of the live versions a user may see. Raises ``Invalid`` for a page token that is not of this search."""
+    return _page(_VERSIONS, user, conditions, order, after=after, size=size, prompts=prompts)
 
 
-def _complete(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
-    return versions.select_related("model", "registered_by").defer(*_NOT_READ).prefetch_related("tags", "aliases")
-
-
-def _prompt(tags: type[ModelTag] | type[VersionTag], owner: str, outer: str) -> QuerySet[Any]:
-    manager: QuerySet[Any] = tags._default_manager.all()
-    return manager.filter(**{owner: OuterRef(outer)}, key=PROMPT_TAG, value="true")
-
-
-def _page(rows: QuerySet[Row], keys: Sequence[str], *, after: str, size: int) -> Page[Row]:
-    try:
-        return page_of(rows, after=after, size=size, keys=keys)
-    except ValidationError as error:
-        raise Invalid("This page token is not one of this search.", code="page_token", field="page_token") from error
-
-
-def _keys(order: Sequence[tuple[str, bool]], columns: _Columns) -> list[str]:
-    if not order:
-        return list(columns.default)
-    keys = [columns.orders[name] if ascending else f"-{columns.orders[name]}" for name, ascending in order]
-    given = {key.removeprefix("-") for key in keys}
-    return keys + [key for key in columns.tie_break if key.removeprefix("-") not in given]
-
-
-def _where(
+def _page(
+    search: _Search,
+    user: User,
     conditions: Sequence[Condition],
-    fields: dict[str, str],
-    tags: type[ModelTag] | type[VersionTag],
-    owner: str,
+    order: Sequence[tuple[str, bool]],
     *,
+    after: str,
+    size: int,
     prompts: bool,
-) -> Q:
+) -> Found:
+    keys = _keys(order, search)
+    where = [search.rows]
+    parameters: list[Any] = [*search.parameters]
+    for text, values in (
+        *_seen(user),
+        *_prompts(prompts=prompts),
+        *_where(conditions, search, prompts=prompts),
+        *_beyond(keys, after),
+    ):
+        where.append(text)
+        parameters.extend(values)
+    inner = ", ".join(f"{key.inner}{' DESC' if down else ''}" for key, down in keys)
+    outer = ", ".join(f"{key.outer}{' DESC' if down else ''}" for key, down in keys)
+    page = f"SELECT {search.columns} FROM {' AND '.join(where)} ORDER BY {inner} LIMIT %s"
+    statement = search.document.format(keys=", ".join(key.outer for key, _ in keys), page=page, order=outer)
+    with connection.cursor() as cursor:
+        # Not prepared: which index is best depends on the values.
+        cursor.execute(statement, [*parameters, size + 1])
+        rows = cursor.fetchall()
+    more = len(rows) > size
+    del rows[size:]
+    token = encode([_signature(keys), *rows[-1][1:]]) if more else ""
+    return Found([row[0] for row in rows], token)
+
+
+Clause = tuple[str, Sequence[object]]
+Keys = list[tuple[_Key, bool]]
+
+
+def _keys(order: Sequence[tuple[str, bool]], search: _Search) -> Keys:
+    """The columns to order by, each with whether it descends. The last ones make the order total."""
+    wanted = [(name, not ascending) for name, ascending in order]
+    given = {name for name, _ in wanted}
+    rest = search.tie_break if order else search.default
+    wanted += [(key.removeprefix("-"), key.startswith("-")) for key in rest if key.removeprefix("-") not in given]
+    return [(search.keys[name], down) for name, down in wanted]
+
+
+def _signature(keys: Keys) -> str:
+    return ",".join(f"{'-' if down else ''}{key.name}" for key, down in keys)
+
+
+def _seen(user: User) -> Iterator[Clause]:
+    parameters = reach.seeing(user)
+    if not parameters[0]:
+        yield reach.MAY_SEE, parameters
+
+
+def _prompts(*, prompts: bool) -> Iterator[Clause]:
+    """Whether a model is a prompt is said by its tag, from its creation on, for its versions as well."""
+    if not prompts:
+        yield (
+            f"""NOT EXISTS (SELECT FROM registry_modeltag prompt WHERE prompt.model_id = m.id
+            AND prompt.key = '{PROMPT_TAG}' AND prompt.value = 'true')""",
+            (),
+        )
+
+
+def _beyond(keys: Keys, after: str) -> Iterator[Clause]:
+    """What comes after the row a token names. The first part is for the index, which would not see through the rest."""
+    if not after:
+        return
+    values = _values(keys, after)
+    first, down = keys[0]
+    yield f"{first.inner} {'<=' if down else '>='} %s", [values[0]]
+    text, parameters = "", list[object]()
+    for (key, falling), value in zip(reversed(keys), reversed(values), strict=True):
+        step = f"{key.inner} {'<' if falling else '>'} %s"
+        text = f"({step} OR ({key.inner} = %s AND {text}))" if text else step
+        parameters = [value, value, *parameters] if parameters else [value]
+    yield text, parameters
+
+
+def _values(keys: Keys, after: str) -> list[object]:
+    """The key values in a token. Raises ``Invalid`` if it is not ours, or of a search in another order."""
+    refusal = Invalid("This page token is not one of this search.", code="page_token", field="page_token")
+    try:
+        signature, *given = decode(after, len(keys) + 1)
+    except Invalid as error:
+        raise refusal from error
+    if signature != _signature(keys):
+        raise refusal
+    values: list[object] = []
+    for (key, _), value in zip(keys, given, strict=True):
+        if not isinstance(value, int if key.kind is int else str) or isinstance(value, bool):
+            raise refusal
+        if isinstance(value, int) and abs(value) > _LARGEST_KEY:
+            raise refusal
+        if key.kind is datetime:
+            try:
+                moment = datetime.fromisoformat(str(value))
+            except ValueError as error:
+                raise refusal from error
+            if moment.tzinfo is None:
+                raise refusal
+            values.append(moment)
+        else:
+            values.append(value)
+    return values
+
+
+_ESCAPED: Final = {"LIKE": "{} LIKE %s ESCAPE ''", "ILIKE": "{} ILIKE %s ESCAPE ''"}
+_LISTS: Final = {"IN": "{} = ANY(%s)", "NOT IN": "{} <> ALL(%s)"}
+_PLAIN: Final = {sign: f"{{}} {'<>' if sign == '!=' else sign} %s" for sign in ("=", "!=", "<", "<=", ">", ">=")}
+_OPERATORS: Final = {**_ESCAPED, **_LISTS, **_PLAIN}
+
+
+def _compare(column: str, condition: Condition) -> Clause:
+    value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
+    return _OPERATORS[condition.operator].format(column), [value]
+
+
+def _where(conditions: Sequence[Condition], search: _Search, *, prompts: bool) -> Iterator[Clause]:
     """All attribute conditions, and for each tag key one tag that meets every condition on it."""
-    where = Q()
     of_tags: dict[str, list[Condition]] = {}
     for condition in conditions:
         if condition.on == "attribute":
-            where &= Q(_compare(fields[condition.key], condition))
+            yield _compare(search.fields[condition.key], condition)
         elif condition.key != PROMPT_TAG or prompts:
             of_tags.setdefault(condition.key, []).append(condition)
     for key, wanted in of_tags.items():
-        manager: QuerySet[Any] = tags._default_manager.all()
-        one = manager.filter(**{owner: OuterRef("pk")}, key=key)
-        one = one.filter(reduce(and_, [Q(_compare("value", condition)) for condition in wanted]))
-        where &= Q(Exists(one))
-    return where
-
-
-_LOOKUPS: Final = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte", "IN": "in"}
-
-
-def _compare(field: str, condition: Condition) -> Q | Combinable:
-    if condition.operator in {"LIKE", "ILIKE"}:
-        return Func(
-            F(field),
-            Value(condition.value),
-            template="(%(expressions)s ESCAPE '')",
-            arg_joiner=f" {condition.operator} ",
-            output_field=BooleanField(),
-        )
-    if condition.operator in {"!=", "NOT IN"}:
-        return ~Q(**{f"{field}__{'in' if condition.operator == 'NOT IN' else 'exact'}": condition.value})
-    return Q(**{f"{field}__{_LOOKUPS[condition.operator]}": condition.value})
+        texts, parameters = ["t.key = %s"], list[object]([key])
+        for condition in wanted:
+            text, values = _compare("t.value", condition)
+            texts.append(text)
+            parameters += values
+            if condition.operator == "=":
+                texts.append(f"left(t.value, {_INDEXED}) = %s")
+                parameters.append(str(condition.value)[:_INDEXED])
+        yield f"EXISTS (SELECT FROM {search.tags} = {search.owner} AND {' AND '.join(texts)})", parameters

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
+from config import statements
 from config.errors import Invalid, NotAllowed, Unauthenticated
 from registry import guards, names
 from registry.models import ApiToken, User
+from registry.selectors.access import token_by_prefix
 
 TOKEN_MARK: Final = "csn_"  # noqa: S105 - what every token begins with
 _USE_RECORDED_EVERY: Final = timedelta(minutes=1)
@@ -78,14 +80,16 @@ def _hash(secret: str) -> str:
 
 
 def authenticate_token(text: str) -> ApiToken:
-    """The token behind a bearer text, with its account. Notes the use, at most once a minute.
+    """The token behind a bearer text, with its account and what that may do. Notes the use, at most once a minute.
+
+    Nothing is kept from one call to the next: what is revoked, expired or taken away is so at once.
 
     Raises ``Unauthenticated`` saying whether it is malformed or unknown, expired, revoked, or its account inactive.
     """
     prefix, dot, secret = text.removeprefix(TOKEN_MARK).partition(".")
     token = None
     if text.startswith(TOKEN_MARK) and dot and "\x00" not in text:
-        token = ApiToken.objects.select_related("user").filter(prefix=prefix[:16]).first()
+        token = token_by_prefix(prefix[:16])
     known = token.secret_sha256 if token else _hash("")
     if not hmac.compare_digest(known, _hash(secret)) or token is None:
         raise Unauthenticated("This token is not known here.", code="token.unknown", remedy="Make one under Account.")
@@ -97,7 +101,7 @@ def authenticate_token(text: str) -> ApiToken:
     if not token.user.is_active:
         raise _refused(token, "inactive", "The account of this token is not active.")
     if token.last_used_at is None or token.last_used_at < now - _USE_RECORDED_EVERY:
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        statements.run("UPDATE registry_apitoken SET last_used_at = %s WHERE id = %s", (now, token.pk))
     return token
 
 
