@@ -12,6 +12,7 @@ os.environ["DATABASE_ROLE"] = "catalogue"
 
 from config.settings.base import *  # noqa: F403
 from config.settings.base import DATABASES
+from config.settings.base import WEBHOOK_EVENTS as _EVENTS
 
 INSTALLED_APPS = [
     "django.contrib.auth",
@@ -25,5 +26,6 @@ MIDDLEWARE = []
 TEMPLATES = []
 ROOT_URLCONF = "registry.mlflow.urls"
 FOLLOWERS = []
+WEBHOOK_EVENTS = [name for name in _EVENTS if name.startswith("registry.")]  # governance is not installed here
 LOGGING_CONFIG = None  # MLflow and gunicorn have set theirs up
 DATABASES["default"]["OPTIONS"]["options"] += " -c default_transaction_read_only=on"

@@ -24,7 +24,7 @@ from audit.actors import Actor
 from config.errors import Unauthenticated
 from config.pages import signed_in
 from registry.mlflow import graphql, proxy
-from registry.mlflow.auth import check_may_write, check_tracking, endpoint, person
+from registry.mlflow.auth import check_may_write, check_tracking, endpoint, person, reads_pages
 from registry.mlflow.codec import Field, arguments, body, required, respond
 from registry.mlflow.errors import ProtocolError, invalid
 from registry.mlflow.lookup import version_named
@@ -129,7 +129,7 @@ def _call(request: HttpRequest, rest: str) -> HttpResponseBase:
     if own is not None:
         return own(request)
     named = _CALL.fullmatch(rest)
-    if not request.user.is_authenticated or named is None:
+    if not reads_pages(request) or named is None:
         return _nowhere(request)
     if request.method not in {"GET", "HEAD"} and not (request.method == "POST" and named["name"] in READING_POSTS):
         return _refused(request)
@@ -152,7 +152,7 @@ def _forward(request: HttpRequest, by: Actor, path: str, query: Mapping[str, str
 
 
 def _check_signed_in(request: HttpRequest) -> None:
-    if not request.user.is_authenticated:
+    if not reads_pages(request):  # not request.user, which a token would have set
         raise Unauthenticated(
             "Sign in to see MLflow's pages. A client with a token uses the addresses without /mlflow."
         )

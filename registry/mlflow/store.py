@@ -27,6 +27,7 @@ from registry.tracking import USER_HEADER
 
 SCHEME: Final = "countersign"
 URI: Final = f"{SCHEME}://registry"
+_URLS: Final = "registry.mlflow.urls"
 _ELSEWHERE: Final = (
     "The registry is not written through the tracking server. Use MLflow's client with this server's own address and an API "
     "token of yours, or its pages."
@@ -37,6 +38,7 @@ class CountersignStore(AbstractStore):
     """The registry, for reading. Every answer is what the account of the request may see."""
 
     def __init__(self, store_uri: str = URI, tracking_uri: str | None = None) -> None:
+        resolve("/version", urlconf=_URLS)  # now, so that what cannot be imported ends the process at its start
         super().__init__(store_uri, tracking_uri)  # type: ignore[no-untyped-call]  # as everywhere in MLflow
 
     def get_registered_model(self, name: str) -> RegisteredModel:
@@ -121,7 +123,7 @@ def _ask(call: str, **given: object) -> dict[str, Any]:
     try:
         request.user = _account()
         request.page_reader = True  # type: ignore[attr-defined]
-        found = resolve(path, urlconf="registry.mlflow.urls")
+        found = resolve(path, urlconf=_URLS)
         answer: HttpResponse = found.func(request, *found.args, **found.kwargs)
     finally:
         close_old_connections()
