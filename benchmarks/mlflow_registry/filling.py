@@ -152,6 +152,7 @@ def _insert(template: Model, columns: dict[str, str], source: str, given: dict[s
             values.append(f"%({name})s")
     table = template._meta.db_table
     with ours.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")  # one statement writes what thousands of requests would
         quoted = ", ".join(f'"{name}"' for name in names)
         cursor.execute(f'INSERT INTO "{table}" ({quoted}) SELECT {", ".join(values)} FROM {source}', parameters)
 
