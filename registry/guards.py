@@ -6,7 +6,7 @@ from typing import ParamSpec
 from audit.actors import Actor
 from config.errors import Conflict, NotAllowed, Refusal
 from registry import reach
-from registry.models import ModelVersion, RegisteredModel, User
+from registry.models import Experiment, ModelVersion, RegisteredModel, User
 
 P = ParamSpec("P")
 
@@ -84,3 +84,14 @@ def check_can_sign_for(by: Actor, model: RegisteredModel) -> None:
     """Move a governed name after signing: approvers, validators and administrators, if the gate lets the name pass."""
     if not _holds(by, (reach.APPROVE, reach.VALIDATE, reach.ADMINISTER), model):
         raise NotAllowed(f"You may not move the names of {model.name}.", code="model.not_signer")
+
+
+def check_can_manage_experiment(by: Actor, experiment: Experiment) -> None:
+    """Restrict an experiment and grant it to teams: its owner and administrators."""
+    if isinstance(by.user, User) and by.user.is_active and by.user.pk == experiment.owner_id:
+        return
+    if not _holds(by, (reach.ADMINISTER,), None):
+        raise NotAllowed(
+            f"Only its owner, {experiment.owner}, and administrators say who may see the experiment {experiment}.",
+            code="experiment.not_owner",
+        )

@@ -11,7 +11,13 @@ from django.db.models import Exists, OuterRef, Q
 from registry import reach
 
 if TYPE_CHECKING:
-    from registry.models import DatasetVersion, ModelVersion, RegisteredModel, User  # noqa: F401 - named as text below
+    from registry.models import (  # noqa: F401 - named as text below
+        DatasetVersion,
+        Experiment,
+        ModelVersion,
+        RegisteredModel,
+        User,
+    )
 
 VIEW = reach.VIEW
 
@@ -78,3 +84,38 @@ class DatasetVersionQuerySet(models.QuerySet["DatasetVersion"]):
     def sealed(self) -> Self:
         """Those whose bytes are fixed."""
         return self.filter(sealed_at__isnull=False)
+
+
+class ExperimentQuerySet(models.QuerySet["Experiment"]):
+    """Experiments of the tracking process that are known here."""
+
+    def closed_to(self, user: User, *, write: bool = False) -> Self:
+        """The restricted ones that the user may not read (or write): not the owner's, not granted, no role for it."""
+        from registry.models import ExperimentGroupObjectPermission as ByTeam  # noqa: PLC0415
+
+        restricted = self.filter(restricted=True)
+        if not user.is_active:
+            return restricted
+        if reach.holds(user, reach.ADMINISTER) or (not write and reach.holds(user, reach.AUDIT)):
+            return restricted.none()
+        codenames = ["write_experiment"] if write else ["write_experiment", "read_experiment"]
+        granted = ByTeam.objects.filter(
+            content_object=OuterRef("pk"), permission__codename__in=codenames, group__in=user.groups.values("pk")
+        )
+        return restricted.exclude(owner=user).exclude(Exists(granted))
+
+    def visible_to(self, user: User) -> Self:
+        """Those the user may read."""
+        if not user.is_active:
+            return self.none()
+        return self.exclude(pk__in=type(self)(self.model).closed_to(user).values("pk"))
+
+    def managed_by(self, user: User) -> Self:
+        """Those the user may restrict and grant: their own, and for administrators all."""
+        if not user.is_active:
+            return self.none()
+        return self if reach.holds(user, reach.ADMINISTER) else self.filter(owner=user)
+
+    def locked(self) -> Self:
+        """``SELECT … FOR NO KEY UPDATE`` in primary-key order. Evaluate at once."""
+        return self.order_by("pk").select_for_update(of=("self",), no_key=True)

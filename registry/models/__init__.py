@@ -12,6 +12,7 @@ from registry.models.catalog import (
     RegisteredModelUserObjectPermission,
     VersionTag,
 )
+from registry.models.experiments import Experiment, ExperimentGroupObjectPermission
 from registry.models.lineage import Dataset, DatasetVersion, Edge, Node
 from registry.models.webhooks import Webhook, WebhookDelivery
 
@@ -22,6 +23,8 @@ __all__ = [
     "Dataset",
     "DatasetVersion",
     "Edge",
+    "Experiment",
+    "ExperimentGroupObjectPermission",
     "IdempotencyKey",
     "Manifest",
     "ManifestFile",

@@ -119,6 +119,15 @@ class ModelVersion(models.Model):
     source = models.CharField(max_length=2000, blank=True, help_text="Where the bytes came from, as the client said.")
     run_id = models.CharField(max_length=64, blank=True)
     logged_model_id = models.CharField(max_length=64, blank=True)
+    artifact_path = models.CharField(  # noqa: DJ001 - null is no answer yet, empty is one
+        max_length=2000,
+        null=True,
+        editable=False,
+        help_text="Where its bytes were read, in the tracking process's store. Empty: not there. Null: not looked up yet.",
+    )
+    experiment_id = models.CharField(  # noqa: DJ001 - as artifact_path
+        max_length=64, null=True, editable=False, help_text="As artifact_path."
+    )
     run_link = models.CharField(max_length=2000, blank=True)
     registered_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="versions")
     trained_by = models.ForeignKey(
@@ -166,6 +175,22 @@ class ModelVersion(models.Model):
         ]
         indexes = [
             models.Index(fields=["run_id"], name="modelversion_run", condition=~Q(run_id="")),
+            # Whether a path of the artifact store lies below (or above) what a version was sealed from.
+            models.Index(
+                fields=["artifact_path"],
+                name="modelversion_artifacts",
+                condition=Q(artifact_path__gt=""),
+                opclasses=["text_pattern_ops"],
+            ),
+            models.Index(fields=["experiment_id"], name="modelversion_experiment", condition=Q(experiment_id__gt="")),
+            models.Index(
+                fields=["logged_model_id"], name="modelversion_logged_model", condition=~Q(logged_model_id="")
+            ),
+            models.Index(
+                fields=["sealed_at"],
+                name="modelversion_unlocated",
+                condition=Q(artifact_path=None, sealed_at__isnull=False),
+            ),
             models.Index(fields=["manifest_digest"], name="modelversion_digest", condition=~Q(manifest_digest="")),
             models.Index(
                 fields=["created_at"], name="modelversion_pending", condition=Q(status="PENDING_REGISTRATION")

@@ -1,0 +1,121 @@
+"""Writes to experiments: noting who created one, restricting it, granting it to teams. Guardian's rows say who may what."""
+
+from typing import Final
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from guardian.shortcuts import assign_perm, remove_perm
+
+from audit.actors import Actor
+from audit.services import append
+from config.errors import Conflict, Invalid, NotFound
+from registry import guards, names
+from registry.models import Experiment, User
+from registry.selectors.experiments import ACCESS, granted
+from registry.services.catalog import person_of
+
+LONGEST_NAME: Final = 500
+
+
+@transaction.atomic
+def record_experiment(*, tracking_id: str, name: str, artifact_root: str, by: Actor) -> Experiment:
+    """Note an experiment that was just created through us: it is who asked's. One that is known stays as it is."""
+    experiment, created = Experiment.objects.get_or_create(
+        tracking_id=tracking_id,
+        defaults={"name": _name(name), "owner": person_of(by), "artifact_root": artifact_root},
+    )
+    if created:
+        append(action="experiment.created", subject=experiment, by=by, facts={"tracking_id": tracking_id, "name": name})
+    return experiment
+
+
+@transaction.atomic
+def adopt_experiment(*, tracking_id: str, name: str, artifact_root: str, owner: User, by: Actor) -> Experiment:
+    """Note an experiment that was not created through us, so that it can be restricted.
+
+    Raises ``NotAllowed`` for all but administrators, ``Conflict`` for one that is known.
+    """
+    guards.check_can_administer(by)
+    experiment, created = Experiment.objects.get_or_create(
+        tracking_id=tracking_id, defaults={"name": _name(name), "owner": owner, "artifact_root": artifact_root}
+    )
+    if not created:
+        raise Conflict(
+            f"The experiment {tracking_id} is known already; it belongs to {experiment.owner}.",
+            code="experiment.known",
+            field="tracking_id",
+        )
+    facts = {"tracking_id": tracking_id, "name": name, "owner": owner.username}
+    append(action="experiment.adopted", subject=experiment, by=by, facts=facts)
+    return experiment
+
+
+@transaction.atomic
+def rename_experiment(*, tracking_id: str, name: str, by: Actor) -> None:
+    """Follow a rename that the tracking process has made. Nothing, for an experiment that is not known."""
+    experiment = Experiment.objects.locked().filter(tracking_id=tracking_id).first()
+    if experiment is None or experiment.name == name:
+        return
+    before, experiment.name = experiment.name, _name(name)
+    experiment.save(update_fields=["name", "updated_at"])
+    append(
+        action="experiment.renamed",
+        subject=experiment,
+        by=by,
+        diff={"name": {"before": before, "after": experiment.name}},
+    )
+
+
+@transaction.atomic
+def restrict_experiment(*, experiment: Experiment, restricted: bool, by: Actor) -> Experiment:
+    """Close an experiment to all but those it is for, or open it again; one that is so already is left.
+
+    Raises ``NotAllowed`` for all but its owner and administrators.
+    """
+    guards.check_can_manage_experiment(by, experiment)
+    experiment = _lock(experiment)
+    if experiment.restricted != restricted:
+        experiment.restricted = restricted
+        experiment.save(update_fields=["restricted", "updated_at"])
+        append(action="experiment.restricted" if restricted else "experiment.opened", subject=experiment, by=by)
+    return experiment
+
+
+@transaction.atomic
+def grant_experiment(*, experiment: Experiment, team: Group, access: str, by: Actor) -> None:
+    """Let a team read (or write) a restricted experiment, in place of what it could. Raises ``NotAllowed``, ``Invalid``."""
+    guards.check_can_manage_experiment(by, experiment)
+    if access not in ACCESS:
+        raise Invalid(f"{access!r} is not known; give read or write.", code="experiment.access", field="access")
+    experiment = _lock(experiment)
+    before = granted(experiment).get(team.pk)
+    if before == access:
+        return
+    if before:
+        remove_perm(f"registry.{ACCESS[before]}", team, experiment)
+    assign_perm(f"registry.{ACCESS[access]}", team, experiment)
+    facts = {"team": team.name, "access": access}
+    append(action="experiment.granted", subject=experiment, by=by, facts=facts)
+
+
+@transaction.atomic
+def revoke_experiment(*, experiment: Experiment, team: Group, by: Actor) -> None:
+    """Take what a team was granted; a team without a grant is no error. Raises ``NotAllowed``."""
+    guards.check_can_manage_experiment(by, experiment)
+    experiment = _lock(experiment)
+    before = granted(experiment).get(team.pk)
+    if before:
+        remove_perm(f"registry.{ACCESS[before]}", team, experiment)
+        append(action="experiment.revoked", subject=experiment, by=by, facts={"team": team.name, "access": before})
+
+
+def _lock(experiment: Experiment) -> Experiment:
+    found = Experiment.objects.locked().filter(pk=experiment.pk).first()
+    if found is None:
+        raise NotFound("There is no such experiment.", code="experiment.unknown")
+    return found
+
+
+def _name(name: str) -> str:
+    names.check_text(name, field="name", longest=LONGEST_NAME)
+    return name or "(without a name)"
