@@ -6,14 +6,14 @@ from audit.actors import Actor
 from registry.mlflow.auth import person
 from registry.mlflow.errors import ProtocolError, invalid, missing
 from registry.models import ModelVersion, RegisteredModel
-from registry.selectors.mlflow_reads import version_of
+from registry.selectors.rows import model_seen, version_numbered
 
 _STAGES: Final = {stage.value.lower(): stage for stage in ModelVersion.Stage}
 
 
 def model_named(name: str, by: Actor, *, otherwise: ProtocolError | None = None) -> RegisteredModel:
     """The live model of that name, if the asker may see it. Raises ``otherwise``, or RESOURCE_DOES_NOT_EXIST."""
-    model = RegisteredModel.objects.alive().visible_to(person(by)).filter(name=name).first()
+    model = model_seen(person(by), name)
     if model is None:
         raise otherwise or no_model(name)
     return model
@@ -22,7 +22,7 @@ def model_named(name: str, by: Actor, *, otherwise: ProtocolError | None = None)
 def version_named(name: str, version: str, by: Actor) -> ModelVersion:
     """A live version, by the name of its model and its number as text. Raises ``ProtocolError``."""
     number = number_in(version)
-    found = version_of(model_named(name, by, otherwise=no_version(name, number)), number)
+    found = version_numbered(model_named(name, by, otherwise=no_version(name, number)), number)
     if found is None:
         raise no_version(name, version)
     return found

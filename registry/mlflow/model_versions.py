@@ -6,9 +6,20 @@ from django.http import HttpRequest, HttpResponse
 
 from audit.actors import Actor
 from registry import sources
-from registry.mlflow import filters
+from registry.mlflow import documents, filters
 from registry.mlflow.auth import person
-from registry.mlflow.codec import KEY, NAME, VERSION, Field, Kind, arguments, required, respond, respond_page
+from registry.mlflow.codec import (
+    KEY,
+    NAME,
+    VERSION,
+    Field,
+    Kind,
+    arguments,
+    required,
+    respond,
+    respond_page,
+    respond_text,
+)
 from registry.mlflow.errors import ProtocolError, invalid
 from registry.mlflow.lookup import model_named, no_version, number_in, stage_named, version_named
 from registry.mlflow.origins import origin_of
@@ -52,21 +63,24 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
     )
     if origin.is_copy:
         ingest.seal_copy(version.pk)
-    return _answer(model.name, version.number, by)
+    elif not version.is_sealed:
+        return respond({"model_version": documents.new_version(version, given.get("tags", {}))})
+    return _changed(version)
 
 
 def get(request: HttpRequest, by: Actor) -> HttpResponse:
     """One version."""
     given = arguments(request, (NAME, VERSION))
-    return _answer(given["name"], number_in(given["version"]), by)
+    name, number = given["name"], number_in(given["version"])
+    found = mlflow_reads.version_json(person(by), name, number) or ""  # of an unknown model MLflow says the same
+    return respond_version(found, name, no_version(name, number))
 
 
 def update(request: HttpRequest, by: Actor) -> HttpResponse:
     """Set the description."""
     given = arguments(request, (NAME, VERSION, Field("description")))
     version = version_named(given["name"], given["version"], by)
-    versions.update_version(version=version, by=by, description=given.get("description", ""))
-    return _answer(version.model.name, version.number, by)
+    return _changed(versions.update_version(version=version, by=by, description=given.get("description", "")))
 
 
 def transition(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -80,8 +94,7 @@ def transition(request: HttpRequest, by: Actor) -> HttpResponse:
             f"'{given['stage']}' is not an Active stage. Valid stages are Staging, Production"
         )
     version = version_named(given["name"], given["version"], by)
-    versions.set_stage(version=version, stage=stage, archive_existing=archive, by=by)
-    return _answer(version.model.name, version.number, by)
+    return _changed(versions.set_stage(version=version, stage=stage, archive_existing=archive, by=by))
 
 
 def delete(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -128,12 +141,10 @@ def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     """Delete a tag, if it is there."""
     given = arguments(request, (NAME, VERSION, KEY))
     version = version_named(given["name"], given["version"], by)
-    if version.tags.filter(key=given["key"]).exists():
-        versions.delete_version_tag(version=version, key=given["key"], by=by)
+    versions.delete_version_tag(version=version, key=given["key"], by=by)
     return respond({})
 
 
-def _answer(name: str, number: int, by: Actor) -> HttpResponse:
-    """The version as it is now."""
-    found = mlflow_reads.version_json(person(by), name, number)
-    return respond_version(found, name, no_version(name, number))
+def _changed(version: ModelVersion) -> HttpResponse:
+    """The version that the service returned, with its tags and aliases."""
+    return respond_text(f'{{"model_version":{mlflow_reads.version_json_of(version)}}}')

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from audit.actors import Actor
 from config.errors import Conflict, NotFound
 from registry import prompts
-from registry.mlflow import filters
+from registry.mlflow import documents, filters
 from registry.mlflow.auth import person, reads
 from registry.mlflow.codec import (
     ALIAS,
@@ -24,7 +24,7 @@ from registry.mlflow.codec import (
 )
 from registry.mlflow.errors import ProtocolError, invalid, missing
 from registry.mlflow.lookup import model_named, no_model, no_version, number_in, stage_named
-from registry.models import ModelTag, ModelVersion
+from registry.models import ModelTag, ModelVersion, RegisteredModel
 from registry.selectors import mlflow_reads
 from registry.selectors import mlflow_search as search
 from registry.services import catalog
@@ -46,21 +46,23 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
         )
     except Conflict as refusal:
         raise _already_exists(refusal, given["name"], prompt=prompts.is_prompt(given.get("tags", {}))) from refusal
-    return _answer(model.name, by)
+    return respond({"registered_model": documents.new_model(model, given.get("tags", {}))})
 
 
 def get(request: HttpRequest, by: Actor) -> HttpResponse:
     """One model. Precedes nearly every write of the client, so it must not depend on the number of versions."""
     given = arguments(request, (NAME,))
-    return _answer(given["name"], by)
+    found = mlflow_reads.model_json(person(by), given["name"])
+    if found is None:
+        raise no_model(given["name"])
+    return respond_text(f'{{"registered_model":{found}}}')
 
 
 def update(request: HttpRequest, by: Actor) -> HttpResponse:
     """Set the description."""
     given = arguments(request, (NAME, Field("description")))
     model = model_named(given["name"], by)
-    model = catalog.update_model(model=model, by=by, description=given.get("description", ""))
-    return _answer(model.name, by)
+    return _changed(catalog.update_model(model=model, by=by, description=given.get("description", "")))
 
 
 def rename(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -71,7 +73,7 @@ def rename(request: HttpRequest, by: Actor) -> HttpResponse:
         model = catalog.rename_model(model=model, new_name=given["new_name"], by=by)
     except Conflict as refusal:
         raise _already_exists(refusal, given["new_name"]) from refusal
-    return _answer(model.name, by)
+    return _changed(model)
 
 
 def delete(request: HttpRequest, by: Actor) -> HttpResponse:
@@ -100,7 +102,11 @@ def find(request: HttpRequest, by: Actor) -> HttpResponse:
 def latest_versions(request: HttpRequest, by: Actor) -> HttpResponse:
     """The newest version in each stage asked for, or in every stage."""
     given = arguments(request, (NAME, Field("stages", Kind.TEXTS)))
-    wanted = [stage_named(stage).value for stage in given.get("stages", [])] or list(ModelVersion.Stage.values)
+    try:
+        wanted = [stage_named(stage).value for stage in given.get("stages", [])] or list(ModelVersion.Stage.values)
+    except ProtocolError:
+        model_named(given["name"], by)
+        raise
     found = mlflow_reads.latest_versions_json(person(by), given["name"], wanted)
     if found is None:
         raise no_model(given["name"])
@@ -119,8 +125,7 @@ def delete_tag(request: HttpRequest, by: Actor) -> HttpResponse:
     """Delete a tag, if it is there."""
     given = arguments(request, (NAME, KEY))
     model = model_named(given["name"], by)
-    if model.tags.filter(key=given["key"]).exists():
-        catalog.delete_model_tag(model=model, key=given["key"], by=by)
+    catalog.delete_model_tag(model=model, key=given["key"], by=by)
     return respond({})
 
 
@@ -140,8 +145,7 @@ def delete_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     """Remove an alias, if it is there."""
     given = arguments(request, (NAME, ALIAS))
     model = model_named(given["name"], by)
-    if model.aliases.filter(name=given["alias"]).exists():
-        catalog.delete_alias(model=model, alias=given["alias"], by=by)
+    catalog.delete_alias(model=model, alias=given["alias"], by=by)
     return respond({})
 
 
@@ -158,12 +162,9 @@ def get_by_alias(request: HttpRequest, by: Actor) -> HttpResponse:
     return respond_version(found, name, gone)
 
 
-def _answer(name: str, by: Actor) -> HttpResponse:
-    """The model as it is now."""
-    found = mlflow_reads.model_json(person(by), name)
-    if found is None:
-        raise no_model(name)
-    return respond_text(f'{{"registered_model":{found}}}')
+def _changed(model: RegisteredModel) -> HttpResponse:
+    """The model that the service returned, with its newest versions, tags and aliases."""
+    return respond_text(f'{{"registered_model":{mlflow_reads.model_json_of(model)}}}')
 
 
 def _already_exists(refusal: Conflict, name: str, *, prompt: bool | None = None) -> Exception:

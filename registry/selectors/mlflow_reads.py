@@ -87,6 +87,11 @@ _NEWEST: Final = _one_version("WHERE v.model_id = m.id AND v.deleted_at IS NULL 
 _BY_NAME: Final = f"SELECT {MODEL}::text FROM registry_registeredmodel m WHERE {_SEEN}"
 _LATEST: Final = f"""SELECT coalesce({_NEWEST_BY_STAGE}::text, '')
     FROM registry_registeredmodel m WHERE {_SEEN}"""
+_BY_KEY: Final = f"""SELECT {VERSION}::text FROM (
+        SELECT {VERSION_COLUMNS} FROM registry_modelversion v JOIN registry_registeredmodel m ON m.id = v.model_id
+        {_WITH_REGISTRAR} WHERE v.id = %s
+    ) AS v"""
+_MODEL_BY_KEY: Final = f"SELECT {MODEL}::text FROM registry_registeredmodel m WHERE m.id = %s"
 
 
 def version_json(user: User, name: str, number: int) -> str | None:
@@ -115,11 +120,14 @@ def latest_versions_json(user: User, name: str, stages: list[str]) -> str | None
     return _text(_LATEST, stages, name, *reach.seeing(user))
 
 
-def version_of(model: RegisteredModel, number: int) -> ModelVersion | None:
-    """The live version of a model by number, as a row for the services."""
-    if not 0 < number <= LARGEST_NUMBER:
-        return None
-    return ModelVersion.objects.filter(model=model, number=number, deleted_at=None).select_related("model").first()
+def version_json_of(version: ModelVersion) -> str:
+    """The version that somebody has just changed, whatever it or its model is called by now."""
+    return str(statements.one(_BY_KEY, [version.pk])[0])
+
+
+def model_json_of(model: RegisteredModel) -> str:
+    """The model that somebody has just changed, whatever it is called by now."""
+    return str(statements.one(_MODEL_BY_KEY, [STAGES, model.pk])[0])
 
 
 def _text(statement: str, *parameters: object) -> str | None:

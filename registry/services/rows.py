@@ -1,45 +1,19 @@
-"""The catalogue's rows by prepared statements: locked and read as the ORM's objects, written from them.
+"""The catalogue's rows by prepared statements (``registry.selectors.rows``): locked, and written from the ORM's objects.
 
-An ORM query costs the web process ten times what its work costs, and every write locks and reads the same two rows. So
-these statements are texts, made once from the models' own columns. Moments are the database's (``clock_timestamp()``),
-taken once the row is locked: they order as the changes did, whichever process made them.
+Moments are the database's (``clock_timestamp()``), taken once the row is locked: they order as the changes did, whichever
+process made them.
 """
 
 # ruff: noqa: S608 - what is put into the texts are the names of columns
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from django.db import connection, models
 
 from config import statements
 from registry.models import Alias, ModelVersion, RegisteredModel
-
-_Kind = TypeVar("_Kind", bound=models.Model)
-
-
-def _columns(kind: type[models.Model], prefix: str = "") -> str:
-    return ", ".join(f"{prefix}{field.column}" for field in kind._meta.concrete_fields)
-
-
-def _reader(kind: type[_Kind]) -> Callable[[Sequence[Any]], _Kind]:
-    """What makes an object of a row in the order of ``_columns``: JSON comes as text (django.db.backends.postgresql)."""
-    fields = kind._meta.concrete_fields
-    names = [field.attname for field in fields]
-    documents = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
-
-    def read(row: Sequence[Any]) -> _Kind:
-        values = list(row[: len(names)])
-        for place in documents:
-            field = fields[place]
-            values[place] = field.from_db_value(values[place], None, connection)  # type: ignore[attr-defined]
-        return kind.from_db(connection.alias, names, values)
-
-    return read
-
-
-_model = _reader(RegisteredModel)
-_version = _reader(ModelVersion)
+from registry.selectors.rows import columns, to_model, to_version
 
 _MODEL_OF_DATABASE: Final = {"created_at": "now.at", "updated_at": "now.at"}
 _VERSION_OF_MODEL: Final = {
@@ -64,15 +38,15 @@ def _parameters(row: models.Model, computed: Mapping[str, str], *, without: str 
 
 
 _LOCK_MODEL: Final = f"""
-    SELECT {_columns(RegisteredModel)} FROM registry_registeredmodel
+    SELECT {columns(RegisteredModel)} FROM registry_registeredmodel
     WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE
 """
 _LOCK_VERSION: Final = f"""
-    SELECT {_columns(ModelVersion)} FROM registry_modelversion
+    SELECT {columns(ModelVersion)} FROM registry_modelversion
     WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE
 """
 _NAMED: Final = f"""
-    SELECT {_columns(ModelVersion, "v.")}, a.id, a.version_id, before.number
+    SELECT {columns(ModelVersion, "v.")}, a.id, a.version_id, before.number
     FROM registry_modelversion v
     LEFT JOIN registry_alias a ON a.model_id = v.model_id AND a.name = %s
     LEFT JOIN registry_modelversion before ON before.id = a.version_id
@@ -94,7 +68,7 @@ _REGISTER: Final = f"""
     ), version AS (
         INSERT INTO registry_modelversion ({_OF_VERSION}) SELECT {_OF_VERSION_VALUES} FROM model
     )
-    SELECT {_columns(RegisteredModel)} FROM model
+    SELECT {columns(RegisteredModel)} FROM model
 """
 _SET_ALIAS: Final = """
     WITH touched AS (UPDATE registry_registeredmodel SET revision = revision + 1 WHERE id = %s)
@@ -117,13 +91,13 @@ _DROP_ALIAS: Final = """
 def locked_model(key: int) -> RegisteredModel | None:
     """The living model, locked (``FOR NO KEY UPDATE``) and as it is now."""
     found = statements.row(_LOCK_MODEL, [key])
-    return _model(found) if found else None
+    return to_model(found) if found else None
 
 
 def locked_version(key: object) -> ModelVersion | None:
     """The living version, locked and as it is now. Its model's row is locked before it."""
     found = statements.row(_LOCK_VERSION, [key])
-    return _version(found) if found else None
+    return to_version(found) if found else None
 
 
 def version_and_alias(model: RegisteredModel, number: int, alias: str) -> tuple[ModelVersion, Alias, int | None] | None:
@@ -131,7 +105,7 @@ def version_and_alias(model: RegisteredModel, number: int, alias: str) -> tuple[
     found = statements.row(_NAMED, [alias, model.pk, number])
     if found is None:
         return None
-    version = _version(found)
+    version = to_version(found)
     version.model = model
     key, named, before = found[-3:]
     return version, Alias(pk=key, model=model, name=alias, version_id=named), before
@@ -168,7 +142,7 @@ def insert_version(version: ModelVersion) -> bool:
     found = statements.row(_REGISTER, [version.model_id, *_parameters(version, _VERSION_OF_MODEL)])
     if found is None:
         return False
-    version.model = model = _model(found)
+    version.model = model = to_model(found)
     version.number = model.next_version - 1
     version.created_at = version.updated_at = model.updated_at
     _is_stored(version)
