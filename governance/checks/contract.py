@@ -36,12 +36,21 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What the model said to a table that a check made up: predictions row by row, or the sentence why there are none."""
+
+    predictions: pa.Table | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckInputs:
     """Everything a check may read. Tables have the same rows in the same order as ``data``.
 
     ``predictions`` and ``champion`` are what the sandbox wrote: ``score`` (float64) and/or ``prediction``.
     ``importance`` is the sandbox's report of mode ``importance``; ``scan`` is ``ScanReport.as_dict()``;
     ``card`` maps the card's field names to their text, ``required_card`` lists those the policy wants.
+    ``probes`` are the answers to ``ProbeCheck.probes``, by name.
     ``prepared`` is what ``plan`` found out about all rows and every shard needs, such as the edges of bins.
     """
 
@@ -54,6 +63,7 @@ class CheckInputs:
     scan: Mapping[str, Any] | None = None
     card: Mapping[str, str] | None = None
     required_card: tuple[str, ...] = ()
+    probes: Mapping[str, Probe] | None = None
     prepared: Mapping[str, Any] | None = None
 
 

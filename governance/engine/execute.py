@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +20,7 @@ from django.conf import settings
 
 from config.errors import Refusal
 from governance import checks, sandbox
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles
+from governance.checks import CheckError, CheckInputs, CheckResult, Probe, Roles
 from governance.engine.lease import LeaseLost
 from governance.engine.sentences import summary_of, verdict_of
 from governance.models import CheckRun
@@ -37,6 +38,8 @@ from registry.storage import blobs, remove_directory
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
 SCORING = "scoring"
+_NO_RUN = frozenset({"refused_by_scan", "cannot_load", "forbidden", "killed"})
+"""Ends that say something about the model as a whole, not about the rows it was asked about."""
 CORES = 4
 """A model that computes on several cores may use this many times its wall clock as processor time."""
 
@@ -148,28 +151,63 @@ class _Work:
             card=filled_card(self.run.request.model) if "card" in needs else None,
             required_card=policy_of(self.run.request.policy_version).card if "card" in needs else (),
         )
+        check = checks.get(use)
+        if isinstance(check, checks.ProbeCheck) and dataset is not None:
+            record, inputs = self._probed(check, replace(inputs, roles=self._with_features(inputs.roles)))
         self.progress(0, 1)
-        result = checks.run_check(checks.get(use), inputs, self.run.parameters)
+        result = checks.run_check(check, inputs, self.run.parameters)
         self.progress(1, 1)
         need = next(one for one in policy_of(self.run.request.policy_version).checks if one.key == self.run.key)
         figures = [FigureFact.from_json(figure) for figure in result.as_dict()["figures"]]
         verdict = verdict_of(need, figures, result.not_applicable)
         return _stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
 
+    def _with_features(self, roles: Roles) -> Roles:
+        """The roles, with the inputs that the model's signature names where the data set names none."""
+        if roles.features:
+            return roles
+        try:
+            return replace(roles, features=tuple(read_model_file(self._model(self.run.request.version)).inputs))
+        except MLmodelError as error:
+            raise CheckError("inputs.missing", f"The MLmodel file cannot be read: {error}") from error
+
+    def _probed(self, check: checks.ProbeCheck, inputs: CheckInputs) -> tuple[dict[str, Any], CheckInputs]:
+        """Have the check's own rows predicted. A model that gives no answer to one of them has that for an answer."""
+        asked = check.probes(inputs, check.params.from_mapping(self.run.parameters))
+        record: dict[str, Any] = {}
+        answers: dict[str, Probe] = {}
+        for number, (name, table) in enumerate(asked.items()):
+            path = self.directory / f"probe-{number}.parquet"
+            pa.parquet.write_table(table, path)
+            outcome = self._run_model("predict", self.run.request.version, path, features=inputs.roles.features)
+            if outcome.code in _NO_RUN:
+                raise SandboxRefused(outcome)
+            answers[name] = Probe(outcome.predictions, "" if outcome.ok else outcome.message)
+            record = self._record(outcome) if not record or not outcome.ok else record
+        return record, replace(inputs, probes=answers)
+
     def _sandbox(
         self, mode: sandbox_job.Mode, version: ModelVersion, dataset: DatasetVersion
+    ) -> sandbox.SandboxOutcome:
+        outcome = self._run_model(mode, version, self._file(dataset), features=self._roles().features)
+        if not outcome.ok:
+            raise SandboxRefused(outcome)
+        return outcome
+
+    def _run_model(
+        self, mode: sandbox_job.Mode, version: ModelVersion, data: Path, *, features: tuple[str, ...]
     ) -> sandbox.SandboxOutcome:
         model_dir = self._model(version)
         roles = self._roles()
         signed: tuple[str, ...] = ()
         with suppress(MLmodelError):  # an unreadable MLmodel is the sandbox's to report, with its own sentence
             signed = tuple(read_model_file(model_dir).inputs)
-        outcome = sandbox.run(
+        return sandbox.run(
             sandbox.SandboxJob(
                 mode=mode,
                 model_dir=model_dir,
-                data=self._file(dataset),
-                features=() if signed else roles.features,
+                data=data,
+                features=() if signed else features,
                 label=roles.label,
                 positive=roles.positive,
                 limits=sandbox.Limits(
@@ -180,9 +218,6 @@ class _Work:
             ),
             progress=self.progress,
         )
-        if not outcome.ok:
-            raise SandboxRefused(outcome)
-        return outcome
 
     def _file(self, dataset: DatasetVersion) -> Path:
         """The data as Parquet, which the sandbox reads: the sealed bytes, or a copy of what a CSV file holds."""

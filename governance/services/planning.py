@@ -21,7 +21,7 @@ from registry.selectors.lineage import node_of, upstream
 SCORES: Final = "predict.scores"
 CHAMPION: Final = "predict.champion"
 SCORING_VERSION: Final = "1"
-_READS_DATA: Final = {"data", "label", "sensitive", "predictions", "scores", "champion", "importance"}
+_READS_DATA: Final = {"data", "label", "sensitive", "predictions", "scores", "champion", "importance", "probe"}
 
 
 def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:

@@ -22,4 +22,36 @@ IMPORTANCE = Manifest(
     code="governance.checks.importance:Importance",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (IMPORTANCE,)
+EFFECTS = Manifest(
+    key="explainability.effects", version=1, category="explainability", title="How the output follows the inputs",
+    task="any", needs=("data", "probe"), sandbox=True,
+    definition=(
+        "Partial dependence (Friedman 2001) and individual conditional expectation (Goldstein et al. 2015): each number is "
+        "set to its quantiles, all else as it is, and the model is asked. Monotonicity: the share of rows in which the output "
+        "steps the wrong way along the grid of an input that the policy declares increasing or decreasing, with Wilson's "
+        "interval."
+    ),
+    figures=(
+        _F("monotonicity_violations", "Rows that break monotonicity", "lower", per_group=True),
+        _F("effect_range", "Range of the average output", "lower", per_group=True),
+    ),
+    code="governance.checks.effects:Effects",
+)  # fmt: skip
+
+ROBUSTNESS = Manifest(
+    key="robustness.perturbations", version=1, category="robustness", title="Decisions under disturbed inputs",
+    task="any", needs=("data", "probe"), sandbox=True,
+    definition=(
+        "The same rows are predicted as they are, with normal noise on every number, with cells emptied at random, with one "
+        "number beyond the known range, and with one category nobody has seen. The share of decisions that change, with "
+        "Wilson's interval; the mean absolute change of the score; and the disturbances to which the model gave no answer."
+    ),
+    figures=(
+        _F("flip_share", "Decisions that change", "lower", per_group=True),
+        _F("score_shift", "Change of the score", "lower", per_group=True),
+        _F("failed_probes", "Disturbances without an answer", "lower"),
+    ),
+    code="governance.checks.robustness:Perturbations",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (IMPORTANCE, EFFECTS, ROBUSTNESS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from governance.checks import CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks import Check, CheckInputs, CheckResult, Probe, ProbeCheck, Roles, get, run_check
 
 
 def inputs_of(y: Any, score: Any, *, sensitive: dict[str, Any] | None = None, **more: Any) -> CheckInputs:
@@ -37,3 +39,16 @@ def reference(name: str) -> Path:
         if path.is_file():
             return path
     pytest.skip(f"the reference data is not here (shared/data/{name} beside the project)")
+
+
+def answered(check: Check, inputs: CheckInputs, model: Callable[[pa.Table], pa.Table], **params: Any) -> CheckInputs:
+    """The inputs with what ``model`` says to the check's own rows, if it makes any. A model that raises gives no answer."""
+    if not isinstance(check, ProbeCheck):
+        return inputs
+    answers = {}
+    for name, table in check.probes(inputs, check.params.from_mapping(params)).items():
+        try:
+            answers[name] = Probe(model(table))
+        except ValueError as error:
+            answers[name] = Probe(None, str(error))
+    return replace(inputs, probes=answers)

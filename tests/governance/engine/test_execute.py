@@ -45,8 +45,10 @@ def data_dir(settings: Any, tmp_path: Path) -> None:
     settings.JOB_LEASE = timedelta(hours=1)
 
 
-def asked(scientist: User, files: dict[str, bytes], data: bytes = b"", **columns: Any) -> PromotionRequest:
-    make.policy(POLICY)
+def asked(
+    scientist: User, files: dict[str, bytes], data: bytes = b"", policy: str = POLICY, **columns: Any
+) -> PromotionRequest:
+    make.policy(policy)
     roles = {"label": "y", "features": models.FEATURES, "sensitive": ["sex"]} | columns
     held_out = make.dataset(scientist, data or models.parquet(models.people(seed=11)), **roles)
     model = make.registered_model(scientist, evaluation_dataset=held_out.dataset)
@@ -76,6 +78,48 @@ def test_a_sound_model_is_scored_once_and_checked(scientist: User) -> None:
     assert performance.result is not None
     assert performance.result["n"] == 600
     assert make.digest(result_bytes(performance).decode()) == performance.result_digest
+
+
+PROBED = """\
+policy: house
+governs: {tiers: [1, 2, 3], targets: ["alias:production"]}
+checks:
+  - use: robustness.perturbations
+    data: {role: test}
+    params: {rows: 200}
+    require: {flip_share: {le: 0.9}}
+    insufficient_data: warn
+  - use: explainability.effects
+    data: {role: test}
+    params: {rows: 50, increasing: [age]}
+    require: {monotonicity_violations: {le: 0.05}}
+  - use: performance.slices
+    data: {role: test}
+    require: {flagged_slices: {le: 3}}
+  - use: drift.columns
+    data: {role: test}
+    require: {drifted_columns: {le: 0}}
+review:
+  - stage: approval
+    all: [{role: approver, n: 1}]
+"""
+
+
+@pytest.mark.slow
+def test_the_model_is_asked_about_rows_of_the_checks_own_making(scientist: User) -> None:
+    """A logistic regression refuses missing values: that is the finding, and the other answers stand."""
+    request = run_all(asked(scientist, models.sound_model(), policy=PROBED))
+    robust, effects = run_of(request, "robustness.perturbations"), run_of(request, "explainability.effects")
+    figures = {(one["key"], one["group"]): one for one in (robust.result or {})["figures"]}
+    assert figures["flip_share", "noise"]["value"] < 0.2
+    assert figures["flip_share", "missing values"]["value"] is None
+    assert "NaN" in figures["flip_share", "missing values"]["note"]
+    assert figures["failed_probes", None]["value"] == 1
+    assert robust.sandbox["layers"]
+    assert (effects.verdict, run_of(request, "performance.slices").verdict) == ("pass", "pass")
+    drift = run_of(request, "drift.columns")
+    assert (drift.verdict, drift.state) == ("not_applicable", "finished")
+    assert "not registered" in drift.summary
 
 
 @pytest.mark.slow

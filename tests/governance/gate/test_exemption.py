@@ -15,7 +15,7 @@ from pytest_django import Settings
 from config.errors import Conflict, Invalid, NotAllowed, Refusal
 from config.runtime import roles
 from governance.models import GateExemption, Permit, PolicyVersion, PromotionRequest
-from governance.selectors.exemptions import exempt_since, unpermitted_of
+from governance.selectors.exemptions import exemption_of, unpermitted_of
 from governance.services import exemptions, permits
 from registry.models import Alias, ModelVersion, RegisteredModel, User
 from registry.services import catalog, versions
@@ -66,7 +66,7 @@ def test_an_exempt_model_moves_freely_through_the_door(version: ModelVersion, sc
     versions.set_stage(version=version, stage="Production", archive_existing=True, by=make.actor(scientist))
     versions.set_stage(version=version, stage="Archived", archive_existing=False, by=make.actor(scientist))
     catalog.delete_alias(model=version.model, alias="production", by=make.actor(scientist))
-    assert exempt_since(version.model) is not None
+    assert exemption_of(version.model) is not None
 
 
 def test_the_database_honours_it_too(version: ModelVersion) -> None:
@@ -161,7 +161,7 @@ def test_between_two_names_of_one_kind_a_model_is_renamed(
 ) -> None:
     exemptions.apply(names=[version.model.name if name == "its own" else name for name in names])
     catalog.rename_model(model=version.model, new_name="playground", by=make.actor(scientist))
-    assert (exempt_since(RegisteredModel.objects.get()) is not None) == bool(names)
+    assert (exemption_of(RegisteredModel.objects.get()) is not None) == bool(names)
 
 
 def test_a_model_made_anew_under_an_exempt_name_is_exempt(version: ModelVersion, scientist: User) -> None:

@@ -1,0 +1,70 @@
+"""Rows and columns for probes: seeded samples, and the numbers that a model answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from governance.checks import columns
+from governance.checks.contract import CheckInputs, Probe
+from governance.checks.results import CheckError
+
+
+def features_of(inputs: CheckInputs) -> list[str]:
+    """The model's inputs. Raises ``CheckError`` when none are named or the data lacks one."""
+    data = columns.rows_of(inputs)
+    if not inputs.roles.features:
+        raise CheckError(
+            "inputs.missing", "Neither the model's signature nor the data set says which columns are features."
+        )
+    for name in inputs.roles.features:
+        if name not in data.column_names:
+            raise CheckError(
+                "data.feature_missing", f"The data set has no column “{name}”, which the model needs.", name
+            )
+    return list(inputs.roles.features)
+
+
+def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
+    """Up to ``rows`` rows without replacement, in their order. The same seed gives the same rows."""
+    if table.num_rows <= rows:
+        return table
+    random = np.random.Generator(np.random.PCG64(seed))
+    return table.take(pa.array(np.sort(random.permutation(table.num_rows)[:rows])))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column is numeric; booleans are not."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def numbers_of(table: pa.Table, name: str) -> np.ndarray:
+    """A numeric column as float64; what is missing is NaN."""
+    made: np.ndarray = table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return made
+
+
+def with_numbers(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
+    """The table with one numeric column replaced, in the column's own type: whole numbers stay whole; NaN is missing."""
+    kind = table.schema.field(name).type
+    mask = np.isnan(values)
+    if pa.types.is_integer(kind):
+        whole = np.rint(np.where(mask, 0.0, values)).astype("int64")
+        made = pa.array(whole, pa.int64(), mask=mask).cast(kind)
+    else:
+        made = pa.array(values, pa.float64(), mask=mask, from_pandas=False).cast(kind)
+    return table.set_column(table.column_names.index(name), name, made)
+
+
+def outputs(probe: Probe) -> np.ndarray:
+    """What the model says in numbers: its score, or the number it predicts. Raises ``CheckError``."""
+    table = probe.predictions
+    if table is None:
+        raise CheckError("probe.failed", f"The model gave no answer: {probe.error}")
+    for name in ("score", "prediction"):
+        if name in table.column_names and is_number(table.schema.field(name).type):
+            values: np.ndarray = table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+            return values
+    raise CheckError(
+        "data.scores_missing", "The model gives neither probabilities nor numbers, which this check needs.", "score"
+    )
