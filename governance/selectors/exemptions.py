@@ -43,9 +43,18 @@ class Unpermitted:
         return f"{self.target} of {self.model} (v{self.number})"
 
 
-def exempt_since(model: RegisteredModel) -> datetime | None:
-    """Since when the gate lets this model through, or None while it does not."""
-    return GateExemption.objects.of(model.name).order_by("began_at").values_list("began_at", flat=True).first()
+@dataclass(frozen=True, slots=True)
+class Exemption:
+    """The gate lets a model through: since when, and whether it is named or everything is."""
+
+    since: datetime
+    by_name: bool
+
+
+def exemption_of(model: RegisteredModel) -> Exemption | None:
+    """How the gate lets this model through, or None while it does not."""
+    found = GateExemption.objects.of(model.name).order_by("began_at").first()
+    return Exemption(found.began_at, found.name != WHOLE_INSTANCE) if found else None
 
 
 def instance_exempt_since() -> datetime | None:

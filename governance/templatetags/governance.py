@@ -12,6 +12,7 @@ from audit import actions
 from audit.actors import Actor
 from audit.models import Entry
 from governance.models import CheckRun, Permit, PromotionRequest
+from governance.selectors.exemptions import Exemption, exemption_of, unpermitted_of
 from governance.states import OPEN_REQUEST_STATES, PermitState, RequestState
 from registry.guards import check_can_contribute, why_not
 from registry.models import ModelVersion, RegisteredModel
@@ -62,6 +63,32 @@ def model_standing(model: RegisteredModel) -> dict[str, Any]:
     permits = Permit.objects.filter(model=model, state=PermitState.ACTIVE).select_related("version", "request")
     requests = PromotionRequest.objects.filter(model=model, state__in=OPEN_REQUEST_STATES).select_related("version")
     return {"model": model, "permits": permits[:SHOWN], "requests": requests[:SHOWN]}
+
+
+@register.simple_tag(takes_context=True)
+def exempt_chip(context: Context, model: RegisteredModel) -> SafeString:
+    """The mark of a model that nothing gates; empty for all others."""
+    exemption = _exemption(context, model)
+    return format_html('<span class="tag" data-exempt>{}</span>', "exempt from gating") if exemption else SafeString("")
+
+
+@register.inclusion_tag("governance/tags/gate_exemption.html", takes_context=True)
+def gate_exemption(context: Context, model: RegisteredModel) -> dict[str, Any]:
+    """Why names of the model may be what nobody reviewed."""
+    exemption = _exemption(context, model)
+    return {
+        "model": model,
+        "exemption": exemption,
+        "unpermitted": [] if exemption else unpermitted_of(model)[:SHOWN],
+    }
+
+
+def _exemption(context: Context, model: RegisteredModel) -> Exemption | None:
+    """Asked once for a page, however many tags want to know."""
+    known: dict[int, Exemption | None] = context.render_context.setdefault("exemptions", {})
+    if model.pk not in known:
+        known[model.pk] = exemption_of(model)
+    return known[model.pk]
 
 
 @register.inclusion_tag("governance/tags/version_standing.html")

@@ -1,4 +1,4 @@
-"""What the frame of every page shows of governance: how much waits, whether the log is whole, in what role one acts.
+"""What the frame of every page shows of governance: what waits, is the log whole, one's role, is anything gated here.
 
 Named as a string in the settings, because the floor imports no app. Each value is found out when a template asks for it:
 a region that htmx fetches has no frame and pays for nothing.
@@ -11,6 +11,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from audit.health import LogStatus, log_status
+from governance.selectors.exemptions import instance_exempt_since
 from governance.selectors.inbox import waiting_count
 from registry.models import User
 from registry.reach import ADMINISTER, APPROVE, AUDIT, CONTRIBUTE, VALIDATE, codename_of, everywhere
@@ -25,10 +26,13 @@ _ROLES = {
 
 
 def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
-    """``inbox_count``, ``log_status``, ``account_role`` and ``administers``; three queries beside one for roles."""
+    """``instance_exempt``; for people also ``inbox_count``, ``log_status``, ``account_role`` and ``administers``.
+
+    Four queries beside one for roles.
+    """
     user = getattr(request, "user", None)
     if not isinstance(user, User):
-        return {}
+        return {"instance_exempt": instance_exempt_since}
 
     @cache
     def inbox_count() -> int:
@@ -52,4 +56,5 @@ def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
         "log_status": status,
         "account_role": account_role,
         "administers": administers,
+        "instance_exempt": instance_exempt_since,
     }

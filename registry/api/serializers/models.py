@@ -1,11 +1,14 @@
 """Registered models and aliases."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from rest_framework import serializers
 
 from registry.api.endpoint import PageQuery
 from registry.api.fields import Input, Name, Table, Text, Whole
+from registry.gates import exempt_since, gatekeeper
 from registry.models import Alias, RegisteredModel
 
 TIERS = [1, 2, 3]
@@ -51,6 +54,8 @@ class ModelChange(Input):
 class ModelOut(serializers.Serializer[RegisteredModel]):
     """A registered model."""
 
+    _exemptions: Mapping[str, datetime] | None = None  # read once for all rows of an answer
+
     name = serializers.CharField()
     description = serializers.CharField()
     owner = serializers.CharField(source="owner.username")
@@ -62,6 +67,9 @@ class ModelOut(serializers.Serializer[RegisteredModel]):
     tags = serializers.SerializerMethodField()
     aliases = serializers.SerializerMethodField(help_text="Alias → version number.")
     latest_version = serializers.SerializerMethodField()
+    exempt_since = serializers.SerializerMethodField(
+        help_text="Set while the operator exempts the model from gating: its aliases and stages then move without a permit."
+    )
     revision = serializers.IntegerField(help_text="Grows with every change; also the ETag.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
@@ -73,6 +81,12 @@ class ModelOut(serializers.Serializer[RegisteredModel]):
     def get_aliases(self, model: RegisteredModel) -> dict[str, int]:
         """Alias → version number."""
         return {alias.name: alias.version.number for alias in model.aliases.all()}
+
+    def get_exempt_since(self, model: RegisteredModel) -> datetime | None:
+        """The moment, or null while policies gate the model."""
+        if self._exemptions is None:
+            self._exemptions = gatekeeper().exemptions()
+        return exempt_since(model.name, self._exemptions)
 
     def get_latest_version(self, model: RegisteredModel) -> int | None:
         """The highest number that is not deleted."""
