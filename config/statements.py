@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from psycopg import Cursor
 
 Row = tuple[Any, ...]
@@ -39,6 +39,7 @@ def run(statement: LiteralString, parameters: Sequence[object] = ()) -> int:
 
 
 def _execute(statement: LiteralString, parameters: Sequence[object]) -> "Cursor[Row]":
+    connection = connections[DEFAULT_DB_ALIAS]  # once: every look at django.db.connection searches for it again
     # What connection.cursor() does before it gives out a cursor of Django's.
     connection.close_if_health_check_failed()
     connection.ensure_connection()

@@ -96,7 +96,9 @@ def database(url: str) -> dict[str, Any]:
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
             "prepare_threshold": 5,  # for config.statements: the ORM's own cursors prepare nothing
-            "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+            "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+            # Many short statements: starting helpers or a compiler for one costs more than it saves.
+            " -c max_parallel_workers_per_gather=0 -c jit=off",
         },
     }
 

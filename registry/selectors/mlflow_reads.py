@@ -36,7 +36,8 @@ VERSION: Final = f"""json_strip_nulls(json_build_object(
     'tags', (SELECT json_agg(json_build_object('key', t.key, 'value', t.value) ORDER BY t.key COLLATE "C")
              FROM registry_versiontag t WHERE t.version_id = v.id),
     'run_link', nullif(v.run_link, ''),
-    'aliases', (SELECT json_agg(a.name ORDER BY a.name COLLATE "C") FROM registry_alias a WHERE a.version_id = v.id),
+    'aliases', CASE WHEN EXISTS (SELECT FROM registry_alias a WHERE a.version_id = v.id) THEN (
+        SELECT json_agg(a.name ORDER BY a.name COLLATE "C") FROM registry_alias a WHERE a.version_id = v.id) END,
     'model_id', nullif(v.logged_model_id, '')))"""
 """A ``ModelVersion`` message of the row ``v``, which has the columns ``VERSION_COLUMNS``. What is empty is left out."""
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from django.db import connection
 
+from config import statements
 from config.errors import Invalid
 from config.pagination import decode, encode
 from registry import reach
@@ -150,7 +151,6 @@ def _page(
     parameters: list[Any] = [*search.parameters]
     for text, values in (
         *_seen(user),
-        *_prompts(prompts=prompts),
         *_where(conditions, search, prompts=prompts),
         *_beyond(keys, after),
     ):
@@ -193,14 +193,9 @@ def _seen(user: User) -> Iterator[Clause]:
         yield reach.MAY_SEE, parameters
 
 
-def _prompts(*, prompts: bool) -> Iterator[Clause]:
-    """Whether a model is a prompt is said by its tag, from its creation on, for its versions as well."""
-    if not prompts:
-        yield (
-            f"""NOT EXISTS (SELECT FROM registry_modeltag prompt WHERE prompt.model_id = m.id
-            AND prompt.key = '{PROMPT_TAG}' AND prompt.value = 'true')""",
-            (),
-        )
+_IS_PROMPT: Final = f"""EXISTS (SELECT FROM registry_modeltag prompt
+    WHERE prompt.model_id = m.id AND prompt.key = '{PROMPT_TAG}' AND prompt.value = 'true')"""
+"""Whether a model is a prompt is said by its tag, from its creation on, for its versions as well."""
 
 
 def _beyond(keys: Keys, after: str) -> Iterator[Clause]:
@@ -246,6 +241,8 @@ def _values(keys: Keys, after: str) -> list[object]:
     return values
 
 
+_ONE_MODEL: Final = f"""SELECT m.id, {_IS_PROMPT} FROM registry_registeredmodel m
+    WHERE m.name = %s AND m.deleted_at IS NULL"""
 _ESCAPED: Final = {"LIKE": "{} LIKE %s ESCAPE ''", "ILIKE": "{} ILIKE %s ESCAPE ''"}
 _LISTS: Final = {"IN": "{} = ANY(%s)", "NOT IN": "{} <> ALL(%s)"}
 _PLAIN: Final = {sign: f"{{}} {'<>' if sign == '!=' else sign} %s" for sign in ("=", "!=", "<", "<=", ">", ">=")}
@@ -257,21 +254,44 @@ def _compare(column: str, condition: Condition) -> Clause:
     return _OPERATORS[condition.operator].format(column), [value]
 
 
+def _of_models(names: Sequence[Condition], *, prompts: bool) -> Iterator[Clause]:
+    """The versions of the models so named, by key: PostgreSQL knows how many versions a key has, but not a name.
+
+    Whether it is a prompt is known then, too. Without such a condition, versions of prompts are left out one by one.
+    """
+    for condition in names:
+        found = statements.row(_ONE_MODEL, [condition.value])
+        yield "v.model_id = %s", [found[0] if found and (prompts or not found[1]) else 0]
+    if not names and not prompts:
+        yield f"NOT {_IS_PROMPT}", ()
+
+
+def _compare_value(condition: Condition) -> Iterator[Clause]:
+    """A comparison with a tag's value; equality through the index, whose entry is the whole value if that is short."""
+    if condition.operator == "=":
+        yield f"left(t.value, {_INDEXED}) = %s", [str(condition.value)[:_INDEXED]]
+    if condition.operator != "=" or len(str(condition.value)) >= _INDEXED:
+        yield _compare("t.value", condition)
+
+
+_ONE_NAME: Final = ("attribute", "name", "=")
+
+
 def _where(conditions: Sequence[Condition], search: _Search, *, prompts: bool) -> Iterator[Clause]:
     """All attribute conditions, and for each tag key one tag that meets every condition on it."""
+    named = [one for one in conditions if search is _VERSIONS and (one.on, one.key, one.operator) == _ONE_NAME]
+    yield from _of_models(named, prompts=prompts)
     of_tags: dict[str, list[Condition]] = {}
     for condition in conditions:
-        if condition.on == "attribute":
+        if condition.on == "tag":
+            if condition.key != PROMPT_TAG or prompts:
+                of_tags.setdefault(condition.key, []).append(condition)
+        elif condition not in named:
             yield _compare(search.fields[condition.key], condition)
-        elif condition.key != PROMPT_TAG or prompts:
-            of_tags.setdefault(condition.key, []).append(condition)
     for key, wanted in of_tags.items():
         texts, parameters = ["t.key = %s"], list[object]([key])
         for condition in wanted:
-            text, values = _compare("t.value", condition)
-            texts.append(text)
-            parameters += values
-            if condition.operator == "=":
-                texts.append(f"left(t.value, {_INDEXED}) = %s")
-                parameters.append(str(condition.value)[:_INDEXED])
+            for text, values in _compare_value(condition):
+                texts.append(text)
+                parameters += values
         yield f"EXISTS (SELECT FROM {search.tags} = {search.owner} AND {' AND '.join(texts)})", parameters
