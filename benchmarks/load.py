@@ -128,15 +128,20 @@ class _Connection:
 
 def ask(server: Server, request: bytes) -> dict[str, Any]:
     """The JSON answer to one request over a connection of its own. Raises ``RuntimeError`` unless it is a 200."""
+    return ask_timed(server, request)[0]
+
+
+def ask_timed(server: Server, request: bytes) -> tuple[dict[str, Any], float]:
+    """As ``ask``, with the seconds until the answer was whole, before it was read."""
     connection = _Connection(server, [request])
     try:
         connection.send()
-        while connection.receive() is None:
+        while (took := connection.receive()) is None:
             pass
         answer: dict[str, Any] = json.loads(connection.body())
     finally:
         connection.socket.close()
-    return answer
+    return answer, took / 1000
 
 
 def run(server: Server, scripts: Sequence[Sequence[bytes]], *, seconds: float = 60.0) -> Measured:

@@ -2,13 +2,13 @@
 
 import base64
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from benchmarks.load import ask, encode
+from benchmarks.load import ask_timed, encode
 from benchmarks.mlflow_registry.bench import API, Bench, get, in_turn
 from benchmarks.mlflow_registry.filling import TEAMS, run_of
+from benchmarks.processes import cpu_seconds
 from benchmarks.stack import Server
 
 CALL: Final = "model-versions/search"
@@ -83,12 +83,17 @@ def _walk(bench: Bench) -> None:
     pages = -(-total // WALK_PAGE)
     title = _walk_title(bench)
     bench.report.heading(f"  {title}; of MLflow's {min(SAMPLED_PAGES, pages)} pages, evenly spread, for all")
+    before = cpu_seconds([bench.ours.pid, bench.single.pid])
     seen, ours = _all_pages(bench.ours)
     if seen < total:
         raise RuntimeError(f"our pages held {seen} versions of {total}")
     taken = sorted({pages * position // SAMPLED_PAGES for position in range(SAMPLED_PAGES)})
     theirs = sum(_timed(bench.single, _theirs_at(page * WALK_PAGE))[1] for page in taken) / len(taken) * pages
+    after = cpu_seconds(before)
+    cpu = {pid: after[pid] - before[pid] for pid in before}
     bench.report.cheaper(title, ours, theirs, "s", WALK_TIMES)
+    theirs_cpu = cpu[bench.single.pid] / len(taken) * pages
+    bench.report.cheaper(f"{title}: CPU of the server", cpu[bench.ours.pid], theirs_cpu, "s")
 
 
 def _walk_title(bench: Bench) -> str:
@@ -108,9 +113,7 @@ def _timed(server: Server, token: str) -> tuple[dict[str, Any], float]:
     request = encode(
         server, "GET", f"{API}/{CALL}", {"max_results": WALK_PAGE} | ({"page_token": token} if token else {})
     )
-    began = time.perf_counter()
-    answer = ask(server, request)
-    return answer, time.perf_counter() - began
+    return ask_timed(server, request)
 
 
 def _theirs_at(offset: int) -> str:
