@@ -110,7 +110,7 @@ def process(
     machine: Machine, name: str, command: list[str], env: dict[str, str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """A process whose output goes to a file of the benchmark; ended with the block."""
-    with (machine.directory / f"{name.replace(' ', '-')}.log").open("ab") as log:
+    with _log(machine, name).open("ab") as log:
         started = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     try:
         yield started
@@ -217,11 +217,16 @@ def _server(
 
         def answers() -> bool:
             if started.poll() is not None:
-                raise RuntimeError(f"{name} ended with code {started.returncode} while starting")
+                told = _log(machine, name).read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{name} ended with code {started.returncode} while starting:\n{told}")
             return _status(port, headers) == 200
 
         _until(answers, name, every=_POLL_SECONDS)
         yield Server(name, LOOPBACK, port, started.pid, machine.postmaster, headers, started=time.monotonic() - began)
+
+
+def _log(machine: Machine, name: str) -> Path:
+    return machine.directory / f"{name.replace(',', '').replace(' ', '-')}.log"
 
 
 def _status(port: int, headers: dict[str, str]) -> int:
