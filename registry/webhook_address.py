@@ -20,6 +20,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 LONGEST: Final = 500
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e]+")
 _NAME: Final = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
+_NUMBERS: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
 _PORTS: Final = {"http": 80, "https": 443}
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _NEVER: Final = tuple(
@@ -111,7 +112,7 @@ def _check_host(host: str, scheme: str) -> None:
         literal = ipaddress.ip_address(host)
     except ValueError:
         # socket reads 127.1, 0177.0.0.1 and 2130706433 as addresses, each in its own way.
-        if ":" in host or host.replace(".", "").isdigit() or re.fullmatch(r"(?:0x[0-9a-f]*\.?)+", host, re.IGNORECASE):
+        if ":" in host or _NUMBERS.fullmatch(host):
             raise _invalid(f"Webhook URL host {host!r} is not a canonical IP address literal.") from None
         if not _NAME.fullmatch(host):
             raise _invalid(f"Webhook URL host {host[:60]!r} is no host name.") from None

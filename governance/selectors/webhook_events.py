@@ -1,9 +1,11 @@
-"""The events of governance that webhooks may be told of: promotion requests and permits. Named in WEBHOOK_EVENTS."""
+"""The events of governance that webhooks may be told of: promotion requests and permits. Named in WEBHOOK_EVENTS.
+
+Addresses of pages are written out: the sequencer's process, where followers run, loads no views.
+"""
 
 from typing import Any, Final
 
 from django.conf import settings
-from django.urls import reverse
 
 from audit.models import Entry
 from governance.models import Decision, Permit, PromotionRequest
@@ -35,7 +37,7 @@ _OF_REQUESTS: Final = {
     "promotion.requested": ("requested", "draft", "Somebody asks for a promotion."),
     "promotion.checks_started": ("checks_started", "checking", "The checks of a request begin."),
     "promotion.checks_finished": ("checks_finished", "ready", "They are done: the request is ready, or stopped."),
-    "promotion.review_opened": ("review_opened", "in_review", "The review of a request begins, or its next stage."),
+    "promotion.review_opened": ("review_opened", "in_review", "The review of a request begins: the first signature is there."),
     "promotion.changes_requested": ("changes_requested", "changes_requested", "A request is returned for changes."),
     "promotion.approved": ("approved", "approved", "A request is approved; its permit follows."),
     "promotion.approved_with_conditions": (
@@ -66,7 +68,7 @@ def _request_data(request: PromotionRequest, state: str, reason: str) -> Data:
         "request": request.ref,
         "state": state,
         "reason": reason,
-        "url": settings.PUBLIC_URL + reverse("ui:request", args=[request.ref]),
+        "url": f"{settings.PUBLIC_URL}/requests/{request.ref}/",
     }
 
 
@@ -110,7 +112,7 @@ def _of_permit(event: str, state: str) -> Reader:
             "state": state,
             "expires_at": permit.expires_at.isoformat(),
             "reason": entry.reason,
-            "url": settings.PUBLIC_URL + reverse("ui:permit", args=[permit.pk]),
+            "url": f"{settings.PUBLIC_URL}/permits/{permit.pk}/",
         }
         return Happening(f"permit.{event}", data, _about(permit.model.name))
 
