@@ -1,6 +1,6 @@
 """What is exempt from gating, and what stands where a permit would be needed and is not."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -51,16 +51,13 @@ class Exemption:
     by_name: bool
 
 
-def exemption_of(model: RegisteredModel) -> Exemption | None:
-    """How the gate lets this model through, or None while it does not."""
-    found = GateExemption.objects.of(model.name).order_by("began_at").first()
-    return Exemption(found.began_at, found.name != WHOLE_INSTANCE) if found else None
-
-
-def instance_exempt_since() -> datetime | None:
-    """Since when the gate lets every model through, or None while it does not."""
-    rows = GateExemption.objects.in_force().filter(name=WHOLE_INSTANCE)
-    return rows.values_list("began_at", flat=True).first()
+def exemption_of(model: RegisteredModel, in_force: Mapping[str, datetime] | None = None) -> Exemption | None:
+    """How the gate lets this model through, or None while it does not. ``in_force``: from ``exemptions_in_force``."""
+    rows = exemptions_in_force() if in_force is None else in_force
+    for name in (model.name, WHOLE_INSTANCE):
+        if name in rows:
+            return Exemption(rows[name], name != WHOLE_INSTANCE)
+    return None
 
 
 def exemptions_in_force() -> dict[str, datetime]:

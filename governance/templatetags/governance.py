@@ -1,5 +1,7 @@
 """What governance says about a model or a version, for the registry's pages: templates compose, the apps do not."""
 
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django import template
@@ -73,22 +75,17 @@ def exempt_chip(context: Context, model: RegisteredModel) -> SafeString:
 
 
 @register.inclusion_tag("governance/tags/gate_exemption.html", takes_context=True)
-def gate_exemption(context: Context, model: RegisteredModel) -> dict[str, Any]:
-    """Why names of the model may be what nobody reviewed."""
+def gate_exemption(context: Context, model: RegisteredModel, *, standing: bool = False) -> dict[str, Any]:
+    """Why names of the model may be what nobody reviewed; with ``standing`` also which of them have no permit."""
     exemption = _exemption(context, model)
-    return {
-        "model": model,
-        "exemption": exemption,
-        "unpermitted": [] if exemption else unpermitted_of(model)[:SHOWN],
-    }
+    asked = standing and exemption is None
+    return {"model": model, "exemption": exemption, "unpermitted": unpermitted_of(model)[:SHOWN] if asked else []}
 
 
 def _exemption(context: Context, model: RegisteredModel) -> Exemption | None:
-    """Asked once for a page, however many tags want to know."""
-    known: dict[int, Exemption | None] = context.render_context.setdefault("exemptions", {})
-    if model.pk not in known:
-        known[model.pk] = exemption_of(model)
-    return known[model.pk]
+    """The frame of the page (``governance.ui.frame``) asks once, however many want to know."""
+    in_force: Callable[[], Mapping[str, datetime]] = context["exemptions"]
+    return exemption_of(model, in_force())
 
 
 @register.inclusion_tag("governance/tags/version_standing.html")

@@ -5,13 +5,15 @@ a region that htmx fetches has no frame and pays for nothing.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 
 from audit.health import LogStatus, log_status
-from governance.selectors.exemptions import instance_exempt_since
+from governance.models.exemptions import WHOLE_INSTANCE
+from governance.selectors.exemptions import exemptions_in_force
 from governance.selectors.inbox import waiting_count
 from registry.models import User
 from registry.reach import ADMINISTER, APPROVE, AUDIT, CONTRIBUTE, VALIDATE, codename_of, everywhere
@@ -26,13 +28,21 @@ _ROLES = {
 
 
 def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
-    """``instance_exempt``; for people also ``inbox_count``, ``log_status``, ``account_role`` and ``administers``.
+    """``exemptions``, ``instance_exempt``; for people ``inbox_count``, ``log_status``, ``account_role``, ``administers``.
 
     Four queries beside one for roles.
     """
+
+    @cache
+    def exemptions() -> dict[str, datetime]:
+        return exemptions_in_force()
+
+    def instance_exempt() -> datetime | None:
+        return exemptions().get(WHOLE_INSTANCE)
+
     user = getattr(request, "user", None)
     if not isinstance(user, User):
-        return {"instance_exempt": instance_exempt_since}
+        return {"exemptions": exemptions, "instance_exempt": instance_exempt}
 
     @cache
     def inbox_count() -> int:
@@ -56,5 +66,6 @@ def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
         "log_status": status,
         "account_role": account_role,
         "administers": administers,
-        "instance_exempt": instance_exempt_since,
+        "exemptions": exemptions,
+        "instance_exempt": instance_exempt,
     }
