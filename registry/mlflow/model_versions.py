@@ -29,6 +29,9 @@ from registry.selectors import mlflow_reads
 from registry.selectors import mlflow_search as search
 from registry.services import ingest, versions
 
+DEFAULT_SIZE: Final = 10_000
+"""What MLflow's client asks for. The proto's default is the limit, an answer that no caller means to get."""
+LARGEST_SIZE: Final = 200_000
 ACTIVE_STAGES: Final = (ModelVersion.Stage.STAGING, ModelVersion.Stage.PRODUCTION)
 
 
@@ -107,7 +110,7 @@ def delete(request: HttpRequest, by: Actor) -> HttpResponse:
 def find(request: HttpRequest, by: Actor) -> HttpResponse:
     """Search versions; those of prompts are hidden unless asked for."""
     given = arguments(request, SEARCH)
-    conditions, order, size = search_arguments(given, filters.VERSIONS, default=10_000, limit=200_000)
+    conditions, order, size = search_arguments(given, filters.VERSIONS, default=DEFAULT_SIZE, limit=LARGEST_SIZE)
     page = search.search_versions(
         person(by),
         conditions,

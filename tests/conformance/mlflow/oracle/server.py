@@ -1,13 +1,19 @@
-"""A plain ``mlflow server`` beside us: its own process, its own schema in the test cluster, nothing of ours in between."""
+"""A plain ``mlflow server`` beside us: its own process, its own database, nothing of ours in between.
+
+Its database is SQLite: there MLflow compares LIKE as written, and its transitions that archive work. With psycopg 3 they do
+not, which is the driver that installs here (``ORACLE_STORE=postgresql`` takes a schema in the test cluster all the same).
+"""
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,8 +22,9 @@ import psycopg
 from config.runtime.ports import free_port
 from tests.waiting import until
 
+ON_POSTGRESQL: Final = os.environ.get("ORACLE_STORE") == "postgresql"
 # Children first: MLflow's own delete of a model leaves no row behind either.
-_TABLES = (
+_TABLES: Final = (
     "registered_model_aliases",
     "model_version_tags",
     "registered_model_tags",
@@ -36,29 +43,46 @@ class PlainServer:
 
     def forget(self) -> None:
         """Empty its registry."""
-        with psycopg.connect(self.database, autocommit=True) as connection:
-            for table in _TABLES:
-                connection.execute(f'DELETE FROM "{self.schema}"."{table}"')  # type: ignore[call-overload]
+        self._do([(f"DELETE FROM {self.schema}{table}", ()) for table in _TABLES])
 
     def forget_version(self, name: str, number: int) -> None:
         """Take back a version that it registered and we refused, as if it had refused it too."""
-        with psycopg.connect(self.database, autocommit=True) as connection:
-            for table in ("model_version_tags", "model_versions"):
-                connection.execute(
-                    f'DELETE FROM "{self.schema}"."{table}" WHERE name = %s AND version = %s',  # type: ignore[call-overload]
-                    (name, number),
-                )
+        mark = "%s" if ON_POSTGRESQL else "?"
+        self._do(
+            [
+                (f"DELETE FROM {self.schema}{table} WHERE name = {mark} AND version = {mark}", (name, number))
+                for table in ("model_version_tags", "model_versions")
+            ]
+        )
+
+    def _do(self, statements: list[tuple[str, tuple[Any, ...]]]) -> None:
+        if ON_POSTGRESQL:
+            with psycopg.connect(self.database, autocommit=True) as connection:
+                for statement, values in statements:
+                    connection.execute(statement, values)  # type: ignore[call-overload]
+            return
+        with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
+            for statement, values in statements:
+                connection.execute(statement, values)
 
 
-@contextmanager
-def plain_server(data_dir: Path, schema: str) -> Iterator[PlainServer]:
-    """Run MLflow's own server, as its documentation says, on PostgreSQL."""
+def _database(data_dir: Path, schema: str) -> tuple[str, str, str]:
+    """An empty database: its address for MLflow, for us, and what stands before the names of its tables."""
+    if not ON_POSTGRESQL:
+        return f"sqlite:///{data_dir / 'mlflow.db'}", str(data_dir / "mlflow.db"), ""
     owner = os.environ["DATABASE_OWNER_URL"]
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')  # type: ignore[call-overload]
         connection.execute(f'CREATE SCHEMA "{schema}"')  # type: ignore[call-overload]
+    query = f"options=-csearch_path%3D{schema}"
+    return urlsplit(owner)._replace(scheme="postgresql+psycopg", query=query).geturl(), owner, f'"{schema}".'
+
+
+@contextmanager
+def plain_server(data_dir: Path, schema: str) -> Iterator[PlainServer]:
+    """Run MLflow's own server, as its documentation says."""
+    store, database, prefix = _database(data_dir, schema)
     port = free_port()
-    store = urlsplit(owner)._replace(scheme="postgresql+psycopg", query=f"options=-csearch_path%3D{schema}").geturl()
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(data_dir),
@@ -78,12 +102,10 @@ def plain_server(data_dir: Path, schema: str) -> Iterator[PlainServer]:
     url = f"http://127.0.0.1:{port}"
     try:
         until(lambda: _answers(process, url, log), what="a plain mlflow server", seconds=120)
-        yield PlainServer(url, owner, schema)
+        yield PlainServer(url, database, prefix)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
-        with psycopg.connect(owner, autocommit=True) as connection:
-            connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')  # type: ignore[call-overload]
 
 
 def _answers(process: "subprocess.Popen[bytes]", url: str, log: Path) -> bool:
