@@ -12,6 +12,7 @@ from pytest_django import Settings
 
 from audit.actors import Actor
 from audit.models import Entry
+from registry import events
 from registry.models import RegisteredModel, User, Webhook, WebhookDelivery
 from registry.services import catalog, versions, webhook_delivery, webhooks
 from tests.factories import registry as make
@@ -421,6 +422,8 @@ def test_every_kind_of_change_is_told(new_webhook: NewWebhook, receiver: Receive
 
     told = [(f"{one['entity']}.{one['action']}", one["data"]) for one in receiver.documents]
     assert set(wanted) == {name for name, _ in told}
+    for name, one in told:
+        assert one.keys() == events.known()[name].example.keys(), name
     data = dict(told)
     assert told[0] == ("registered_model.created", {"name": "a", "tags": {"k": "v"}, "description": "A"})
     assert data["registered_model.updated"]["changes"] == {"description": {"before": "A", "after": "B"}}
