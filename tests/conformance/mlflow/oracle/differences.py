@@ -58,11 +58,6 @@ def _(call: Call, theirs: Answer, ours: Answer) -> bool:
     return theirs.status == 500 and ours.status in {400, 404}
 
 
-@_difference("stage-without-version")
-def _(call: Call, theirs: Answer, ours: Answer) -> bool:
-    return call.rest == "model-versions/create" and theirs.status == 500 and ours.status == 404
-
-
 @_difference("size-of-nothing")
 def _(call: Call, theirs: Answer, ours: Answer) -> bool:
     size = str(_parameter(call, "max_results"))
