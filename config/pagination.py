@@ -77,6 +77,8 @@ def page_of(queryset: QuerySet[Row], *, after: str, size: int, keys: Sequence[st
     if after:
         values = decode(after, len(keys))
         beyond = Q(pk__in=[])
+        # Said twice, since an index is not found through the alternatives: where in it the page begins.
+        first = Q(**{f"{names[0]}__{'lte' if keys[0].startswith('-') else 'gte'}": values[0]})
         for position, key in enumerate(keys):
             operator = "lt" if key.startswith("-") else "gt"
             step = Q(**{f"{names[position]}__{operator}": values[position]})
@@ -84,7 +86,7 @@ def page_of(queryset: QuerySet[Row], *, after: str, size: int, keys: Sequence[st
                 step &= Q(**{name: value})
             beyond |= step
         try:
-            queryset = queryset.filter(beyond)
+            queryset = queryset.filter(first, beyond)
         except (ValueError, TypeError, ValidationError) as error:
             raise Invalid("This page token is not one of ours.", code="page_token", field="after") from error
     rows = list(queryset.order_by(*keys)[: size + 1])
