@@ -191,7 +191,7 @@ def settled(machine: Machine) -> None:
             ).fetchone()
             return row is not None and bool(row[0])
 
-        _until(is_settled, "the sequencer", every=0.05)
+        _until(is_settled, "the sequencer", every=0.05, patience=600)
 
 
 def with_sequencer(machine: Machine, server: Server, pid: int) -> Server:
@@ -240,9 +240,9 @@ def _status(port: int, headers: dict[str, str]) -> int:
         connection.close()
 
 
-def _until(done: Callable[[], bool], what: str, *, every: float = 0.1) -> None:
-    give_up = time.monotonic() + _START_SECONDS
+def _until(done: Callable[[], bool], what: str, *, every: float = 0.1, patience: float = _START_SECONDS) -> None:
+    give_up = time.monotonic() + patience
     while not done():
         if time.monotonic() > give_up:
-            raise RuntimeError(f"{what} was not ready in {_START_SECONDS:.0f} seconds")
+            raise RuntimeError(f"{what} was not ready in {patience:.0f} seconds")
         time.sleep(every)
