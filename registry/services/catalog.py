@@ -34,15 +34,15 @@ def person_of(by: Actor) -> User:
 
 
 def lock_model(model: RegisteredModel) -> RegisteredModel:
-    """The model's row, locked and fresh. Raises ``NotFound`` if it was deleted meanwhile."""
-    found = rows.locked_model(model.pk)
+    """The model's row, locked and fresh. Raises ``NotFound`` if it was deleted or renamed meanwhile."""
+    found = rows.locked_model(model)
     if found is None:
         raise gone(model)
     return found
 
 
 def gone(model: RegisteredModel) -> NotFound:
-    """The model was deleted after somebody read it."""
+    """The model was deleted or renamed after somebody read it."""
     return NotFound(f"There is no model {model.name!r} any more.", code="model.unknown")
 
 
@@ -205,11 +205,17 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
     with asking(model, by) as gate:
         gate.check_change(model=model, version=None, verb="delete", by=by)
     now = rows.touch(model)
-    for alias in list(model.aliases.all()):
+    for alias in list(model.aliases.select_related("version")):
         alias.model = model
         with asking(model, by) as gate:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
-        append(action="alias.deleted", subject=alias, by=by, facts={"model": model.name, "alias": alias.name})
+        append(
+            action="alias.deleted",
+            subject=alias,
+            by=by,
+            diff={"version": {"before": alias.version.number, "after": None}},
+            facts={"model": model.name, "alias": alias.name},
+        )
         alias.delete()
     versions = list(ModelVersion.objects.locked().filter(model=model, deleted_at=None))
     statements.run(
@@ -277,7 +283,7 @@ def set_alias(*, model: RegisteredModel, alias: str, number: int, by: Actor) -> 
     governed and no active permit is for this version.
     """
     names.check_alias(alias)
-    _check_may_move_alias(by, model)
+    guards.check_can_move(by, model)
     model = lock_model(model)
     found = rows.version_and_alias(model, number, alias)
     if found is None:
@@ -299,17 +305,11 @@ def set_alias(*, model: RegisteredModel, alias: str, number: int, by: Actor) -> 
     return row
 
 
-def _check_may_move_alias(by: Actor, model: RegisteredModel) -> None:
-    """Contributors; and whoever may sign, as the last signature moves the alias. Whether it may move, the gate says."""
-    if guards.why_not(guards.check_can_contribute, by, model) and guards.why_not(guards.check_can_sign_for, by, model):
-        guards.check_can_contribute(by, model)
-
-
 @recording_refusals
 @transaction.atomic
 def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
     """Take an alias away; one that isn't there is no error. Raises ``NotAllowed``, the gate's refusal."""
-    _check_may_move_alias(by, model)
+    guards.check_can_move(by, model)
     model = lock_model(model)
     found = rows.alias_named(model, alias)
     if found is None:

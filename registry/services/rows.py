@@ -39,7 +39,7 @@ def _parameters(row: models.Model, computed: Mapping[str, str], *, without: str 
 
 _LOCK_MODEL: Final = f"""
     SELECT {columns(RegisteredModel)} FROM registry_registeredmodel
-    WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE
+    WHERE id = %s AND name = %s AND deleted_at IS NULL FOR NO KEY UPDATE
 """
 _LOCK_VERSION: Final = f"""
     SELECT {columns(ModelVersion)} FROM registry_modelversion
@@ -63,7 +63,7 @@ _OF_VERSION, _OF_VERSION_VALUES = _values(ModelVersion, _VERSION_OF_MODEL)
 _REGISTER: Final = f"""
     WITH model AS (
         UPDATE registry_registeredmodel SET next_version = next_version + 1, updated_at = clock_timestamp()
-        WHERE id = %s AND deleted_at IS NULL
+        WHERE id = %s AND name = %s AND deleted_at IS NULL
         RETURNING *
     ), version AS (
         INSERT INTO registry_modelversion ({_OF_VERSION}) SELECT {_OF_VERSION_VALUES} FROM model
@@ -88,9 +88,12 @@ _DROP_ALIAS: Final = """
 """
 
 
-def locked_model(key: int) -> RegisteredModel | None:
-    """The living model, locked (``FOR NO KEY UPDATE``) and as it is now."""
-    found = statements.row(_LOCK_MODEL, [key])
+def locked_model(model: RegisteredModel) -> RegisteredModel | None:
+    """The living model, locked (``FOR NO KEY UPDATE``) and as it is now; None if it is called otherwise by now.
+
+    Every door names a model by its name: what was meant for one name is not done under another.
+    """
+    found = statements.row(_LOCK_MODEL, [model.pk, model.name])
     return to_model(found) if found else None
 
 
@@ -135,11 +138,12 @@ def insert_model(model: RegisteredModel) -> bool:
 
 
 def insert_version(version: ModelVersion) -> bool:
-    """Insert a new version under the next number of its model and complete both objects; False for a deleted model.
+    """Insert a new version under the next number of its model and complete both objects; False as ``locked_model``.
 
     The model's row stays locked: simultaneous registrations follow each other, each with a number of its own.
     """
-    found = statements.row(_REGISTER, [version.model_id, *_parameters(version, _VERSION_OF_MODEL)])
+    model = version.model
+    found = statements.row(_REGISTER, [model.pk, model.name, *_parameters(version, _VERSION_OF_MODEL)])
     if found is None:
         return False
     version.model = model = to_model(found)

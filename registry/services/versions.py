@@ -240,6 +240,7 @@ def delete_version(*, version: ModelVersion, by: Actor) -> None:
             action="alias.deleted",
             subject=alias,
             by=by,
+            diff={"version": {"before": version.number, "after": None}},
             reason="The version was deleted.",
             facts={"model": model.name, "alias": alias.name},
         )
@@ -265,8 +266,7 @@ def set_stage(*, version: ModelVersion, stage: str, archive_existing: bool, by: 
         raise Invalid(
             f"Invalid Model Version stage: {stage}. Value must be one of {known}.", code="stage", field="stage"
         )
-    if guards.why_not(guards.check_can_sign_for, by, version.model):
-        guards.check_can_contribute(by, version.model)
+    guards.check_can_move(by, version.model)
     version = lock_version(version)
     with asking(version, by) as gate:
         gate.check_stage(version=version, stage=wanted, by=by)
