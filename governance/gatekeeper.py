@@ -62,14 +62,17 @@ class Gatekeeper:
         if governor:
             self._check_enters(version.model, version, target, governor)
 
-    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
+    def check_tag(self, *, model: RegisteredModel | None, version: ModelVersion | None, key: str, by: Actor) -> None:
         """Nobody writes what looks like an approval beside the one that is signed."""
         if _APPROVAL_WORDS.search(key):
+            policies = ", ".join(sorted(set(governors(model).values()))) if model else ""
             raise NotAllowed(
-                f"The tag “{key}” looks like an approval, and approvals are signed here, not tagged.",
+                f"The tag “{key}” looks like an approval, and approvals are signed here"
+                f"{f' under the policy {policies}' if policies else ''}, not tagged.",
                 code="gate.tag",
                 field="key",
                 remedy=f"Use another key, or ask for a promotion: {self._address(model, version)}",
+                extra={"policy": policies, "request_url": self._address(model, version)},
             )
 
     def exemptions(self) -> dict[str, datetime]:
@@ -91,22 +94,27 @@ class Gatekeeper:
         open_requests = PromotionRequest.objects.open().filter(model=model)
         if version is not None:
             living, open_requests = living.filter(version=version), open_requests.filter(version=version)
-        permit = living.select_related("request").first()
+        permit = living.select_related("request__policy_version__policy").first()
         if permit is not None and (verb in {"rename", "delete"} or version is not None):
+            address = _request_address(permit.request)
             raise Conflict(
-                f"{version or model.name} is approved for {permit.target} ({permit.request.ref}), so it cannot be "
+                f"{version or model.name} is approved for {permit.target} under the policy "
+                f"{permit.request.policy_version.policy.name} ({permit.request.ref}), so it cannot be "
                 f"{_PAST.get(verb, 'changed')}.",
                 code=f"gate.{verb}",
-                remedy="Revoke the permit first, or register a new version.",
-                extra={"permit": str(permit.pk), "request": permit.request.ref},
+                remedy=f"Register a new version, or revoke the permit first: {address}",
+                extra={"permit": str(permit.pk), "request": permit.request.ref, "request_url": address},
             )
-        request = open_requests.first() if verb in {"rename", "delete"} else None
+        request = None
+        if verb in {"rename", "delete"}:
+            request = open_requests.select_related("policy_version__policy").first()
         if request is not None:
             raise Conflict(
-                f"{request.ref} is open for {version or model.name}, so it cannot be {_PAST[verb]}.",
+                f"{request.ref} is open for {version or model.name} under the policy "
+                f"{request.policy_version.policy.name}, so it cannot be {_PAST[verb]}.",
                 code=f"gate.{verb}",
-                remedy="Withdraw the request first.",
-                extra={"request": request.ref},
+                remedy=f"Withdraw the request first: {_request_address(request)}",
+                extra={"request": request.ref, "request_url": _request_address(request)},
             )
 
     def _check_unlike(self, model: RegisteredModel, target: str, governed: Iterable[str]) -> None:
@@ -140,7 +148,7 @@ class Gatekeeper:
         if permits.filter(expires_at__gt=timezone.now()).exists():
             return
         asked = PromotionRequest.objects.open().filter(version=version, target=target).first()
-        address = f"{settings.PUBLIC_URL}/requests/{asked.ref}/" if asked else self._address(model, version, target)
+        address = _request_address(asked) if asked else self._address(model, version, target)
         raise NotAllowed(
             f"{target} of {model.name} is governed by the policy {policy}, and v{version.number} has no active "
             "permit for it.",
@@ -158,16 +166,27 @@ class Gatekeeper:
             f"{target} of {model.name} is governed by the policy {policy} and held by the permit of "
             f"{permit.request.ref}.",
             code="gate.held_by_permit",
-            remedy=f"Revoke the permit: {settings.PUBLIC_URL}/requests/{permit.request.ref}/",
-            extra={"policy": policy, "target": target, "permit": str(permit.pk)},
+            remedy=f"Revoke the permit: {_request_address(permit.request)}",
+            extra={
+                "policy": policy,
+                "target": target,
+                "permit": str(permit.pk),
+                "request_url": _request_address(permit.request),
+            },
         )
 
-    def _address(self, model: RegisteredModel, version: ModelVersion | None, target: str = "") -> str:
+    def _address(self, model: RegisteredModel | None, version: ModelVersion | None, target: str = "") -> str:
+        if model is None:
+            return f"{settings.PUBLIC_URL}/models/"
         place = f"{settings.PUBLIC_URL}/models/{quote(model.name, safe='')}/"
         if version is None:
             return place
         query = f"?{urlencode({'target': target})}" if target else ""
         return f"{place}versions/{version.number}/promote/{query}"
+
+
+def _request_address(request: PromotionRequest) -> str:
+    return f"{settings.PUBLIC_URL}/requests/{request.ref}/"
 
 
 _PAST: Final = {"rename": "renamed", "delete": "deleted", "describe": "described anew"}
