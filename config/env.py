@@ -1,11 +1,13 @@
 """The one typed reading of the environment. Everything a process may be told from outside is a field here."""
 
 import sys
+from base64 import b64encode
 from enum import StrEnum
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -61,6 +63,10 @@ class Env(BaseSettings):
     tracking_url: HttpUrl = ""
     tracking_secret: str = ""
     tracking_database_url: str = ""
+    mlflow_tracking_uri: HttpUrl = ""
+    mlflow_tracking_username: str = ""
+    mlflow_tracking_password: str = ""
+    mlflow_tracking_token: str = ""
 
     ungoverned_models: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -98,7 +104,34 @@ class Env(BaseSettings):
             raise ValueError(
                 f"{self.role_variable()} is not set, and DATABASE_ROLE={self.database_role.value} needs it"
             )
+        self._check_existing_server()
         return self
+
+    def _check_existing_server(self) -> None:
+        """MLFLOW_TRACKING_URI also tells MLflow's clients where to go: to us. Pointed at ourselves we would ask for ever."""
+        server = urlsplit(self.mlflow_tracking_uri)
+        own = {urlsplit(self.public_url).netloc, f"{self.host}:{self.port}", f"localhost:{self.port}"}
+        if server.netloc and server.netloc in own:
+            raise ValueError(
+                "MLFLOW_TRACKING_URI is this installation's own address. It names an existing MLflow server to stand in front "
+                "of; unset it to keep runs here (MLflow's clients want it in their own environment, not in ours)"
+            )
+        if server.username or server.password or server.query or server.fragment:
+            raise ValueError(
+                "MLFLOW_TRACKING_URI must be a plain address; credentials go into MLFLOW_TRACKING_TOKEN, or "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
+        if self.mlflow_tracking_token and self.mlflow_tracking_username:
+            raise ValueError("give MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and …_PASSWORD, not both")
+
+    def tracking_authorization(self) -> str:
+        """What to send as Authorization to the server of MLFLOW_TRACKING_URI (RFC 6750, RFC 7617)."""
+        if self.mlflow_tracking_token:
+            return f"Bearer {self.mlflow_tracking_token}"
+        if self.mlflow_tracking_username:
+            both = f"{self.mlflow_tracking_username}:{self.mlflow_tracking_password}"
+            return f"Basic {b64encode(both.encode()).decode()}"
+        return ""
 
     def role_variable(self) -> str:
         """Name of the variable that holds the address for this process's role."""

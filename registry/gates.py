@@ -22,8 +22,8 @@ class Gatekeeper(Protocol):
     def check_stage(self, *, version: ModelVersion, stage: str, by: Actor) -> None:
         """Refuse unless the version may enter ``stage`` and leave the one it is in."""
 
-    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
-        """Refuse a tag that looks like an approval."""
+    def check_tag(self, *, model: RegisteredModel | None, version: ModelVersion | None, key: str, by: Actor) -> None:
+        """Refuse a tag that looks like an approval; without a model, on what may become a version."""
 
     def check_change(
         self, *, model: RegisteredModel, version: ModelVersion | None, verb: str, by: Actor, new_name: str = ""

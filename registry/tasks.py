@@ -38,6 +38,12 @@ def record_lineage(version_id: str) -> None:
     provenance.record_from_run(UUID(version_id), patient=True)
 
 
+@shared_task(name="registry.tasks.locate_versions", soft_time_limit=100, time_limit=120)  # type: ignore[untyped-decorator]
+def locate_versions(_: str) -> None:
+    """Put on record where sealed versions were read, which keeps those artifacts from being written over."""
+    ingest.locate(most=PER_ROUND)
+
+
 @shared_task(name="registry.tasks.seal_dataset", soft_time_limit=1700, time_limit=1800)  # type: ignore[untyped-decorator]
 def seal_dataset(dataset_version_id: str) -> None:
     """Read an uploaded data set, check its columns and fix its bytes."""
@@ -76,6 +82,8 @@ def sweep() -> None:
         send("seal_dataset", str(dataset_id))
     for version_id in _without_lineage()[:PER_ROUND]:
         send("record_lineage", str(version_id))
+    if ingest.unlocated().exists():
+        send("locate_versions", "")
 
 
 @shared_task(name="registry.tasks.tidy", soft_time_limit=280, time_limit=300)  # type: ignore[untyped-decorator]

@@ -1,11 +1,12 @@
 """Reading from the tracking process over HTTP, as workers do. What comes back is untrusted: clients wrote it."""
 
 import math
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 from django.conf import settings
@@ -18,7 +19,30 @@ USER_TAG: Final = "mlflow.user"
 DEEPEST: Final = 32
 _API: Final = "/api/2.0/mlflow"
 _ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
-_SCHEME: Final = "mlflow-artifacts:/"
+_SCHEME: Final = "mlflow-artifacts:"
+LONGEST_PATH: Final = 2000
+
+
+def address() -> str:
+    """Where runs and artifacts are kept: our own tracking process, or the MLflow server that MLFLOW_TRACKING_URI names."""
+    return str(settings.MLFLOW_TRACKING_URI or settings.TRACKING_URL)
+
+
+def is_elsewhere() -> bool:
+    """Whether an existing MLflow server keeps them, which others may reach too, past our door."""
+    return bool(settings.MLFLOW_TRACKING_URI)
+
+
+def credentials() -> dict[str, str]:
+    """The headers by which it knows us."""
+    if not is_elsewhere():
+        return {HEADER: settings.TRACKING_SECRET}
+    return {"Authorization": settings.MLFLOW_TRACKING_AUTHORIZATION} if settings.MLFLOW_TRACKING_AUTHORIZATION else {}
+
+
+def trusted() -> ssl.SSLContext | bool:
+    """What is trusted of an https server: the system's authorities, and those of SSL_CERT_FILE."""
+    return ssl.create_default_context() if address().startswith("https://") else True
 
 
 class TrackingError(Exception):
@@ -69,10 +93,20 @@ class LoggedModel:
     id: str
     name: str
     artifact_path: str
+    experiment_id: str = ""
     run_id: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedExperiment:
+    """An experiment as the tracking process knows it. ``artifact_root`` is empty if its artifacts are not served there."""
+
+    id: str
+    name: str
+    artifact_root: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +121,15 @@ class TrackingClient:
     """A connection to the tracking process. Use it in a ``with`` statement."""
 
     def __init__(self, url: str = "", secret: str = "") -> None:
-        address = url or settings.TRACKING_URL
-        if not address:
+        server = url or address()
+        if not server:
             raise TrackingDown("TRACKING_URL is not set, so runs and their artifacts cannot be read.")
         self._http = httpx.Client(
-            base_url=address,
-            headers={HEADER: secret or settings.TRACKING_SECRET},
+            base_url=server,
+            headers={HEADER: secret} if secret else credentials(),
             timeout=httpx.Timeout(60.0, connect=3.0),
             trust_env=False,
+            verify=trusted(),
         )
 
     def __enter__(self) -> Self:
@@ -102,6 +137,17 @@ class TrackingClient:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+    def experiment(self, experiment_id: str) -> TrackedExperiment:
+        """One experiment. Raises ``NotThere`` or ``TrackingDown``."""
+        found = self._get(f"{_API}/experiments/get", what=f"experiment {experiment_id}", experiment_id=experiment_id)[
+            "experiment"
+        ]
+        return TrackedExperiment(
+            id=str(found["experiment_id"]),
+            name=str(found.get("name", "")),
+            artifact_root=path_in_store(str(found.get("artifact_location", ""))),
+        )
 
     def run(self, run_id: str) -> Run:
         """One run. Raises ``NotThere`` or ``TrackingDown``."""
@@ -211,15 +257,42 @@ def _down(error: httpx.TransportError) -> TrackingDown:
     return TrackingDown(f"The tracking process does not answer ({type(error).__name__}).")
 
 
+def path_in_store(uri: str) -> str:
+    """The path in the store that the tracking process serves; empty for anything that lies elsewhere.
+
+    ``mlflow-artifacts:/a/b`` as MLflow writes it, or with the host of the server that is asked, or that server's own http
+    address of it (mlflow/store/artifact/mlflow_artifacts_repo.py).
+    """
+    here = urlsplit(address())
+    parts = urlsplit(uri)
+    if parts.query or parts.fragment:
+        return ""
+    if uri.startswith(_SCHEME):
+        path = parts.path if parts.netloc in {"", here.netloc} else ""
+    else:
+        served = f"{address()}{_ARTIFACTS}/"
+        path = f"/{uri.removeprefix(served)}" if uri.startswith(served) else ""
+    clean = path.removeprefix("/").rstrip("/")
+    if not clean or any(part in {"", ".", ".."} for part in clean.split("/")) or "\\" in clean or "%" in clean:
+        return ""
+    return clean if len(clean) <= LONGEST_PATH and len(clean.encode(errors="replace")) <= LONGEST_PATH else ""
+
+
 def _stored_path(uri: str, what: str) -> str:
-    """The path inside our own artifact store. Raises ``TrackingError`` for anything that lies elsewhere."""
-    path = uri.removeprefix(_SCHEME)
-    if path == uri or path.startswith("/") or ".." in path.split("/"):
-        raise TrackingError(
-            f"The artifacts of {what} are kept at {uri[:200]!r}, outside of this server's store. "
-            "Log the model to an experiment with the default artifact location."
-        )
-    return path.rstrip("/")
+    """The path inside the artifact store. Raises ``TrackingError`` for anything that lies elsewhere."""
+    path = path_in_store(uri)
+    if path:
+        return path
+    remedy = (
+        "Let that MLflow server serve its artifacts (mlflow server --serve-artifacts, with --artifacts-destination), make a "
+        "new experiment and log the model to it."
+        if is_elsewhere()
+        else "Log the model to an experiment with the default artifact location."
+    )
+    raise TrackingError(
+        f"The artifacts of {what} are kept at {uri[:200]!r}, which Countersign does not read: only what is stored under "
+        f"mlflow-artifacts:/ is. {remedy}"
+    )
 
 
 def _logged_model(found: dict[str, Any]) -> LoggedModel:
@@ -228,6 +301,7 @@ def _logged_model(found: dict[str, Any]) -> LoggedModel:
         id=str(info["model_id"]),
         name=str(info.get("name", "")),
         artifact_path=_stored_path(str(info.get("artifact_uri", "")), f"logged model {info['model_id']}"),
+        experiment_id=str(info.get("experiment_id", "")),
         run_id=str(info.get("source_run_id", "")),
         parameters=_pairs(data.get("params", [])),
         metrics=_numbers(data.get("metrics", [])),

@@ -19,6 +19,7 @@ from config.runtime.ports import LOOPBACK, free_port, refuse_taken_port
 from config.runtime.postgres import STOP_SIGNAL, Cluster
 from config.runtime.secretfiles import SecretFiles
 from config.runtime.services import (
+    EXISTING_SERVER,
     PREPARE,
     PREPARE_FIXED,
     PREPARE_VARIABLES,
@@ -27,6 +28,7 @@ from config.runtime.services import (
     Probe,
     Service,
     environment,
+    services,
 )
 from config.runtime.state import StateDirectory
 from config.runtime.supervisor import Interrupted, Supervisor, Unit
@@ -127,7 +129,9 @@ class Installation:
         supervisor.start(self._broker(broker))
         values = self.values(cluster, broker)
         self._prepare(supervisor, values)
-        for service in SERVICES:
+        if values.get(EXISTING_SERVER):
+            journal.say(f"runs and artifacts are kept by the MLflow server at {values[EXISTING_SERVER]}")
+        for service in services(values):
             supervisor.start(self._unit(service, values, cluster, broker, journal))
         return values
 

@@ -16,7 +16,12 @@ COMMON: Final = frozenset(
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
     | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}
 )
-_TRACKING: Final = frozenset({"TRACKING_URL", "TRACKING_SECRET"})
+# Our own tracking process, or an existing MLflow server in its place (MLFLOW_TRACKING_URI).
+EXISTING_SERVER: Final = "MLFLOW_TRACKING_URI"
+_TRACKING: Final = frozenset(
+    {"TRACKING_URL", "TRACKING_SECRET", EXISTING_SERVER}
+    | {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
+)
 
 
 class Probe(Enum):
@@ -93,7 +98,7 @@ SERVICES: Final = (
     Service(
         name="sequencer",
         command=("python", "manage.py", "sequence"),
-        variables=COMMON | {"DATABASE_SEQUENCER_URL", "BROKER_URL", "TRACKING_URL", "TRACKING_SECRET"},
+        variables=COMMON | _TRACKING | {"DATABASE_SEQUENCER_URL", "BROKER_URL"},
         fixed={"DATABASE_ROLE": "sequencer"},
         probe=Probe.SESSION,
     ),
@@ -115,6 +120,11 @@ STOP_ORDER: Final = ("worker", "scheduler", "web", "tracking", "sequencer", "bro
 
 # Of the surroundings, every process gets these, when they are set.
 SURROUNDINGS: Final = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+def services(values: Mapping[str, str]) -> tuple[Service, ...]:
+    """The processes to start: without our tracking process when an existing MLflow server keeps the runs."""
+    return tuple(service for service in SERVICES if service.name != "tracking" or not values.get(EXISTING_SERVER))
 
 
 def environment(

@@ -96,7 +96,8 @@ def database(url: str) -> dict[str, Any]:
         "ATOMIC_REQUESTS": False,
         "OPTIONS": {
             "prepare_threshold": 5,  # for config.statements: the ORM's own cursors prepare nothing
-            "options": "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
+            # Longer than any queue for one row: whoever waits for a turn is slow, not refused. Deadlocks end after a second.
+            "options": "-c lock_timeout=20s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s"
             # Many short statements: starting helpers or a compiler for one costs more than it saves.
             " -c max_parallel_workers_per_gather=0 -c jit=off",
         },
@@ -204,6 +205,8 @@ JOB_MAX_ATTEMPTS = 3
 
 TRACKING_URL = ENV.tracking_url
 TRACKING_SECRET = ENV.tracking_secret
+MLFLOW_TRACKING_URI = ENV.mlflow_tracking_uri
+MLFLOW_TRACKING_AUTHORIZATION = ENV.tracking_authorization()
 
 # Names, not imports: the arrows between packages point down only.
 GATEKEEPER = "governance.gatekeeper.Gatekeeper"

@@ -6,32 +6,41 @@ A sealed version is the read-only directory ``sealed/<model id>/<version number>
 import posixpath
 import re
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
+import orjson
 from django.http import FileResponse, HttpRequest
 from django.http.response import HttpResponseBase
 
 from audit.actors import Actor
 from config.errors import NotAllowed
-from registry.mlflow import proxy
-from registry.mlflow.auth import endpoint, person
-from registry.mlflow.codec import respond
+from registry.mlflow.auth import check_may_write, check_tracking, endpoint, person
+from registry.mlflow.codec import body, respond
 from registry.mlflow.errors import ProtocolError, invalid, missing
+from registry.mlflow.proxy.permissions import check_path
+from registry.mlflow.proxy.streams import send
 from registry.models import ManifestFile, ModelVersion
+from registry.services import tracked
 from registry.sources import SEALED
 from registry.storage import blobs
 
+_ROOT: Final = "/api/2.0/mlflow-artifacts"
+_FILES: Final = f"{_ROOT}/artifacts"
 _PLACE: Final = re.compile(rf"{SEALED}/(?P<model>[1-9][0-9]{{0,8}})/(?P<number>[1-9][0-9]{{0,8}})(?:/(?P<path>.+))?")
 
 
 @endpoint
 def listing(request: HttpRequest, by: Actor) -> HttpResponseBase:
     """List one directory."""
-    path = _clean(request.GET.get("path", ""))
+    if request.method not in {"GET", "HEAD"}:
+        raise ProtocolError("ENDPOINT_NOT_FOUND", f"{request.method} is not spoken at {request.path}; name a file.")
+    given = request.GET.getlist("path")
+    if len(given) > 1:
+        raise invalid("Parameter 'path' is given more than once.")
+    path = _clean(given[0] if given else "")
     if not _is_sealed(path):
-        return proxy.forward(request, by)
-    if request.method != "GET":
-        raise _immutable()
+        _check_reader(by, path)
+        return send(request, by, path=request.path_info, query=urlencode({"path": path}) if path else "")
     version, prefix = _place(path, by)
     return respond({"files": found} if (found := _children(version, prefix)) else {})
 
@@ -40,9 +49,17 @@ def listing(request: HttpRequest, by: Actor) -> HttpResponseBase:
 def file(request: HttpRequest, by: Actor, path: str) -> HttpResponseBase:
     """One file: download, upload, delete."""
     clean = _clean(path)
+    reading = request.method in {"GET", "HEAD"}
+    if not reading and request.method not in {"PUT", "DELETE"}:
+        raise ProtocolError("ENDPOINT_NOT_FOUND", f"{request.method} is not spoken at {request.path}.")
     if not _is_sealed(clean):
-        return proxy.forward(request, by)
-    if request.method not in {"GET", "HEAD"}:
+        if reading:
+            _check_reader(by, clean)
+        else:
+            _check_writer(request, by, clean)
+        nothing = b"" if request.method == "DELETE" else None
+        return send(request, by, path=f"{_FILES}/{clean}", content=nothing)
+    if not reading:
         raise _immutable()
     version, inside = _place(clean, by)
     found = ManifestFile.objects.filter(manifest=version.manifest, path=inside).select_related("blob").first()
@@ -59,11 +76,38 @@ def file(request: HttpRequest, by: Actor, path: str) -> HttpResponseBase:
 
 @endpoint
 def by_parts(request: HttpRequest, by: Actor, verb: str, path: str) -> HttpResponseBase:
-    """Multipart uploads and presigned addresses: the tracking's, and never for sealed versions."""
-    del verb
-    if _is_sealed(_clean(path)):
+    """Multipart uploads and presigned addresses, where the tracking's store has them; never for what is sealed."""
+    clean = _clean(path)
+    if _is_sealed(clean):
         raise _immutable()
-    return proxy.forward(request, by)
+    if request.method != ("GET" if verb == "presigned" else "POST"):
+        raise ProtocolError("ENDPOINT_NOT_FOUND", f"{request.method} is not spoken at {request.path}.")
+    onward = f"{_ROOT}/{verb}/{clean}"
+    if verb == "presigned":
+        _check_reader(by, clean)
+        return send(request, by, path=onward)
+    document = body(request)
+    # MLflow's repositories store the file of that name in the folder of the address (create_multipart_upload).
+    name = document.get("path")
+    if not isinstance(name, str) or not name:
+        raise invalid("Missing value for required parameter 'path'.")
+    _check_writer(request, by, _clean(f"{clean}/{posixpath.basename(name)}"))
+    return send(request, by, path=onward, content=orjson.dumps(document))
+
+
+def _check_reader(by: Actor, path: str) -> None:
+    check_tracking(person(by), write=False)
+    check_path(person(by), path)
+
+
+def _check_writer(request: HttpRequest, by: Actor, path: str) -> None:
+    """Who may write there, and nothing was sealed from it."""
+    check_may_write(request)
+    check_tracking(person(by), write=True)
+    if not path:
+        raise invalid("Invalid path: it names no file.")
+    check_path(person(by), path, write=True)
+    tracked.check_path_not_sealed(path)
 
 
 def _clean(path: str) -> str:

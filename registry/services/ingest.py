@@ -20,7 +20,8 @@ from config.errors import Invalid, Refusal
 from registry import sources
 from registry.digests import MOST_FILES, SealedFile
 from registry.formats import mlmodel
-from registry.models import ManifestFile, ModelVersion
+from registry.models import ManifestFile, ModelVersion, User
+from registry.selectors.experiments import closed_among
 from registry.services.versions import fail_version, seal_version
 from registry.sources import Source
 from registry.storage import Readable, blobs
@@ -55,6 +56,7 @@ class _Origin:
     root: str
     run_id: str
     model_id: str
+    experiment_id: str = ""
 
 
 def waiting() -> QuerySet[ModelVersion]:
@@ -78,7 +80,11 @@ def ingest(version_id: UUID, connect: Connect = TrackingClient) -> bool:
         described = _described(files)
         claim.renew()
         _pending().filter(pk=version.pk).update(
-            run_id=origin.run_id, logged_model_id=origin.model_id, status_message=""
+            run_id=origin.run_id,
+            logged_model_id=origin.model_id,
+            artifact_path=origin.root,
+            experiment_id=origin.experiment_id,
+            status_message="",
         )
         seal_version(
             version_id=version.pk,
@@ -108,6 +114,7 @@ def seal_copy(version_id: UUID) -> bool:
     version = claim.version
     try:
         original = _original(version, sources.parse(version.source))
+        _pending().filter(pk=version.pk).update(artifact_path="", experiment_id="")
         seal_version(
             version_id=version.pk,
             files=_files_of(original),
@@ -118,6 +125,39 @@ def seal_copy(version_id: UUID) -> bool:
     except (TrackingError, Refusal, sources.BadSource) as error:
         fail_version(version_id=version.pk, message=str(error), by=BY)
     return True
+
+
+def unlocated() -> QuerySet[ModelVersion]:
+    """Sealed versions of which it is not on record where their bytes were read: sealed before that was kept, or uploads."""
+    return ModelVersion.objects.filter(artifact_path=None, sealed_at__isnull=False)
+
+
+def locate(connect: Connect = TrackingClient, *, most: int = 100) -> int:
+    """Put on record where the bytes of sealed versions were read, for some of which it is not; return for how many.
+
+    One whose run is gone has no place that could be written to. Raises ``TrackingDown``.
+    """
+    done = 0
+    with connect() as tracking:
+        for version in unlocated().order_by("sealed_at").select_related("model")[:most]:
+            try:
+                place = _place(tracking, version)
+            except (NotThere, TrackingError, sources.BadSource) as error:
+                if isinstance(error, TrackingDown):
+                    raise
+                place = _Origin("", version.run_id, version.logged_model_id)
+            done += (
+                unlocated().filter(pk=version.pk).update(artifact_path=place.root, experiment_id=place.experiment_id)
+            )
+    return done
+
+
+def _place(tracking: TrackingClient, version: ModelVersion) -> _Origin:
+    nowhere = _Origin("", version.run_id, version.logged_model_id)
+    if not version.source:
+        return nowhere
+    source = sources.parse(version.source)
+    return nowhere if source.kind in {"version", "sealed"} else _origin(tracking, version, source)
 
 
 def give_up(version: ModelVersion) -> None:
@@ -155,7 +195,16 @@ def _fetch(claim: _Claim, connect: Connect) -> tuple[list[SealedFile], _Origin]:
         return _files_of(_original(version, source)), _Origin("", version.run_id, version.logged_model_id)
     with connect() as tracking:
         origin = _origin(tracking, version, source)
+        _check_may_read(version.registered_by, origin.experiment_id)
         return list(_stored(claim, tracking, origin.root)), origin
+
+
+def _check_may_read(person: User, experiment_id: str) -> None:
+    """Raise ``TrackingError`` if who registered the version may not see where its bytes are: no way around the door."""
+    if closed_among(person, [experiment_id], write=False) is not None:
+        raise TrackingError(
+            f"The experiment {experiment_id} is restricted, and {person} may not see it, so nothing is registered from it."
+        )
 
 
 def _original(version: ModelVersion, source: Source) -> ModelVersion:
@@ -180,8 +229,9 @@ def _origin(tracking: TrackingClient, version: ModelVersion, source: Source) -> 
     if model and run and model.run_id and model.run_id != run.id:
         raise TrackingError(f"The logged model {model.id} belongs to run {model.run_id}, not to run {run.id}.")
     run_id = version.run_id or (model.run_id if model else "")
+    experiment_id = model.experiment_id if model else run.experiment_id if run else ""
     if source.kind == "logged_model" and model:
-        return _Origin(model.artifact_path, run_id, model.id)
+        return _Origin(model.artifact_path, run_id, model.id, experiment_id)
     if source.kind == "run" and run:
         return _in_run(tracking, run, source.path)
     owner = model or run
@@ -189,18 +239,18 @@ def _origin(tracking: TrackingClient, version: ModelVersion, source: Source) -> 
         raise TrackingError(
             f"{version.source} does not lie in the artifacts of {_told(owner)}, with which the version was registered."
         )
-    return _Origin(source.path, run_id, version.logged_model_id)
+    return _Origin(source.path, run_id, version.logged_model_id, experiment_id)
 
 
 def _in_run(tracking: TrackingClient, run: Run, path: str) -> _Origin:
     """``runs:/<run>/<path>``: the run's own artifacts, or since MLflow 3 its logged model of that name."""
     root = f"{run.artifact_path}/{path}"
     if any(file.path == f"{root}/{mlmodel.FILE}" for file in tracking.files(root)):
-        return _Origin(root, run.id, "")
+        return _Origin(root, run.id, "", run.experiment_id)
     model = tracking.logged_model_of_run(run, path)
     if model is None:
         raise NotThere(f"The run {run.id} has neither an MLflow model at {path!r} nor a logged model of that name.")
-    return _Origin(model.artifact_path, run.id, model.id)
+    return _Origin(model.artifact_path, run.id, model.id, run.experiment_id)
 
 
 def _stored(claim: _Claim, tracking: TrackingClient, root: str) -> Iterator[SealedFile]:

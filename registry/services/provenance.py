@@ -14,6 +14,7 @@ from audit.actors import Actor
 from config.errors import Invalid
 from registry.formats import mlmodel
 from registry.models import ManifestFile, ModelVersion
+from registry.selectors.experiments import closed_among
 from registry.services.lineage import (
     CodeInput,
     DatasetInput,
@@ -66,6 +67,7 @@ def record_from_run(
         with connect() as tracking:
             model = _there(lambda: tracking.logged_model(version.logged_model_id)) if version.logged_model_id else None
             run = _there(lambda: tracking.run(version.run_id)) if version.run_id else None
+    model, run = _seen_by(version, model), _seen_by(version, run)
     inputs = _inputs(version, run, model)
     if patient and run is not None and run.status == RUNNING and timezone.now() - version.sealed_at < PATIENCE:
         note_people(version=version, inputs=inputs, by=BY)
@@ -76,6 +78,12 @@ def record_from_run(
         logger.warning("Lineage of %s without what its tags say: %s", version, refusal)
         record(version=version, inputs=replace(inputs, code=None, base_models=()), by=BY)
     return True
+
+
+def _seen_by(version: ModelVersion, found: Found | None) -> Found | None:
+    """Nothing of an experiment that is restricted and not for who registered the version: naming a run opens nothing."""
+    experiment = getattr(found, "experiment_id", "")
+    return None if experiment and closed_among(version.registered_by, [experiment], write=False) else found
 
 
 def _there(look: Callable[[], Found]) -> Found | None:
