@@ -80,6 +80,17 @@ def check_is_sealed(version: ModelVersion) -> None:
         raise Conflict(f"{version} is not sealed: {version.get_status_display().lower()}.", code="version.not_sealed")
 
 
+def check_can_manage_experiment(by: Actor, experiment: Experiment) -> None:
+    """Restrict an experiment and grant it to teams: its owner and administrators."""
+    if isinstance(by.user, User) and by.user.is_active and by.user.pk == experiment.owner_id:
+        return
+    if not _holds(by, (reach.ADMINISTER,), None):
+        raise NotAllowed(
+            f"Only its owner, {experiment.owner}, and administrators say who may see the experiment {experiment}.",
+            code="experiment.not_owner",
+        )
+
+
 def check_can_move(by: Actor, model: RegisteredModel) -> None:
     """Move an alias or a stage: contributors; and whoever may sign, as the last signature moves it. The gate says whether."""
     if not _holds(by, (reach.CONTRIBUTE, reach.APPROVE, reach.VALIDATE, reach.ADMINISTER), model):
