@@ -14,7 +14,7 @@ from registry import reach
 from registry.models import ModelVersion, RegisteredModel, User
 
 LARGEST_NUMBER: Final = 2**31 - 1
-STAGES: Final = [stage.value for stage in ModelVersion.Stage]
+_STAGES: Final = ", ".join(f"'{stage.value}'" for stage in ModelVersion.Stage)
 
 
 def _milliseconds(column: str) -> str:
@@ -46,28 +46,34 @@ _OWN_COLUMNS: Final = """v.id, v.number, v.created_at, v.updated_at, v.stage, v.
 VERSION_COLUMNS: Final = f"{_OWN_COLUMNS}, m.name, registrar.username"
 _WITH_REGISTRAR: Final = "JOIN registry_user registrar ON registrar.id = v.registered_by_id"
 
-_NEWEST_BY_STAGE: Final = f"""(
+
+def _newest_by_stage(which: str = "true") -> str:
+    """One probe of the index ``modelversion_latest`` for each stage, however many versions there are.
+
+    The stages stand in the text and not in a parameter, or PostgreSQL would plan anew each time.
+    """
+    return f"""(
     SELECT json_agg({VERSION} ORDER BY v.number)
-    FROM unnest(%s::text[]) AS wanted(stage) CROSS JOIN LATERAL (
+    FROM unnest(ARRAY[{_STAGES}]) AS wanted(stage) CROSS JOIN LATERAL (
         SELECT {VERSION_COLUMNS} FROM registry_modelversion v {_WITH_REGISTRAR}
         WHERE v.model_id = m.id AND v.stage = wanted.stage AND v.deleted_at IS NULL
         ORDER BY (v.number * -1) LIMIT 1
-    ) AS v)"""
-"""One probe of the index ``modelversion_latest`` for each stage of the parameter, however many versions there are."""
+    ) AS v WHERE {which})"""
+
 
 MODEL: Final = f"""json_strip_nulls(json_build_object(
     'name', m.name,
     'creation_timestamp', {_milliseconds("m.created_at")},
     'last_updated_timestamp', {_milliseconds("m.updated_at")},
     'description', nullif(m.description, ''),
-    'latest_versions', {_NEWEST_BY_STAGE},
+    'latest_versions', {_newest_by_stage()},
     'tags', (SELECT json_agg(json_build_object('key', t.key, 'value', t.value) ORDER BY t.key COLLATE "C")
              FROM registry_modeltag t WHERE t.model_id = m.id),
     'aliases', (SELECT json_agg(json_build_object('alias', a.name, 'version', named.number::text)
                                 ORDER BY a.name COLLATE "C")
                 FROM registry_alias a JOIN registry_modelversion named ON named.id = a.version_id
                 WHERE a.model_id = m.id)))"""
-"""A ``RegisteredModel`` message of the row ``m``. Its parameter is the list of stages."""
+"""A ``RegisteredModel`` message of the row ``m``."""
 
 _SEEN: Final = f"m.name = %s AND m.deleted_at IS NULL AND {reach.MAY_SEE}"
 
@@ -86,7 +92,7 @@ _BY_ALIAS: Final = _one_version(
 )
 _NEWEST: Final = _one_version("WHERE v.model_id = m.id AND v.deleted_at IS NULL ORDER BY v.number DESC LIMIT 1")
 _BY_NAME: Final = f"SELECT {MODEL}::text FROM registry_registeredmodel m WHERE {_SEEN}"
-_LATEST: Final = f"""SELECT coalesce({_NEWEST_BY_STAGE}::text, '')
+_LATEST: Final = f"""SELECT coalesce({_newest_by_stage("wanted.stage = ANY(%s)")}::text, '')
     FROM registry_registeredmodel m WHERE {_SEEN}"""
 _BY_KEY: Final = f"""SELECT {VERSION}::text FROM (
         SELECT {VERSION_COLUMNS} FROM registry_modelversion v JOIN registry_registeredmodel m ON m.id = v.model_id
@@ -113,7 +119,7 @@ def newest_version_json(user: User, name: str) -> str | None:
 
 def model_json(user: User, name: str) -> str | None:
     """The live model, or None."""
-    return _text(_BY_NAME, STAGES, name, *reach.seeing(user))
+    return _text(_BY_NAME, name, *reach.seeing(user))
 
 
 def latest_versions_json(user: User, name: str, stages: list[str]) -> str | None:
@@ -128,7 +134,7 @@ def version_json_of(version: ModelVersion) -> str:
 
 def model_json_of(model: RegisteredModel) -> str:
     """The model that somebody has just changed, whatever it is called by now."""
-    return str(statements.one(_MODEL_BY_KEY, [STAGES, model.pk])[0])
+    return str(statements.one(_MODEL_BY_KEY, [model.pk])[0])
 
 
 def _text(statement: str, *parameters: object) -> str | None:

@@ -71,7 +71,6 @@ class _Search:
     columns: str
     rows: str
     document: str
-    parameters: tuple[object, ...]
 
 
 _LIVE_MODEL: Final = "registry_registeredmodel m ON m.id = v.model_id AND m.deleted_at IS NULL"
@@ -91,7 +90,6 @@ _VERSIONS: Final = _Search(
     rows=f"registry_modelversion v JOIN {_LIVE_MODEL} JOIN registry_user registrar ON registrar.id = v.registered_by_id "
     "WHERE v.deleted_at IS NULL",
     document=f"SELECT {reads.VERSION}::text, {{keys}} FROM ({{page}}) AS v ORDER BY {{order}}",
-    parameters=(),
 )
 _MODELS: Final = _Search(
     keys={
@@ -106,7 +104,6 @@ _MODELS: Final = _Search(
     columns="m.id, m.name, m.created_at, m.updated_at, m.description",
     rows="registry_registeredmodel m WHERE m.deleted_at IS NULL",
     document=f"SELECT {reads.MODEL}::text, {{keys}} FROM ({{page}}) AS m ORDER BY {{order}}",
-    parameters=(reads.STAGES,),
 )
 
 
@@ -148,7 +145,7 @@ def _page(
 ) -> Found:
     keys = _keys(order, search)
     where = [search.rows]
-    parameters: list[Any] = [*search.parameters]
+    parameters: list[Any] = []
     for text, values in (
         *_seen(user),
         *_where(conditions, search, prompts=prompts),
