@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -92,6 +93,7 @@ def prepare_django(cluster: Cluster, parent: Path) -> None:
 @contextmanager
 def database() -> Iterator[Machine]:
     """A cluster with durable settings (fsync on: both servers pay for it), removed at the end; Django is loaded."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended
     parent = temporary_parent(database_account())
     cluster = Cluster(parent / "postgres", SecretFiles(parent / "secrets"), durable=True)
     try:
