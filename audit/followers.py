@@ -30,10 +30,10 @@ class Follower(ABC):
 
     @abstractmethod
     def handle(self, entry: Entry) -> None:
-        """React to one entry, in a transaction that also moves the cursor.
+        """React to one entry, in a transaction that also moves the cursor, and that other entries may share.
 
-        May be called again for the same entry if an effect outside the database (a task, a mail) was followed by a
-        crash: make those idempotent, and start them with ``transaction.on_commit``.
+        May be called again for the same entry if it or one near it fails, or if an effect outside the database (a task, a
+        mail) was followed by a crash: make those idempotent, and start them with ``transaction.on_commit``.
         """
 
 
@@ -61,10 +61,18 @@ def run_all(followers: list[Follower], *, limit: int = PER_ROUND) -> int:
 
 
 def run(follower: Follower, newest: int, *, limit: int = PER_ROUND) -> int:
-    """Let one follower handle up to ``limit`` entries below index ``newest``; return how many it handled."""
+    """Let one follower handle up to ``limit`` entries below index ``newest``; return how many it handled.
+
+    All in one transaction. If one of them fails it is found by handling each in a transaction of its own: what stands
+    before it is done, and it will be the first of the next round.
+    """
+    try:
+        return _handle(follower, newest, limit)
+    except Exception as error:  # noqa: BLE001 - the entry at fault is yet to be found
+        logger.debug("Follower %s goes on one by one: %s", follower.name, error)
     for handled in range(limit):
         try:
-            if not _step(follower, newest):
+            if not _handle(follower, newest, 1):
                 return handled
         except Exception as error:  # noqa: BLE001 - the boundary: recorded, logged, tried again
             _fail(follower, error)
@@ -72,30 +80,33 @@ def run(follower: Follower, newest: int, *, limit: int = PER_ROUND) -> int:
     return limit
 
 
-def _step(follower: Follower, newest: int) -> bool:
-    """Handle the next entry and move the cursor past it, in one transaction. False if there is nothing to do now."""
+def _handle(follower: Follower, newest: int, limit: int) -> int:
+    """Handle the next entries and move the cursor past them, in one transaction; return how many there were."""
     with transaction.atomic():
         cursor = _locked(follower.name)
         if cursor is None or cursor.next_index >= newest or (cursor.retry_at and cursor.retry_at > timezone.now()):
-            return False
-        entries = Entry.objects.filter(index__gte=cursor.next_index, index__lt=newest).order_by("index")
+            return 0
+        wanted = Entry.objects.filter(index__gte=cursor.next_index, index__lt=newest).order_by("index")
         if follower.actions:
-            entries = entries.filter(action__in=sorted(follower.actions))
-        entry = entries.first()
-        if entry is not None:
-            with transaction.atomic():
-                follower.handle(entry)
-        cursor.next_index = newest if entry is None else entry.index + 1
+            wanted = wanted.filter(action__in=sorted(follower.actions))
+        entries = list(wanted[:limit])
+        for entry in entries:
+            follower.handle(entry)
+        cursor.next_index = entries[-1].index + 1 if len(entries) == limit else newest
         cursor.failures, cursor.last_error, cursor.retry_at = 0, "", None
         cursor.moved_at = timezone.now()
         cursor.save()
-        return entry is not None
+        return len(entries)
 
 
 def _locked(name: str) -> Cursor | None:
     """Return the follower's cursor, locked, or None while another process holds it."""
-    Cursor.objects.bulk_create([Cursor(name=name)], ignore_conflicts=True)
-    return Cursor.objects.select_for_update(skip_locked=True).filter(name=name).first()
+    ours = Cursor.objects.select_for_update(skip_locked=True).filter(name=name)
+    found = ours.first()
+    if found is None and not Cursor.objects.filter(name=name).exists():
+        Cursor.objects.bulk_create([Cursor(name=name)], ignore_conflicts=True)
+        found = ours.first()
+    return found
 
 
 def _fail(follower: Follower, error: Exception) -> None:

@@ -1,7 +1,7 @@
 """Followers: in order, at least once, each at its own pace, and none in another's way."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from django.contrib.auth.models import Group
@@ -111,6 +111,23 @@ def test_a_poison_entry_is_tried_again_with_growing_pauses_and_never_skipped(mon
     assert seen("broken") == [0, 1, 2]
     cursor = Cursor.objects.get(name="broken")
     assert (cursor.failures, cursor.last_error, cursor.retry_at) == (0, "", None)
+
+
+def test_many_entries_cost_as_many_statements_as_one(django_assert_max_num_queries: Any) -> None:
+    class Quiet(followers.Follower):
+        name = "quiet"
+
+        def handle(self, entry: Entry) -> None:
+            """It only looks."""
+
+    touch()
+    integrate()
+    followers.run_all([Quiet()])
+    for _ in range(100):
+        touch()
+    integrate()
+    with django_assert_max_num_queries(6):  # the newest index, savepoint, cursor, entries, cursor, release
+        assert followers.run_all([Quiet()]) == 100
 
 
 def test_a_round_is_bounded() -> None:

@@ -414,7 +414,7 @@ def test_every_kind_of_change_is_told(new_webhook: NewWebhook, receiver: Receive
     catalog.delete_alias(model=model, alias="best", by=me)
     failed = make.pending_version(model, scientist)
     versions.fail_version(version_id=failed.pk, message="No bytes.", by=me)
-    catalog.rename_model(model=model, new_name="b", by=me)
+    model = catalog.rename_model(model=model, new_name="b", by=me)
     catalog.set_alias(model=model, alias="last", number=1, by=me)
     catalog.delete_model(model=model, by=me)
     follow()
