@@ -15,6 +15,7 @@ from registry.mlflow.errors import invalid
 _ID: Final = re.compile(r"[a-zA-Z0-9][\w\-]{0,63}", re.ASCII)
 _LARGEST_STEP: Final = 2**31
 MOST_IDS: Final = 1000
+_VERSIONS: Final = re.compile(r"modelVersions \{[^{}]*\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,10 @@ class Question:
     runs: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
 
-    def body(self) -> dict[str, Any]:
-        """What MLflow's ``/graphql`` takes."""
-        return {"operationName": self.operation, "query": self.query, "variables": self.variables}
+    def body(self, *, versions: bool = True) -> dict[str, Any]:
+        """What MLflow's ``/graphql`` takes. Without ``versions`` it is not asked for those of its own registry."""
+        query = self.query if versions else _VERSIONS.sub("", self.query)
+        return {"operationName": self.operation, "query": query, "variables": self.variables}
 
 
 def read(given: Mapping[str, Any]) -> Question:

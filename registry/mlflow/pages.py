@@ -23,11 +23,13 @@ from django.views.decorators.http import require_safe
 from audit.actors import Actor
 from config.errors import Unauthenticated
 from config.pages import signed_in
+from registry import tracking
 from registry.mlflow import graphql, proxy
 from registry.mlflow.auth import check_may_write, check_tracking, endpoint, person, reads_pages
 from registry.mlflow.codec import Field, arguments, body, required, respond
 from registry.mlflow.errors import ProtocolError, invalid
 from registry.mlflow.lookup import version_named
+from registry.mlflow.proxy.permissions import check_experiments, check_runs, check_traces
 from registry.sources import SEALED
 
 MOUNT: Final = "mlflow/"
@@ -181,8 +183,11 @@ def _graphql(request: HttpRequest, by: Actor) -> HttpResponseBase:
     if request.method != "POST":
         raise ProtocolError("ENDPOINT_NOT_FOUND", "GraphQL is spoken by POST here.")
     question = graphql.read(body(request))
+    check_runs(person(by), question.runs)
+    check_experiments(person(by), question.experiments)
     request.path_info, request.META["QUERY_STRING"] = "/graphql", ""
-    return proxy.forward(request, by, reading=True, content=orjson.dumps(question.body()))
+    asked = question.body(versions=not tracking.is_elsewhere())  # an existing server's registry is not ours
+    return proxy.forward(request, by, reading=True, content=orjson.dumps(asked))
 
 
 @endpoint
@@ -192,6 +197,7 @@ def _run_artifact(request: HttpRequest, by: Actor) -> HttpResponseBase:
     run = given.get("run_id") or given.get("run_uuid") or ""
     if not _RUN.fullmatch(run):
         raise invalid("Missing value for required parameter 'run_id'.")
+    check_runs(person(by), (run,))
     return _forward(request, by, "/get-artifact", {"run_id": run, "path": given["path"]})
 
 
@@ -201,6 +207,7 @@ def _trace_artifact(request: HttpRequest, by: Actor) -> HttpResponseBase:
     given = arguments(request, (required("request_id"), Field("path")))
     if not _TRACE.fullmatch(given["request_id"]):
         raise invalid("Invalid value for parameter 'request_id' supplied: it must be an id.")
+    check_traces(person(by), (given["request_id"],))
     return _forward(request, by, "/ajax-api/3.0/mlflow/get-trace-artifact", given)
 
 

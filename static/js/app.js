@@ -133,4 +133,7 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful) { lost = false; delete root.dataset.lost; }
   });
+  // MLflow's client prints links like https://here/#/experiments/1/runs/…: its pages are below /mlflow/.
+  if (location.pathname === "/" && /^#\/(experiments|runs|models|metric|compare)\b/.test(location.hash))
+    location.replace(`/mlflow/${location.hash}`);
 })();

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,8 +21,8 @@ SECRET = "test-tracking-secret"
 
 
 @contextmanager
-def tracking_process(data_dir: Path, schema: str) -> Iterator[str]:
-    """Run the tracking process and give its address."""
+def tracking_process(data_dir: Path, schema: str, more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run the tracking process, with ``more`` in its environment, and give its address."""
     owner = os.environ["DATABASE_OWNER_URL"]
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
@@ -42,6 +42,7 @@ def tracking_process(data_dir: Path, schema: str) -> Iterator[str]:
         "TRACKING_DATABASE_URL": parts._replace(
             scheme="postgresql+psycopg", query=f"options=-csearch_path%3D{schema}"
         ).geturl(),
+        **(more or {}),
     }
     log = data_dir / "tracking.log"
     with log.open("wb") as output:
