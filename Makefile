@@ -68,4 +68,5 @@ browser: setup-dev ## install Chromium for the browser tests, when this machine 
 lock: setup-dev ## renew requirements/*.txt from requirements/*.in
 	@lock() { $(PY) -m uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	    --python-version 3.11 requirements/$$1.in --output-file requirements/$$1.txt "$${@:2}"; }; \
-	  lock dev; for group in web worker embedded; do lock $$group --constraint requirements/dev.txt; done
+	  lock dev; for group in web worker embedded; do lock $$group --constraint requirements/dev.txt; done; \
+  for client in requirements/clients/*.in; do client=$${client#requirements/}; lock $${client%.in}; done

@@ -291,10 +291,11 @@ def test_the_client_s_uploads_below_a_sealed_version_are_refused_at_once(
 ) -> None:
     (tmp_path / "MLmodel").write_text("flavors: {}")
     place: Any = MlflowArtifactsRepository(f"mlflow-artifacts:/sealed/{world.approved.model_id}/1", world.url)
-    for method, act in (
+    acts: list[tuple[str, Callable[[], object]]] = [
         ("PUT", lambda: place.log_artifact(str(tmp_path / "MLmodel"))),
         ("DELETE", lambda: place.delete_artifacts("MLmodel")),
-    ):
+    ]
+    for method, act in acts:
         asked_for.clear()
         with pytest.raises((HTTPError, MlflowException), match="never changed"):
             act()
