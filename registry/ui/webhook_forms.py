@@ -23,7 +23,11 @@ def event_choices() -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (
             title,
-            [(event.name, event.words.removesuffix(".")) for event in events.known().values() if event.entity.startswith(prefixes)],
+            [
+                (event.name, event.words.removesuffix("."))
+                for event in events.known().values()
+                if event.entity.startswith(prefixes)
+            ],
         )
         for title, prefixes in _GROUPS
     ]

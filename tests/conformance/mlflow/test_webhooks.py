@@ -60,7 +60,7 @@ def alma(db: None, artifact_root: Path) -> Person:
 def inside(settings: Settings) -> Settings:
     settings.WEBHOOK_ALLOWED_SCHEMES = frozenset({"http", "https"})
     settings.WEBHOOK_ALLOWED_NETWORKS = [ip_network("127.0.0.0/8")]
-    settings.WEBHOOK_TIMEOUT = 5.0
+    settings.WEBHOOK_TIMEOUT = 30.0
     return settings
 
 

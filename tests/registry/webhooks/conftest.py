@@ -25,7 +25,7 @@ def inside(settings: Settings) -> Settings:
     """Receivers on the loopback are allowed, over http too."""
     settings.WEBHOOK_ALLOWED_SCHEMES = frozenset({"http", "https"})
     settings.WEBHOOK_ALLOWED_NETWORKS = [ip_network("127.0.0.0/8")]
-    settings.WEBHOOK_TIMEOUT = 5.0
+    settings.WEBHOOK_TIMEOUT = 30.0
     return settings
 
 
