@@ -18,7 +18,7 @@ class DenyProduction:
         if stage == "Production":
             raise _refusal(f"The stage Production of {version.model.name} is governed.", version.model)
 
-    def check_tag(self, *, model: RegisteredModel, version: ModelVersion | None, key: str, by: Actor) -> None:
+    def check_tag(self, *, model: RegisteredModel | None, version: ModelVersion | None, key: str, by: Actor) -> None:
         if key.startswith("approved"):
             raise _refusal("Tags that look like approvals are not yours to write.", model)
 
@@ -32,10 +32,10 @@ class DenyProduction:
         return {}
 
 
-def _refusal(sentence: str, model: RegisteredModel) -> NotAllowed:
+def _refusal(sentence: str, model: RegisteredModel | None) -> NotAllowed:
     return NotAllowed(
         sentence,
         code="alias.governed",
         remedy="Ask for promotion.",
-        extra={"url": f"http://testserver/models/{model.name}/requests/new"},
+        extra={"url": f"http://testserver/models/{model.name if model else ''}/requests/new"},
     )
