@@ -6,19 +6,30 @@ camelCase names. In answers int64 are numbers, unset and empty fields are left o
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, Protocol
 
 import orjson
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from registry.mlflow.errors import invalid
 
 LARGEST_BODY: Final = 10 * 2**20
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Slice(Protocol):
+    """A part of a page (``registry.selectors.mlflow_search.Found``)."""
+
+    @property
+    def documents(self) -> Sequence[str]: ...
+    @property
+    def next(self) -> str: ...
 
 
 class Kind(Enum):
@@ -237,12 +248,24 @@ def respond_text(text: str) -> HttpResponse:
     return HttpResponse(text.encode(), content_type="application/json")
 
 
-def respond_page(name: str, documents: Sequence[str], token: str) -> HttpResponse:
-    """A page of a search, each row of it JSON; ``{}`` for an empty one. A token is base64, in need of no escape."""
-    parts = [f'"{name}":[{",".join(documents)}]'] if documents else []
-    if token:
-        parts.append(f'"next_page_token":"{token}"')
-    return respond_text(f"{{{','.join(parts)}}}")
+def respond_page(name: str, slices: Iterator[Slice]) -> HttpResponseBase:
+    """A page of a search, each row of it JSON; ``{}`` for an empty one. One that is more than a slice is streamed."""
+    first = next(slices)
+    second = next(slices, None)
+    if second is None:
+        return respond_text("".join(_page(name, iter([first]))))
+    return StreamingHttpResponse(_page(name, chain([first, second], slices)), content_type="application/json")
+
+
+def _page(name: str, slices: Iterator[Slice]) -> Iterator[str]:
+    """The page as JSON, slice by slice. A token is base64, in need of no escape."""
+    begun, token = False, ""
+    for found in slices:
+        if found.documents:
+            yield ("," if begun else f'{{"{name}":[') + ",".join(found.documents)
+            begun = True
+        token = found.next
+    yield ("]" if begun else "{") + (f',"next_page_token":"{token}"' if token else "") + "}"
 
 
 def milliseconds(moment: datetime) -> int:

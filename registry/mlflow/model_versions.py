@@ -3,6 +3,7 @@
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from audit.actors import Actor
 from registry import sources
@@ -107,11 +108,11 @@ def delete(request: HttpRequest, by: Actor) -> HttpResponse:
     return respond({})
 
 
-def find(request: HttpRequest, by: Actor) -> HttpResponse:
+def find(request: HttpRequest, by: Actor) -> HttpResponseBase:
     """Search versions; those of prompts are hidden unless asked for."""
     given = arguments(request, SEARCH)
     conditions, order, size = search_arguments(given, filters.VERSIONS, default=DEFAULT_SIZE, limit=LARGEST_SIZE)
-    page = search.search_versions(
+    slices = search.slices_of_versions(
         person(by),
         conditions,
         order,
@@ -119,7 +120,7 @@ def find(request: HttpRequest, by: Actor) -> HttpResponse:
         size=size,
         prompts=filters.wants_prompts(conditions),
     )
-    return respond_page("model_versions", page.documents, page.next)
+    return respond_page("model_versions", slices)
 
 
 def download_uri(request: HttpRequest, by: Actor) -> HttpResponse:

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
 from audit.actors import Actor
 from config.errors import Conflict, NotFound
@@ -83,7 +84,7 @@ def delete(request: HttpRequest, by: Actor) -> HttpResponse:
     return respond({})
 
 
-def find(request: HttpRequest, by: Actor) -> HttpResponse:
+def find(request: HttpRequest, by: Actor) -> HttpResponseBase:
     """Search models; prompts are hidden unless asked for."""
     given = arguments(request, SEARCH)
     conditions, order, size = search_arguments(given, filters.MODELS, default=100, limit=1000)
@@ -95,7 +96,7 @@ def find(request: HttpRequest, by: Actor) -> HttpResponse:
         size=size,
         prompts=filters.wants_prompts(conditions),
     )
-    return respond_page("registered_models", page.documents, page.next)
+    return respond_page("registered_models", iter([page]))
 
 
 @reads

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import flask
 import orjson
 from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.urls import resolve
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
@@ -124,10 +124,11 @@ def _ask(call: str, **given: object) -> dict[str, Any]:
         request.user = _account()
         request.page_reader = True  # type: ignore[attr-defined]
         found = resolve(path, urlconf=_URLS)
-        answer: HttpResponse = found.func(request, *found.args, **found.kwargs)
+        answer: HttpResponse | StreamingHttpResponse = found.func(request, *found.args, **found.kwargs)
+        text = b"".join(answer)  # a long page asks the database while it is read
     finally:
         close_old_connections()
-    document: dict[str, Any] = orjson.loads(answer.content)
+    document: dict[str, Any] = orjson.loads(text)
     if answer.status_code >= 400:
         raise MlflowException(document["message"], error_code=_code(document["error_code"]))
     return document

@@ -21,6 +21,7 @@ from registry.models import User
 from registry.selectors import mlflow_reads as reads
 
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
+LARGEST_SLICE: Final = 5_000
 _LARGEST_KEY: Final = 2**63 - 1
 _INDEXED: Final = 100
 """How much of a tag's value is in the index ``versiontag_value``."""
@@ -131,6 +132,28 @@ def search_versions(
 ) -> Found:
     """A page of the live versions a user may see. Raises ``Invalid`` for a page token that is not of this search."""
     return _page(_VERSIONS, user, conditions, order, after=after, size=size, prompts=prompts)
+
+
+def slices_of_versions(
+    user: User,
+    conditions: Sequence[Condition],
+    order: Sequence[tuple[str, bool]],
+    *,
+    after: str,
+    size: int,
+    prompts: bool,
+) -> Iterator[Found]:
+    """The same page in slices, so that a page of any size is never in memory as a whole. The last slice's token counts.
+
+    Each slice is a statement of its own: what is written meanwhile is found or not, and nothing else is lost or doubled.
+    """
+    left, token = size, after
+    while True:
+        found = search_versions(user, conditions, order, after=token, size=min(left, LARGEST_SLICE), prompts=prompts)
+        left, token = left - len(found.documents), found.next
+        yield found
+        if not token or not left:
+            return
 
 
 def _page(

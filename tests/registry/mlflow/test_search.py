@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -335,3 +336,26 @@ def test_a_page_is_found_by_an_index(owner: User) -> None:
     assert "modelversion_recent" in plans[0]
     assert "Index Cond: (updated_at <=" in plans[0]
     assert "versiontag_value" in plans[1] or "versiontag_key_once" in plans[1]
+
+
+@pytest.mark.parametrize("size", [1, 4, 5, 7, 18, 19, 100])
+def test_a_long_page_is_streamed_in_slices_and_is_the_same_page(
+    owner: User, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text = access.issue_token(user=owner, name="t", by=SYSTEM)
+    client = Client(headers={"authorization": f"Bearer {text}"})
+
+    def page() -> tuple[bool, Any]:
+        answer = client.get("/api/2.0/mlflow/model-versions/search", {"max_results": size})
+        assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+        return answer.streaming, json.loads(b"".join(answer))
+
+    whole = page()
+    monkeypatch.setattr(search, "LARGEST_SLICE", 4)
+    sliced = page()
+
+    assert not whole[0]
+    assert sliced[0] == (size > 4)
+    assert sliced[1] == whole[1]
+    assert len(whole[1]["model_versions"]) == min(size, 18)
+    assert ("next_page_token" in whole[1]) == (size < 18)
