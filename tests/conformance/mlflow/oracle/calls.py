@@ -147,7 +147,7 @@ def created_version(draw: st.DrawFn) -> Call:
     body: dict[str, Any] = {"name": draw(NAME.usual), "source": source}
     if isinstance(source, str) and source.startswith("runs:/") and draw(st.integers(0, 9)):
         body["run_id"] = source.split("/")[1]
-    elif draw(st.integers(0, 4)) == 0:
+    elif not str(source).startswith("mlflow-artifacts") and draw(st.integers(0, 4)) == 0:
         body["run_id"] = draw(st.sampled_from(RUNS))
     for name, argument in (("tags", TAGS), ("description", DESCRIPTION), ("run_link", RUN_LINK)):
         if draw(st.booleans()):
