@@ -70,6 +70,51 @@ def test_the_tracking_schema_is_made_by_mlflow_and_then_left_alone(empty_databas
     assert "is that of mlflow 3.17.2" in again.stdout
 
 
+OLDER = """
+import os, sys
+from alembic import command
+from alembic.script import ScriptDirectory
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.dbmodels.initial_models import Base
+from sqlalchemy import create_engine
+
+address = os.environ["TRACKING_DATABASE_URL"]
+Base.metadata.create_all(create_engine(address))
+config = _get_alembic_config(address)
+history = list(ScriptDirectory.from_config(config).walk_revisions())
+command.upgrade(config, history[10].revision)
+"""
+
+
+@pytest.mark.slow
+def test_a_schema_of_an_older_release_is_upgraded_and_keeps_what_it_holds(empty_database: str, tmp_path: Path) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as owner:
+        owner.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(roles.TRACKING_SCHEMA)))
+    tracking = f"{empty_database.replace('postgresql://', 'postgresql+psycopg://')}?options=-csearch_path%3Dmlflow"
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    made = subprocess.run(
+        [sys.executable, "-c", OLDER],
+        env={**os.environ, **quiet, "TRACKING_DATABASE_URL": tracking},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    with psycopg.connect(empty_database, autocommit=True) as owner:
+        owner.execute("COMMENT ON SCHEMA mlflow IS 'mlflow 3.0.0'")
+        owner.execute("INSERT INTO mlflow.experiments (name, lifecycle_stage) VALUES ('kept', 'active')")
+        older = owner.execute("SELECT version_num FROM mlflow.alembic_version").fetchone()
+    done = run(empty_database, tmp_path, tracking)
+    assert done.returncode == 0, done.stderr
+    assert "Upgrading MLflow's tracking schema" in done.stdout
+    with psycopg.connect(empty_database, autocommit=True) as owner:
+        assert owner.execute("SELECT version_num FROM mlflow.alembic_version").fetchone() != older
+        assert owner.execute("SELECT name FROM mlflow.experiments").fetchall() == [("kept",)]
+    again = run(empty_database, tmp_path, tracking)
+    assert again.returncode == 0
+    assert "Upgrading" not in again.stdout
+
+
 def test_a_tracking_database_without_its_schema_is_named(empty_database: str, tmp_path: Path) -> None:
     tracking = empty_database.replace("postgresql://", "postgresql+psycopg://")
     done = run(empty_database, tmp_path, tracking)
