@@ -86,7 +86,7 @@ def played(
 ) -> Iterator[Callable[[str], Played]]:
     """What came of the suite in a release. All releases play at once, at the first question."""
     folders = {release: tmp_path_factory.mktemp("client") for release in PLAYED}
-    running: dict[str, tuple[str, subprocess.Popen[str]]] = {}
+    running: dict[str, tuple[str, subprocess.Popen[bytes]]] = {}
     unavailable: dict[str, str] = {}
     for release in PLAYED:
         try:
@@ -103,18 +103,17 @@ def played(
         if release in unavailable:
             pytest.skip(f"MLflow {release} cannot be fetched here: {unavailable[release]}")
         prefix, process = running[release]
-        said, _ = process.communicate()
-        assert process.returncode == 0, said[-4000:]
+        assert process.wait() == 0, (folders[release] / "said").read_text()[-4000:]
         found = json.loads((folders[release] / "answer.json").read_text())
         return Played(found["release"], prefix, found["scenarios"])
 
     yield result
     for _, process in running.values():
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def _start(python: Path, asked: dict[str, str], url: str, token: str, folder: Path) -> "subprocess.Popen[str]":
+def _start(python: Path, asked: dict[str, str], url: str, token: str, folder: Path) -> "subprocess.Popen[bytes]":
     environment = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ} | {
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT),
@@ -124,15 +123,15 @@ def _start(python: Path, asked: dict[str, str], url: str, token: str, folder: Pa
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     }
     told = json.dumps({**asked, "answer": str(folder / "answer.json")})
-    return subprocess.Popen(
-        [str(python), "-m", "tests.conformance.clients.suite", told],
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with (folder / "said").open("wb") as said:
+        return subprocess.Popen(
+            [str(python), "-m", "tests.conformance.clients.suite", told],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
 
 
 @pytest.mark.parametrize("release", PLAYED)
