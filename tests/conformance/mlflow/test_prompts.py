@@ -97,7 +97,7 @@ def test_a_prompt_is_sealed_with_its_text(client: MlflowClient) -> None:
         lambda: mlflow.genai.set_prompt_model_config("greeting", 1, {"temperature": 2.0}),
     ):
         with pytest.raises(MlflowException, match="never changes") as refused:
-            change()
+            change()  # type: ignore[no-untyped-call]
         assert refused.value.error_code == "RESOURCE_CONFLICT"
     PromptCache._reset_instance()
     assert mlflow.genai.load_prompt("prompts:/greeting/1").template == "Hällo {{name}}!"
@@ -136,13 +136,8 @@ def test_a_model_is_no_prompt_and_a_prompt_no_model(client: MlflowClient) -> Non
         with pytest.raises(MlflowException, match="stays so"):
             change()
     with pytest.raises(MlflowException, match="cannot have a prompt as its version"):
-        client._get_registry_client().store.create_model_version(
-            "credit",
-            "dummy-source",
-            tags=[
-                mlflow.entities.model_registry.ModelVersionTag("mlflow.prompt.is_prompt", "true"),
-                mlflow.entities.model_registry.ModelVersionTag("mlflow.prompt.text", "x"),
-            ],
+        client.create_model_version(
+            "credit", "dummy-source", tags={"mlflow.prompt.is_prompt": "true", "mlflow.prompt.text": "x"}
         )
     with pytest.raises(MlflowException, match="cannot be used as model version sources"):
         client.create_model_version("credit", "models:/greeting/1")

@@ -7,8 +7,8 @@ from typing import Any, Final
 import pytest
 from django.test import Client
 from django.urls import resolve
-from google.protobuf import json_format
-from google.protobuf.message import Message
+from google.protobuf import json_format  # type: ignore[import-untyped]
+from google.protobuf.message import Message  # type: ignore[import-untyped]
 from mlflow.protos import databricks_pb2, model_registry_pb2, webhooks_pb2
 
 from audit.actors import SYSTEM

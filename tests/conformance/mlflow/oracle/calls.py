@@ -25,7 +25,7 @@ ODD_ALIASES: Final = ("latest", "LATEST", "v1", "V12", "a b", "a/b", "", "x" * 2
 ODD_KEYS: Final = ("", "/x", "../x", "a\nb", "a=b", 'a"b', None, 3, "nothing", ".", "a//b", "a/", "é!")
 ODD_STAGES: Final = ("", "Live", None, 3, "Prod uction", "None ")
 ODD_FLAGS: Final = ("true", "yes", 1, None, 0, "")
-ODD_TEXTS: Final = (3, None, ["x"], {}, True)
+ODD_TEXTS: Final[tuple[Any, ...]] = (3, None, ["x"], {}, True)
 ODD_SIZES: Final = (
     "0",
     "-1",
@@ -41,7 +41,7 @@ ODD_SIZES: Final = (
     " 5",
     "+5",
 )
-ODD_TAGS: Final = ("x", {}, {"key": "a"}, 3, None)
+ODD_TAGS: Final[tuple[Any, ...]] = ("x", {}, {"key": "a"}, 3, None)
 
 
 @dataclass(frozen=True)

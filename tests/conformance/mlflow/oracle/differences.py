@@ -93,7 +93,7 @@ def _(call: Call, theirs: Answer, ours: Answer) -> bool:
     if call.rest != "model-versions/create" or not (theirs.ok and ours.ok):
         return False
     said = {**plain(theirs.body)["model_version"], "status": "PENDING_REGISTRATION"}
-    return _completed({"model_version": said}, plain(ours.body)) == plain(ours.body)
+    return bool(_completed({"model_version": said}, plain(ours.body)) == plain(ours.body))
 
 
 @_difference("user-and-aliases")
@@ -101,7 +101,7 @@ def _(call: Call, theirs: Answer, ours: Answer) -> bool:
     """Their answers, completed by what ours say more."""
     if not (theirs.ok and ours.ok):
         return False
-    return _completed(plain(theirs.body), plain(ours.body)) == _without_token(plain(ours.body))
+    return bool(_completed(plain(theirs.body), plain(ours.body)) == _without_token(plain(ours.body)))
 
 
 def _completed(theirs: Any, ours: Any) -> Any:

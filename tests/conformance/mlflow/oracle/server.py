@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -56,14 +56,11 @@ class PlainServer:
         )
 
     def _do(self, statements: list[tuple[str, tuple[Any, ...]]]) -> None:
-        if ON_POSTGRESQL:
-            with psycopg.connect(self.database, autocommit=True) as connection:
-                for statement, values in statements:
-                    connection.execute(statement, values)  # type: ignore[call-overload]
-            return
-        with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
+        connect = psycopg.connect(self.database) if ON_POSTGRESQL else sqlite3.connect(self.database, timeout=30)
+        with closing(cast("sqlite3.Connection", connect)) as connection:
             for statement, values in statements:
                 connection.execute(statement, values)
+            connection.commit()
 
 
 def _database(data_dir: Path, schema: str) -> tuple[str, str, str]:
@@ -72,8 +69,8 @@ def _database(data_dir: Path, schema: str) -> tuple[str, str, str]:
         return f"sqlite:///{data_dir / 'mlflow.db'}", str(data_dir / "mlflow.db"), ""
     owner = os.environ["DATABASE_OWNER_URL"]
     with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')  # type: ignore[call-overload]
-        connection.execute(f'CREATE SCHEMA "{schema}"')  # type: ignore[call-overload]
+        connection.execute(f'DROP SCHEMA IF EXISTS "{schema}" CASCADE')
+        connection.execute(f'CREATE SCHEMA "{schema}"')
     query = f"options=-csearch_path%3D{schema}"
     return urlsplit(owner)._replace(scheme="postgresql+psycopg", query=query).geturl(), owner, f'"{schema}".'
 

@@ -30,20 +30,25 @@ REFUSED: Final = "refused"
 CRASHED: Final = "crashed"
 
 
-class _Store(SqlAlchemyStore):  # type: ignore[misc]
+class _Store(SqlAlchemyStore):
     """MLflow's store without a database: it only builds its queries."""
 
     def __init__(self) -> None:
         """Connect to nothing."""
 
 
-STORE: Final = _Store()
+# MLflow says nothing of its types.
+STORE: Final[Any] = _Store()
 Read = list[tuple[str, str, str, Any]]
+
+
+def _is_refusal(error: Any) -> bool:
+    return int(error.get_http_status_code()) == 400
 
 
 def theirs(text: str, *, of_models: bool) -> Read | str:
     """The conditions MLflow reads."""
-    utils = SearchModelUtils if of_models else SearchModelVersionUtils
+    utils: Any = SearchModelUtils if of_models else SearchModelVersionUtils
     try:
         parsed = utils.parse_search_filter(text)
         if of_models:
@@ -51,7 +56,7 @@ def theirs(text: str, *, of_models: bool) -> Read | str:
         else:
             STORE._get_search_model_versions_filter_clauses(parsed, "postgresql")
     except MlflowException as error:
-        return REFUSED if error.get_http_status_code() == 400 else CRASHED
+        return REFUSED if _is_refusal(error) else CRASHED
     except Exception:  # noqa: BLE001 - whatever MLflow did not foresee is a 500 of its server
         return CRASHED
     numbers = set() if of_models else {"version_number"}
@@ -128,7 +133,7 @@ def test_orders_are_read_as_mlflow_reads_them(of_models: bool) -> None:
         try:
             return [str(clause) for clause in read(clauses)]
         except MlflowException as error:
-            return REFUSED if error.get_http_status_code() == 400 else CRASHED
+            return REFUSED if _is_refusal(error) else CRASHED
         except Exception:  # noqa: BLE001 - a 500 of its server
             return CRASHED
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.conformance.mlflow.oracle import calls, differences
+from tests.conformance.mlflow.oracle.languages import RUNS
 from tests.conformance.mlflow.oracle.pair import Answer, Call, Pair, differs
 
 LONG: Final = os.environ.get("ORACLE") == "long"
@@ -42,8 +43,13 @@ class Registries(RuleBasedStateMachine):
         self.pair.forget()
         self.moments: tuple[Moments, Moments] = ({}, {})
         self.write(Call("POST", "registered-models/create", body={"name": "credit"}))
-        prompt = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
-        self.write(Call("POST", "registered-models/create", body={"name": "greeting", "tags": prompt}))
+        prompt = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+        self.write(Call("POST", "registered-models/create", body={"name": "greeting", "tags": [prompt]}))
+        for number, name in enumerate(("credit", "credit", "Credit")):
+            tags = [{"key": "team", "value": str(number)}, {"key": "risk tier", "value": "credit"}]
+            self.pair.both(Call("POST", "registered-models/create", body={"name": name, "tags": tags}))
+            source = {"source": f"runs:/{RUNS[number % 2]}/m", "run_id": RUNS[number % 2]}
+            self.write(Call("POST", "model-versions/create", body={"name": name, "tags": tags, **source}))
 
     @rule(call=calls.called(calls.CREATE_MODEL))
     def create_model(self, call: Call) -> None:
