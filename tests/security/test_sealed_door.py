@@ -58,7 +58,7 @@ def test_nothing_below_a_sealed_path_is_written(
     assert (row.status, row.artifact_path, row.experiment_id) == ("READY", f"{world.artifacts}/model", world.experiment)
     below = f"{world.artifacts}/model"
     parts = {"path": "MLmodel", "num_parts": 1, "upload_id": "u"}
-    for method, address, more in [
+    tries: list[tuple[str, str, dict[str, Any]]] = [
         ("PUT", f"{FILES}/{below}/MLmodel", {"content": b"x"}),
         ("PUT", f"/ajax-api/2.0/mlflow-artifacts/artifacts/{below}//new.txt", {"content": b"x"}),
         ("PUT", f"{FILES}/{below}", {"content": b"x"}),
@@ -67,7 +67,8 @@ def test_nothing_below_a_sealed_path_is_written(
         ("POST", f"/api/2.0/mlflow-artifacts/mpu/create/{world.artifacts}", {"json": {**parts, "path": "/home/ada/model"}}),
         ("POST", f"/api/2.0/mlflow-artifacts/mpu/complete/{below}", {"json": parts}),
         ("POST", "/api/2.0/mlflow/artifacts/presigned-upload-url", {"json": {"run_id": world.run, "path": "model/MLmodel"}}),
-    ]:  # fmt: skip
+    ]  # fmt: skip
+    for method, address, more in tries:
         answer = call(server, ada, method, address, **more)
         assert answer.status_code == 409, (method, address, answer.text)
         said = answer.json()

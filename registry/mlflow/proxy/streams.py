@@ -144,7 +144,9 @@ def _sent(
         headers = {name: value for name, value in headers.items() if name.lower() != "content-encoding"}
     else:
         stream, length = _incoming(request)
-        if length is not None:
+        # Our own tracking process is sent chunks: gunicorn reports it when those break off, and passes a body that is
+        # shorter than its Content-Length for whole. An existing server may take no chunks, and is sent the length.
+        if length is not None and (tracking.is_elsewhere() or not length):
             headers["Content-Length"] = str(length)
         sent = _chunks(stream, length)
     url = tracking.address() + quote(path, safe=_PLAIN) + (f"?{query}" if query else "")

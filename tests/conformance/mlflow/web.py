@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,7 @@ class Web:
     """Running web processes."""
 
     port: int
+    pid: int = 0
 
     def send(self, token: str, calls: Sequence[Call], *, clients: int = CLIENTS) -> list[Answer]:
         """Send the calls from so many clients at once, each over a connection of its own; answers in the same order."""
@@ -95,7 +96,7 @@ def _ask(session: http.client.HTTPConnection, token: str, call: Call, request_id
 
 
 @contextmanager
-def web_processes(data_dir: Path) -> Iterator[Web]:
+def web_processes(data_dir: Path, more: Mapping[str, str] | None = None) -> Iterator[Web]:
     """Two processes of eight threads on the database of this test run, signed in as the runtime role."""
     port = free_port()
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
@@ -110,6 +111,7 @@ def web_processes(data_dir: Path) -> Iterator[Web]:
         "DATABASE_URL": database,
         "DATABASE_ROLE": "app",
         "DJANGO_SETTINGS_MODULE": "config.settings.prod",
+        **(more or {}),
     }
     log = data_dir / "web.log"
     with log.open("wb") as output:
@@ -133,7 +135,7 @@ def web_processes(data_dir: Path) -> Iterator[Web]:
 
     try:
         until(answers, what="the web processes", seconds=120)
-        yield Web(port)
+        yield Web(port, process.pid)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
