@@ -9,35 +9,21 @@ index's, the beginning of the page is a place in it, and what a search leaves ou
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from django.db import connection
 
-from config import statements
 from config.errors import Invalid
 from config.pagination import decode, encode
 from registry import reach
 from registry.models import User
 from registry.selectors import mlflow_reads as reads
+from registry.selectors.mlflow_conditions import PROMPT_TAG, Clause, Condition, Place, where
 
-PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
+__all__ = ["PROMPT_TAG", "Found", "search_models", "search_versions", "slices_of_versions"]
+
 LARGEST_SLICE: Final = 5_000
 _LARGEST_KEY: Final = 2**63 - 1
-_INDEXED: Final = 100
-"""How much of a tag's value is in the index ``versiontag_value``."""
-
-
-class Condition(Protocol):
-    """One comparison of a search (``registry.mlflow.filters.Condition``)."""
-
-    @property
-    def on(self) -> str: ...
-    @property
-    def key(self) -> str: ...
-    @property
-    def operator(self) -> str: ...
-    @property
-    def value(self) -> str | int | tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +51,7 @@ class _Search:
     keys: dict[str, _Key]
     default: Sequence[str]
     tie_break: Sequence[str]
-    fields: dict[str, str]
-    tags: str
-    """The table of tags, with the column that names the owner."""
-    owner: str
+    place: Place
     columns: str
     rows: str
     document: str
@@ -84,9 +67,12 @@ _VERSIONS: Final = _Search(
     },
     default=("-updated", "name", "-number"),
     tie_break=("name", "-number"),
-    fields={"name": "m.name", "run_id": "v.run_id", "source_path": "v.source", "version_number": "v.number"},
-    tags="registry_versiontag t WHERE t.version_id",
-    owner="v.id",
+    place=Place(
+        fields={"name": "m.name", "run_id": "v.run_id", "source_path": "v.source", "version_number": "v.number"},
+        tags="registry_versiontag t WHERE t.version_id",
+        owner="v.id",
+        versions=True,
+    ),
     columns=reads.VERSION_COLUMNS,
     rows=f"registry_modelversion v JOIN {_LIVE_MODEL} JOIN registry_user registrar ON registrar.id = v.registered_by_id "
     "WHERE v.deleted_at IS NULL",
@@ -99,9 +85,7 @@ _MODELS: Final = _Search(
     },
     default=("name",),
     tie_break=("name",),
-    fields={"name": "m.name"},
-    tags="registry_modeltag t WHERE t.model_id",
-    owner="m.id",
+    place=Place(fields={"name": "m.name"}, tags="registry_modeltag t WHERE t.model_id", owner="m.id", versions=False),
     columns="m.id, m.name, m.created_at, m.updated_at, m.description",
     rows="registry_registeredmodel m WHERE m.deleted_at IS NULL",
     document=f"SELECT {reads.MODEL}::text, {{keys}} FROM ({{page}}) AS m ORDER BY {{order}}",
@@ -167,18 +151,18 @@ def _page(
     prompts: bool,
 ) -> Found:
     keys = _keys(order, search)
-    where = [search.rows]
+    clauses = [search.rows]
     parameters: list[Any] = []
     for text, values in (
         *_seen(user),
-        *_where(conditions, search, prompts=prompts),
+        *where(conditions, search.place, prompts=prompts),
         *_beyond(keys, after),
     ):
-        where.append(text)
+        clauses.append(text)
         parameters.extend(values)
     inner = ", ".join(f"{key.inner}{' DESC' if down else ''}" for key, down in keys)
     outer = ", ".join(f"{key.outer}{' DESC' if down else ''}" for key, down in keys)
-    page = f"SELECT {search.columns} FROM {' AND '.join(where)} ORDER BY {inner} LIMIT %s"
+    page = f"SELECT {search.columns} FROM {' AND '.join(clauses)} ORDER BY {inner} LIMIT %s"
     statement = search.document.format(keys=", ".join(key.outer for key, _ in keys), page=page, order=outer)
     with connection.cursor() as cursor:
         # Not prepared: which index is best depends on the values.
@@ -190,7 +174,6 @@ def _page(
     return Found([row[0] for row in rows], token)
 
 
-Clause = tuple[str, Sequence[object]]
 Keys = list[tuple[_Key, bool]]
 
 
@@ -211,11 +194,6 @@ def _seen(user: User) -> Iterator[Clause]:
     parameters = reach.seeing(user)
     if not parameters[0]:
         yield reach.MAY_SEE, parameters
-
-
-_IS_PROMPT: Final = f"""EXISTS (SELECT FROM registry_modeltag prompt
-    WHERE prompt.model_id = m.id AND prompt.key = '{PROMPT_TAG}' AND prompt.value = 'true')"""
-"""Whether a model is a prompt is said by its tag, from its creation on, for its versions as well."""
 
 
 def _beyond(keys: Keys, after: str) -> Iterator[Clause]:
@@ -259,59 +237,3 @@ def _values(keys: Keys, after: str) -> list[object]:
         else:
             values.append(value)
     return values
-
-
-_ONE_MODEL: Final = f"""SELECT m.id, {_IS_PROMPT} FROM registry_registeredmodel m
-    WHERE m.name = %s AND m.deleted_at IS NULL"""
-_ESCAPED: Final = {"LIKE": "{} LIKE %s ESCAPE ''", "ILIKE": "{} ILIKE %s ESCAPE ''"}
-_LISTS: Final = {"IN": "{} = ANY(%s)", "NOT IN": "{} <> ALL(%s)"}
-_PLAIN: Final = {sign: f"{{}} {'<>' if sign == '!=' else sign} %s" for sign in ("=", "!=", "<", "<=", ">", ">=")}
-_OPERATORS: Final = {**_ESCAPED, **_LISTS, **_PLAIN}
-
-
-def _compare(column: str, condition: Condition) -> Clause:
-    value = list(condition.value) if isinstance(condition.value, tuple) else condition.value
-    return _OPERATORS[condition.operator].format(column), [value]
-
-
-def _of_models(names: Sequence[Condition], *, prompts: bool) -> Iterator[Clause]:
-    """The versions of the models so named, by key: PostgreSQL knows how many versions a key has, but not a name.
-
-    Whether it is a prompt is known then, too. Without such a condition, versions of prompts are left out one by one.
-    """
-    for condition in names:
-        found = statements.row(_ONE_MODEL, [condition.value])
-        yield "v.model_id = %s", [found[0] if found and (prompts or not found[1]) else 0]
-    if not names and not prompts:
-        yield f"NOT {_IS_PROMPT}", ()
-
-
-def _compare_value(condition: Condition) -> Iterator[Clause]:
-    """A comparison with a tag's value; equality through the index, whose entry is the whole value if that is short."""
-    if condition.operator == "=":
-        yield f"left(t.value, {_INDEXED}) = %s", [str(condition.value)[:_INDEXED]]
-    if condition.operator != "=" or len(str(condition.value)) >= _INDEXED:
-        yield _compare("t.value", condition)
-
-
-_ONE_NAME: Final = ("attribute", "name", "=")
-
-
-def _where(conditions: Sequence[Condition], search: _Search, *, prompts: bool) -> Iterator[Clause]:
-    """All attribute conditions, and for each tag key one tag that meets every condition on it."""
-    named = [one for one in conditions if search is _VERSIONS and (one.on, one.key, one.operator) == _ONE_NAME]
-    yield from _of_models(named, prompts=prompts)
-    of_tags: dict[str, list[Condition]] = {}
-    for condition in conditions:
-        if condition.on == "tag":
-            if condition.key != PROMPT_TAG or prompts:
-                of_tags.setdefault(condition.key, []).append(condition)
-        elif condition not in named:
-            yield _compare(search.fields[condition.key], condition)
-    for key, wanted in of_tags.items():
-        texts, parameters = ["t.key = %s"], list[object]([key])
-        for condition in wanted:
-            for text, values in _compare_value(condition):
-                texts.append(text)
-                parameters += values
-        yield f"EXISTS (SELECT FROM {search.tags} = {search.owner} AND {' AND '.join(texts)})", parameters
