@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.conformance.mlflow.oracle.languages import RUNS, model_filters, orders, version_filters
 from tests.conformance.mlflow.oracle.pair import Call
+from tests.conformance.mlflow.oracle.server import ON_POSTGRESQL
 
 NAMES: Final = ("credit", "credit-default", "Credit", "a b", "ü%_x")
 PROMPTS: Final = ("greeting", "credit")
@@ -67,7 +68,8 @@ VALUE: Final = Argument(st.sampled_from(VALUES), ODD_TEXTS, optional=True)
 DESCRIPTION: Final = Argument(st.sampled_from(TEXTS), ODD_TEXTS, optional=True)
 TAGS: Final = Argument(_tags(), ODD_TAGS, optional=True)
 STAGE: Final = Argument(st.sampled_from(STAGES), ODD_STAGES)
-ARCHIVE: Final = Argument(st.booleans(), ODD_FLAGS, optional=True)
+# With psycopg 3 MLflow cannot archive (server.py), so there is nothing to compare with.
+ARCHIVE: Final = Argument(st.just(False) if ON_POSTGRESQL else st.booleans(), ODD_FLAGS, optional=True)
 RUN_LINK: Final = Argument(st.sampled_from(("", "https://runs.example/1")), ODD_TEXTS, optional=True)
 
 SIZE: Final = Argument(st.sampled_from(("1", "2", "3", "100")), ODD_SIZES, optional=True)
