@@ -162,6 +162,20 @@ def chi_square(cells: np.ndarray) -> tuple[float | None, float | None]:
     return float(found.pvalue), math.sqrt(float(found.statistic) / int(used.sum()))
 
 
+def cramers_v(cells: np.ndarray) -> float | None:
+    """Cramér's V of a table, net of what chance gives (W. Bergsma, J. Korean Stat. Soc. 42, 2013); None for one row or column."""
+    used = cells[cells.sum(axis=1) > 0][:, cells.sum(axis=0) > 0]
+    rows, columns = used.shape
+    n = int(used.sum())
+    if rows < 2 or columns < 2 or n < 2:
+        return None
+    expected = np.outer(used.sum(axis=1), used.sum(axis=0)) / n
+    phi = float(((used - expected) ** 2 / expected).sum()) / n
+    phi = max(0.0, phi - (rows - 1) * (columns - 1) / (n - 1))
+    short = min(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
+    return math.sqrt(phi / (short - 1)) if short > 1 else None
+
+
 def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
     """Adjusted p-values by the step-up rule (Y. Benjamini, Y. Hochberg, JRSS B 57, 1995); what has none keeps none."""
     known = [(p, index) for index, p in enumerate(ps) if p is not None]

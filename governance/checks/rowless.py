@@ -1,4 +1,4 @@
-"""Checks that read a report instead of rows: one shard, a count of one."""
+"""Checks that are not split: those that read a report, and those that need every row at once. A count of one."""
 
 # ruff: noqa: ANN401 - these values come from outside and are checked here
 from __future__ import annotations
@@ -28,3 +28,7 @@ class RowlessCheck(Check):
 
     @abstractmethod
     def finish(self, state: pa.Table, inputs: CheckInputs, params: Any) -> CheckResult: ...
+
+
+class WholeCheck(RowlessCheck):
+    """One that trains a classifier or compares all rows with each other: ``finish`` reads the rows itself."""

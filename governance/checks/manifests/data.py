@@ -41,4 +41,16 @@ DRIFT = Manifest(
     code="governance.checks.drift:ColumnDrift",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (QUALITY, DRIFT)
+DOMAIN = Manifest(
+    key="drift.classifier", version=1, category="data", title="Drift of the inputs together", task="any",
+    needs=("data", "training"),
+    definition=(
+        "AUC, with DeLong's interval, of boosted trees that tell rows of the test data from rows of the training data, each "
+        "row scored by a model that has not seen it, in five folds (a classifier two-sample test: Lopez-Paz & Oquab 2017). "
+        "0.5 means that they cannot be told apart."
+    ),
+    figures=(_F("domain_auc", "AUC of telling test from training data", "lower"),),
+    code="governance.checks.domain:DomainClassifier",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (QUALITY, DRIFT, DOMAIN)

@@ -54,4 +54,24 @@ ROBUSTNESS = Manifest(
     code="governance.checks.robustness:Perturbations",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (IMPORTANCE, EFFECTS, ROBUSTNESS)
+SHAPLEY = Manifest(
+    key="explainability.shapley", version=1, category="explainability", title="Shapley values and reason codes",
+    task="any", needs=("data", "probe"), sandbox=True,
+    definition=(
+        "Shapley values by sampling of orders, antithetic (Strumbelj & Kononenko 2014; Mitchell et al. 2022): the mean change "
+        "of the output when an input of a random other row is put back, over random orders. Sampling error: standard error "
+        "over pairs of orders. Stability: Spearman correlation of two independent halves of the sampling. Reason codes of "
+        "refusals (12 CFR 1002.9(b)(2)): the inputs that pushed towards the refusal most; complete when they make up half of "
+        "all that pushed, stable by the mean Jaccard index of the codes of two independent halves."
+    ),
+    figures=(
+        _F("rank_stability", "Stability of the ranking", "higher"), _F("top_share", "Share of the strongest input", "lower"),
+        _F("sensitive_share", "Share of sensitive inputs", "lower"),
+        _F("sampling_error", "Sampling error, relative", "lower"),
+        _F("reasons_complete", "Refusals with complete reasons", "higher"),
+        _F("reasons_stable", "Stability of the reasons", "higher"),
+    ),
+    code="governance.checks.attributions:Attributions",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (IMPORTANCE, SHAPLEY, EFFECTS, ROBUSTNESS)

@@ -77,4 +77,19 @@ LL144 = Manifest(
     code="governance.checks.local_law_144:LocalLaw144",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (FAIRNESS, CLARIFY, LL144)
+PROXIES = Manifest(
+    key="fairness.proxies", version=1, category="fairness", title="Proxies of protected attributes", task="any",
+    needs=("data", "sensitive"),
+    definition=(
+        "Predictability: AUC, with DeLong's interval, of boosted trees that tell a group from all others by the model's inputs "
+        "(without the sensitive columns), each row scored by a model that has not seen it, in five folds. Association of each "
+        "input, numbers cut at quantiles: Cramér's V net of chance (Bergsma 2013)."
+    ),
+    figures=(
+        _F("predictability", "Predictability of the group", "lower", per_group=True),
+        _F("strongest_association", "Strongest association of an input", "lower"),
+    ),
+    code="governance.checks.proxies:Proxies",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (FAIRNESS, CLARIFY, LL144, PROXIES)
