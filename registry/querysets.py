@@ -105,8 +105,8 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         return restricted.exclude(owner=user).exclude(Exists(granted))
 
     def visible_to(self, user: User) -> Self:
-        """Those the user may read."""
-        if not user.is_active:
+        """Those the user may read: nothing without a role, nothing restricted that is not for them."""
+        if not reach.holds_anywhere(user, VIEW):
             return self.none()
         return self.exclude(pk__in=type(self)(self.model).closed_to(user).values("pk"))
 

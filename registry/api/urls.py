@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from registry.api.converters import FilePathConverter, NameConverter, NumberConverter
-from registry.api.views import accounts, datasets, files, lineage, models, uploads, versions, webhooks
+from registry.api.views import accounts, datasets, experiments, files, lineage, models, uploads, versions, webhooks
 
 register_converter(NameConverter, "name")
 register_converter(FilePathConverter, "file")
@@ -33,6 +33,9 @@ urlpatterns = [
     path("datasets/<name:name>/versions/<number:number>", datasets.OneDatasetVersion.as_view(), name="dataset-version"),
     path("datasets/<name:name>/versions/<number:number>/files", files.DatasetFiles.as_view(), name="dataset-files"),
     path("datasets/<name:name>/versions/<number:number>/finish", datasets.Finish.as_view(), name="dataset-finish"),
+    path("experiments", experiments.Experiments.as_view(), name="experiments"),
+    path("experiments/<slug:experiment>", experiments.OneExperiment.as_view(), name="experiment"),
+    path("experiments/<slug:experiment>/grants/<name:team>", experiments.Grant.as_view(), name="experiment-grant"),
     path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
     path("webhook-events", webhooks.Events.as_view(), name="webhook-events"),
     path("webhooks/<uuid:webhook>", webhooks.OneWebhook.as_view(), name="webhook"),

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
+from django.contrib.auth.models import Group
 from django.db.models import Q, QuerySet
 
 from registry.models import Experiment, ExperimentGroupObjectPermission, ModelVersion, User
@@ -68,6 +69,12 @@ def granted(experiment: Experiment) -> dict[int, str]:
     rows = ExperimentGroupObjectPermission.objects.filter(content_object=experiment)
     words = {codename: access for access, codename in ACCESS.items()}
     return {team: words[codename] for team, codename in rows.values_list("group_id", "permission__codename")}
+
+
+def grants_of(experiment: Experiment) -> list[tuple[Group, str]]:
+    """The teams to which it was granted, by name, with ``read`` or ``write``."""
+    access = granted(experiment)
+    return [(team, access[team.pk]) for team in Group.objects.filter(pk__in=access).order_by("name")]
 
 
 def above(path: str) -> list[str]:

@@ -1,5 +1,8 @@
 """Writes to experiments: noting who created one, restricting it, granting it to teams. Guardian's rows say who may what."""
 
+import re
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 from django.contrib.auth.models import Group
@@ -8,13 +11,23 @@ from guardian.shortcuts import assign_perm, remove_perm
 
 from audit.actors import Actor
 from audit.services import append
-from config.errors import Conflict, Invalid, NotFound
+from config.errors import Conflict, Invalid, NotFound, Refusal
 from registry import guards, names
 from registry.models import Experiment, User
 from registry.selectors.experiments import ACCESS, granted
 from registry.services.catalog import person_of
+from registry.tracking import NotThere, TrackedExperiment, TrackingClient, TrackingDown
 
 LONGEST_NAME: Final = 500
+_ID: Final = re.compile(r"0|[1-9][0-9]{0,19}", re.ASCII)
+Connect = Callable[[], TrackingClient]
+
+
+class TrackingUnavailable(Refusal):
+    """The tracking process must be asked first, and does not answer."""
+
+    status = HTTPStatus.CONFLICT
+    code = "tracking.unavailable"
 
 
 @transaction.atomic
@@ -66,14 +79,43 @@ def rename_experiment(*, tracking_id: str, name: str, by: Actor) -> None:
     )
 
 
+def look_up(tracking_id: str, connect: Connect = TrackingClient) -> TrackedExperiment:
+    """Ask the tracking process for an experiment. Raises ``Invalid`` if it has none, ``TrackingUnavailable``."""
+    if not _ID.fullmatch(tracking_id):
+        raise Invalid("The id of an experiment is a whole number.", code="experiment.id", field="tracking_id")
+    try:
+        with connect() as tracking:
+            return tracking.experiment(tracking_id)
+    except NotThere as error:
+        raise Invalid(
+            f"The tracking server has no experiment {tracking_id}.", code="experiment.not_there", field="tracking_id"
+        ) from error
+    except TrackingDown as error:
+        raise TrackingUnavailable(str(error), remedy="Try again in a moment.") from error
+
+
+def set_restricted(
+    *, experiment: Experiment, restricted: bool, by: Actor, connect: Connect = TrackingClient
+) -> Experiment:
+    """``restrict_experiment``, after its folder was looked up if it is not on record. Raises as both do."""
+    guards.check_can_manage_experiment(by, experiment)
+    root = experiment.artifact_root
+    if restricted and not root:
+        root = look_up(experiment.tracking_id, connect).artifact_root
+    return restrict_experiment(experiment=experiment, restricted=restricted, by=by, artifact_root=root)
+
+
 @transaction.atomic
-def restrict_experiment(*, experiment: Experiment, restricted: bool, by: Actor) -> Experiment:
+def restrict_experiment(*, experiment: Experiment, restricted: bool, by: Actor, artifact_root: str = "") -> Experiment:
     """Close an experiment to all but those it is for, or open it again; one that is so already is left.
 
     Raises ``NotAllowed`` for all but its owner and administrators.
     """
     guards.check_can_manage_experiment(by, experiment)
     experiment = _lock(experiment)
+    if artifact_root and not experiment.artifact_root:
+        experiment.artifact_root = artifact_root
+        experiment.save(update_fields=["artifact_root", "updated_at"])
     if experiment.restricted != restricted:
         experiment.restricted = restricted
         experiment.save(update_fields=["restricted", "updated_at"])

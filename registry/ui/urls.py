@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.ui.views import account, catalog, lineage, versions, webhooks
+from registry.ui.views import account, catalog, experiments, lineage, versions, webhooks
 
 VERSION = "models/<str:name>/versions/<int:number>/"
 
@@ -18,6 +18,11 @@ urlpatterns = [
     path(f"{VERSION}files/<path:path>", versions.file, name="version-file"),
     path("lineage/", lineage.index, name="lineage"),
     path("lineage/<uuid:pk>/", lineage.node, name="lineage-node"),
+    path("experiments/", experiments.index, name="experiments"),
+    path("experiments/<slug:tracking_id>/", experiments.detail, name="experiment"),
+    path("experiments/<slug:tracking_id>/restrict/", experiments.restrict, name="experiment-restrict"),
+    path("experiments/<slug:tracking_id>/grant/", experiments.grant, name="experiment-grant"),
+    path("experiments/<slug:tracking_id>/grants/<int:team>/revoke/", experiments.revoke, name="experiment-revoke"),
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke, name="token-revoke"),
     path("account/password/", account.password_change, name="password-change"),

@@ -47,6 +47,8 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "registry.DatasetVersion": registry.finished_dataset,
     "registry.Node": pages.record_lineage,
     "registry.Edge": pages.record_lineage,
+    "registry.Experiment": "record_experiment is one call, and its tests say whose it is",
+    "registry.ExperimentGroupObjectPermission": "guardian's rows follow from granting an experiment to a team",
     "registry.Webhook": "create_webhook is one call; its tests make one that leads to their receiver",
     "registry.WebhookDelivery": "written by the follower from an entry, which is what its tests are about",
     "governance.CheckRun": governance.request,
