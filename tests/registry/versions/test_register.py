@@ -40,6 +40,37 @@ def test_the_number_of_a_deleted_version_is_not_given_again(model: RegisteredMod
         version_by_number(model, 1)
 
 
+def test_under_a_freed_name_another_model_counts_anew_and_is_told_apart(
+    model: RegisteredModel, scientist: User
+) -> None:
+    make.pending_version(model, scientist)
+    catalog.delete_model(model=model, by=make.actor(scientist))
+
+    again = make.registered_model(scientist, model.name)
+    version = make.pending_version(again, scientist)
+
+    assert (again.pk != model.pk, version.number) == (True, 1), "as in MLflow"
+    registered = [entry["object"] for entry in make.entries() if entry["action"] == "version.registered"]
+    assert len({about["id"] for about in registered}) == 2, "two streams of the ledger"
+    assert [about["version"] for about in registered] == [f"{model.name} v1"] * 2
+
+
+def test_a_model_renamed_after_it_was_looked_up_takes_no_version_and_no_alias_under_its_old_name(
+    model: RegisteredModel, pending: ModelVersion, scientist: User
+) -> None:
+    by = make.actor(scientist)
+    catalog.rename_model(model=RegisteredModel.objects.get(pk=model.pk), new_name="another", by=by)
+    before = len(make.entries())
+
+    with pytest.raises(NotFound):
+        make.pending_version(model, scientist)
+    with pytest.raises(NotFound):
+        catalog.set_alias(model=model, alias="champion", number=1, by=by)
+
+    assert make.entries(before) == []
+    assert make.pending_version(RegisteredModel.objects.get(pk=model.pk), scientist).number == 2
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_registrations_at_once_the_second_waits_and_gets_the_next_number(
     model: RegisteredModel, scientist: User
