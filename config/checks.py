@@ -16,7 +16,7 @@ _SHORTEST_SECRET = 32
 @register(Tags.security, deploy=True)
 def production(app_configs: Sequence[AppConfig] | None = None, **_: object) -> list[CheckMessage]:
     """Return one message for each setting that is wrong for production, with what to set instead."""
-    return [*_addresses(), *_secrets(), *_keys(), *_gate()]
+    return [*_addresses(), *_secrets(), *_keys(), *_gate(), *_tracking()]
 
 
 def _addresses() -> Iterator[CheckMessage]:
@@ -38,7 +38,7 @@ def _addresses() -> Iterator[CheckMessage]:
 
 
 def _secrets() -> Iterator[CheckMessage]:
-    if len(settings.TRACKING_SECRET) < _SHORTEST_SECRET:
+    if len(settings.TRACKING_SECRET) < _SHORTEST_SECRET and not settings.MLFLOW_TRACKING_URI:
         yield Error(
             "TRACKING_SECRET is shorter than 32 characters: whoever guesses it reads and writes every run.",
             hint="Generate one: openssl rand -base64 48. The tracking and web processes need the same.",
@@ -63,6 +63,26 @@ def _secrets() -> Iterator[CheckMessage]:
             hint="Only migrations use the owner: set DATABASE_ROLE=app (or sequencer) everywhere else.",
             id="countersign.W001",
         )
+
+
+def _tracking() -> Iterator[CheckMessage]:
+    """An existing MLflow server behind us (MLFLOW_TRACKING_URI): what is configured, and what it means."""
+    server = urlsplit(settings.MLFLOW_TRACKING_URI)
+    if not server.netloc:
+        return
+    if settings.MLFLOW_TRACKING_AUTHORIZATION and server.scheme != "https" and server.hostname not in _LOCAL:
+        yield Error(
+            f"MLFLOW_TRACKING_URI is {settings.MLFLOW_TRACKING_URI}: our credentials there would travel in clear text.",
+            hint="Name its https:// address.",
+            id="countersign.E008",
+        )
+    known = "with" if settings.MLFLOW_TRACKING_AUTHORIZATION else "without"
+    yield checks.Warning(
+        f"Runs and artifacts are kept by the MLflow server at {settings.MLFLOW_TRACKING_URI}, which is asked {known} "
+        "credentials. Whoever reaches it past Countersign reads restricted experiments and writes over artifacts.",
+        hint="Let only Countersign reach it. Sealed versions are copies, and safe either way: docs/operators/mlflow-server.md.",
+        id="countersign.W003",
+    )
 
 
 def _keys() -> Iterator[CheckMessage]:

@@ -73,3 +73,21 @@ def test_a_signing_key_that_others_can_read_is_named(sound: Settings, tmp_path: 
     assert codes() == ["countersign.E007"]
     assert str(tmp_path / "permit.p256.pem") in production(None)[0].msg
     assert tmp_path == sound.KEYS_DIR
+
+
+@pytest.mark.parametrize(
+    ("address", "authorization", "found"),
+    [
+        ("https://mlflow.example.org", "Bearer x", ["countersign.W003"]),
+        ("http://127.0.0.1:5000", "Bearer x", ["countersign.W003"]),
+        ("http://mlflow.example.org", "", ["countersign.W003"]),
+        ("http://mlflow.example.org", "Bearer x", ["countersign.E008", "countersign.W003"]),
+    ],
+)
+def test_an_existing_mlflow_server_is_told_of(
+    sound: Settings, address: str, authorization: str, found: list[str]
+) -> None:
+    sound.MLFLOW_TRACKING_URI, sound.MLFLOW_TRACKING_AUTHORIZATION, sound.TRACKING_SECRET = address, authorization, ""
+    assert codes() == found
+    assert address in production(None)[-1].msg
+    assert not authorization or authorization not in " ".join(message.msg for message in production(None))

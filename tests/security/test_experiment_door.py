@@ -3,9 +3,11 @@
 from typing import Any
 
 import httpx
+import mlflow
 import orjson
 import pytest
 from django.contrib.auth.models import Group
+from mlflow.exceptions import MlflowException
 
 from audit.actors import SYSTEM
 from registry.mlflow.codec import camel
@@ -226,7 +228,7 @@ def test_its_artifacts_are_not_read_or_written(mallory: Person, ada: Person, ser
             mallory,
             "POST",
             f"/api/2.0/mlflow-artifacts/mpu/{verb}/{world.artifacts}",
-            json={"path": "/tmp/notes.txt", "num_parts": 1, "upload_id": "u"},
+            json={"path": "any/notes.txt", "num_parts": 1, "upload_id": "u"},
         )
         assert parts.status_code == 403, parts.text
     assert call(server, mallory, "GET", f"{FILES}?path={outside[0]}&path=0").status_code == 400
@@ -312,3 +314,35 @@ def test_without_credentials_every_address_answers_401_as_json(server: str, cred
         assert answer.status_code == 401, (method, address, answer.text)
         assert answer.json()["error_code"] == "UNAUTHENTICATED"
         assert "WWW-Authenticate" in answer.headers
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_notebook_reads_why(
+    ada: Person, mallory: Person, server: str, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", mallory.token)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    mlflow.set_tracking_uri(server)
+    try:
+        client = mlflow.MlflowClient()
+        assert world.name not in [one.name for one in client.search_experiments()]
+        assert world.name not in [one.name for one in mlflow.search_experiments()]
+        words = r"is restricted, and you may not (see|write to) it\. Ask its owner, ada, or an administrator"
+        for attempt in (
+            lambda: mlflow.set_experiment(world.name),
+            lambda: client.get_run(world.run),
+            lambda: client.search_runs([world.experiment]),
+            lambda: client.log_metric(world.run, "m", 1.0),
+            lambda: client.list_artifacts(world.run),
+            lambda: mlflow.search_runs(experiment_names=[world.name]),
+        ):
+            with pytest.raises(MlflowException, match=words):
+                attempt()
+        team = Group.objects.get(name="team of mallory")
+        verbs.grant_experiment(experiment=world.row(), team=team, access="write", by=ada.actor)
+        client.log_metric(world.run, "m", 1.0)
+        assert client.get_run(world.run).data.metrics == {"m": 1.0}
+        assert world.name in [one.name for one in client.search_experiments()]
+    finally:
+        mlflow.set_tracking_uri("")
