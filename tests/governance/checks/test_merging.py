@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from governance.checks import CheckInputs, Roles, get, names, run_check
+from governance.management.commands.print_checks import printed
 from tests.governance.checks.tables import answered
 
 ROWS = 60
@@ -99,3 +101,8 @@ def test_every_figure_is_declared(use: str) -> None:
     assert {figure.key for figure in result.figures} == set(declared)
     assert result.findings
     assert result.limits
+
+
+def test_the_printed_catalogue_is_what_the_checks_say() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs/reference/catalogue.md"
+    assert page.read_text(encoding="utf-8") == printed(), "run manage.py print_checks > docs/reference/catalogue.md"
