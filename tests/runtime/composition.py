@@ -35,3 +35,8 @@ def interpolate(text: str, given: Mapping[str, str]) -> str:
 def variables(text: str) -> set[str]:
     """Return the names of the variables that ``text`` asks for."""
     return {match["name"] for match in _VARIABLE.finditer(text) if match["name"]}
+
+
+def required(text: str) -> set[str]:
+    """Return the names of those without a default."""
+    return {match["name"] for match in _VARIABLE.finditer(text) if match["name"] and match["how"] != "-"}

@@ -120,7 +120,8 @@ def test_what_is_served_is_what_was_sealed(client: MlflowClient, tmp_path: Path)
     assert (version.version, version.run_id) == ("1", run.info.run_id)
     assert client.get_model_version("old-way", "1").status == "READY"
     (tmp_path / "m" / "MLmodel").write_text("flavors: {python_function: {loader_module: evil}}")
-    client.log_artifact(run.info.run_id, str(tmp_path / "m" / "MLmodel"), "m")
+    with pytest.raises((HTTPError, MlflowException), match="old-way v1 was sealed from the artifacts"):
+        client.log_artifact(run.info.run_id, str(tmp_path / "m" / "MLmodel"), "m")
     assert list(mlflow.sklearn.load_model("models:/old-way/1").predict(frame)) == list(estimator.predict(frame))
     copied = client.copy_model_version("models:/old-way/1", "copied")
     assert mlflow.sklearn.load_model(f"models:/copied/{copied.version}") is not None
