@@ -74,6 +74,12 @@ def _model_name(name: str) -> str:
     return name
 
 
+def _new_name(name: str) -> str:
+    if not name.strip():
+        raise invalid("Missing value for required parameter 'new_name'.")
+    return _model_name(name)
+
+
 def _version_number(text: str) -> str:
     try:
         return str(int(text))
@@ -99,7 +105,7 @@ def _tag_key(key: str) -> str:
 
 
 NAME: Final = required("name", _model_name)
-NEW_NAME: Final = required("new_name", _model_name)
+NEW_NAME: Final = required("new_name", _new_name)
 VERSION: Final = required("version", _version_number)
 ALIAS: Final = required("alias", _alias_name)
 KEY: Final = required("key", _tag_key)

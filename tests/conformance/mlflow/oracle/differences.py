@@ -157,7 +157,7 @@ def _search_difference(name: str, test: Callable[[str, int, Answer], bool]) -> N
 
 
 BARE_KEY: Final = re.compile(r"\btags?\.[^\s`\"'=!<>]*(?:[-/]|\.\.|(?<=\.)[0-9]|[^\x00-\x7f])")
-_LOOSE_KEY: Final = re.compile(r"\btags?(?:\s+\.|\.\s)|\btags?\.(?:``|\"\"|[^\s'\"`=!<>]*(?:\.\s|\.\.|\.[=!]))")
+_LOOSE_KEY: Final = re.compile(r"\btags?(?:\s+\.|\.\s|\.\.)|\btags?\.(?:``|\"\"|[^\s'\"`=!<>]*(?:\.\s|\.\.|\.[=!]))")
 
 
 def reads_more_keys(text: str) -> bool:
@@ -172,7 +172,7 @@ def reads_loose_keys(text: str) -> bool:
 
 def lacks_and(text: str, conditions: int) -> bool:
     """More conditions than AND joins."""
-    ands = len(re.findall(r"\band\b", text, re.IGNORECASE))
+    ands = len(re.findall(r"(?:\band\b\s*)+", text, re.IGNORECASE))
     return conditions > ands + 1 or (conditions > 1 and re.search(r"\band\W*$", text, re.IGNORECASE) is not None)
 
 
