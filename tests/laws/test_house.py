@@ -61,6 +61,7 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "governance.Challenge": governance.sign,
     "governance.Comment": "one call of the service it tests",
     "governance.Permit": governance.approve,
+    "governance.GateExemption": "exemptions.apply is one call, and it ends what it does not name",
     "governance.Waiver": "each test of waivers asks for its own, because who asks is the point",
     "governance.WaiverSignature": "the same",
 }

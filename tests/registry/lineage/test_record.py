@@ -153,19 +153,19 @@ def test_seeds_are_found_by_their_names() -> None:
         ("https://git.example.org/credit#training", "https://git.example.org/credit", "credit"),
         ("git@git.example.org:risk/credit.git", "git@git.example.org:risk/credit", "credit"),
         ("git@git.example.org:credit.git", "git@git.example.org:credit", "credit"),
-        ("file:///home/ada/credit", "file:///home/ada/credit", "credit"),
+        ("file:///data/ada/credit", "file:///data/ada/credit", "credit"),
         ("", "", "unnamed repository"),
     ],
 )
 def test_code_is_a_commit_of_a_repository_and_the_script_belongs_to_the_run(
     version: ModelVersion, by: Actor, given: str, namespace: str, name: str
 ) -> None:
-    code = CodeInput(commit="c0ffee", repository=given, path="/home/ada/manage.py", branch="main")
+    code = CodeInput(commit="c0ffee", repository=given, path="/data/ada/manage.py", branch="main")
     record(version=version, inputs=LineageInput(code=code, run=RunInput(id="r1")), by=by)
     node = Node.objects.get(kind="code")
     assert (node.namespace, node.name, node.version) == (namespace, name, "c0ffee")
     assert node.facts == {"branch": "main"}
-    assert Node.objects.get(kind="run").facts == {"entry_point": "/home/ada/manage.py"}
+    assert Node.objects.get(kind="run").facts == {"entry_point": "/data/ada/manage.py"}
 
 
 def test_two_scripts_of_one_commit_are_one_code(version: ModelVersion, by: Actor) -> None:
