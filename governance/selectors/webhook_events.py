@@ -37,7 +37,11 @@ _OF_REQUESTS: Final = {
     "promotion.requested": ("requested", "draft", "Somebody asks for a promotion."),
     "promotion.checks_started": ("checks_started", "checking", "The checks of a request begin."),
     "promotion.checks_finished": ("checks_finished", "ready", "They are done: the request is ready, or stopped."),
-    "promotion.review_opened": ("review_opened", "in_review", "The review of a request begins: the first signature is there."),
+    "promotion.review_opened": (
+        "review_opened",
+        "in_review",
+        "The review of a request begins: the first signature is there.",
+    ),
     "promotion.changes_requested": ("changes_requested", "changes_requested", "A request is returned for changes."),
     "promotion.approved": ("approved", "approved", "A request is approved; its permit follows."),
     "promotion.approved_with_conditions": (

@@ -48,7 +48,9 @@ def origin_of(given: Arguments, by: Actor) -> Origin:
             )
     if not version.is_sealed:
         raise ProtocolError("RESOURCE_CONFLICT", f"{version} is not sealed, so it cannot be copied.")
-    return Origin(f"models:/{version.model.name}/{version.number}", version.run_id, version.logged_model_id, is_copy=True)
+    return Origin(
+        f"models:/{version.model.name}/{version.number}", version.run_id, version.logged_model_id, is_copy=True
+    )
 
 
 def _version_at(source: sources.Source, text: str, by: Actor) -> ModelVersion:
