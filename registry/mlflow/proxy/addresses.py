@@ -257,7 +257,10 @@ class _Body:
         name = steps[0].removesuffix("[]")
         if not isinstance(here, Mapping):
             raise invalid(f"Invalid value for parameter '{place}' supplied: '{name}' is looked for in an object.")
-        for spelling in dict.fromkeys((name, camel(name))):
+        other = camel(name)
+        if other != name and name in here and other in here:
+            raise invalid(f"'{name}' and '{other}' are the same parameter: give one of them.")
+        for spelling in dict.fromkeys((name, other)):
             value = here.get(spelling)
             if value is None:
                 continue
