@@ -64,7 +64,8 @@ def required(name: str, form: Callable[[str], str] | None = None) -> Field:
 # ``registry.names``: a name that nobody could give here is merely not found.
 
 
-def _model_name(name: str) -> str:
+def model_name(name: str) -> str:
+    """The name, if it has a model's form. Raises ``ProtocolError``."""
     if not name.strip():
         raise invalid("Missing value for required parameter 'name'.")
     if "/" in name or ":" in name:
@@ -77,7 +78,7 @@ def _model_name(name: str) -> str:
 def _new_name(name: str) -> str:
     if not name.strip():
         raise invalid("Missing value for required parameter 'new_name'.")
-    return _model_name(name)
+    return model_name(name)
 
 
 def _version_number(text: str) -> str:
@@ -104,7 +105,7 @@ def _tag_key(key: str) -> str:
     return key
 
 
-NAME: Final = required("name", _model_name)
+NAME: Final = required("name", model_name)
 NEW_NAME: Final = required("new_name", _new_name)
 VERSION: Final = required("version", _version_number)
 ALIAS: Final = required("alias", _alias_name)

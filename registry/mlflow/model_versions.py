@@ -16,6 +16,7 @@ from registry.mlflow.codec import (
     Field,
     Kind,
     arguments,
+    model_name,
     required,
     respond,
     respond_page,
@@ -44,7 +45,7 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
     given = arguments(
         request,
         (
-            NAME,
+            required("name"),  # its form is looked at after the source, as MLflow does
             required("source"),
             Field("run_id"),
             Field("tags", Kind.TAGS),
@@ -54,7 +55,7 @@ def create(request: HttpRequest, by: Actor) -> HttpResponse:
         ),
     )
     origin = origin_of(given, by)
-    model = model_named(given["name"], by)
+    model = model_named(model_name(given["name"]), by)
     version = versions.register_version(
         model=model,
         by=by,
