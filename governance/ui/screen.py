@@ -22,6 +22,7 @@ from governance.ui import changes, comparison, evidence, rail, sources
 from governance.ui.forms import CommentForm, SignForm, WaiverForm, WaiverSignForm, WithdrawForm
 from governance.ui.words import PERMIT_MARKS, STATE_MARKS, counted, role_words, seal_of, signed_words, target_words
 from registry.models import User
+from registry.reach import AUDIT, holds
 
 APPROVED: Final = (RequestState.APPROVED, RequestState.APPROVED_WITH_CONDITIONS)
 SIGNABLE: Final = (RequestState.READY, RequestState.IN_REVIEW)
@@ -71,7 +72,7 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
         "lines": rail.signature_lines(screen, user, may_vote=not duties),
         "votes": rail.other_votes(screen),
         "events": rail.activity(screen),
-        "audit_url": rail.audit_url(screen),
+        "audit_url": rail.audit_url(screen) if user.is_superuser or holds(user, AUDIT) else "",
         "panel": _panel(screen, outcomes, no_log, signed=_own(screen, user) is not None),
         "outcomes": outcomes,
         "last_signature": sum(place.signature is None for place in screen.places) == 1,

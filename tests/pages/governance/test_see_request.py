@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from governance.models import Challenge, PromotionRequest
 from registry.models import User
+from registry.roles import Role
 from tests.factories import governance as make
 from tests.pages.governance.conftest import Browser
 
@@ -76,6 +77,17 @@ def test_the_page_stays_within_its_queries(ready: PromotionRequest, officers: li
     ) as queries:
         assert browser.get(f"/requests/{ready.ref}/").status_code == HTTPStatus.OK
     assert len(queries) <= BUDGET, "\n".join(query["sql"][:150] for query in queries)
+
+
+def test_the_trail_in_the_log_is_offered_to_those_who_may_read_it(
+    ready: PromotionRequest, officers: list[User], as_person: Browser
+) -> None:
+    trail = f'/audit/?about=governance.promotionrequest:{ready.pk}">Audit trail'
+    auditor, administrator = make.person("auditor", Role.AUDITOR), make.person("root", is_superuser=True)
+    for person, offered in ((officers[0], False), (auditor, True), (administrator, True)):
+        browser = as_person(person)
+        assert (trail in browser.get(f"/requests/{ready.ref}/").content.decode()) is offered
+        assert (browser.get("/audit/").status_code == HTTPStatus.OK) is offered
 
 
 def test_who_asked_reads_why_they_may_not_sign(ready: PromotionRequest, scientist: User, as_person: Browser) -> None:
