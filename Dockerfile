@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Two images of one source: "web" (web, scheduler, sequencer; no machine-learning library) and "worker" (workers,
+# Two images of one source: "web" (web, courier, scheduler, sequencer; no machine-learning library) and "worker" (workers,
 # MLflow's tracking process, migrations). Build: docker compose build
 
 FROM python:3.11-slim-bookworm AS base
@@ -42,4 +42,5 @@ FROM source AS worker
 COPY --from=worker-environment /opt/venv /opt/venv
 USER countersign
 CMD ["python", "-m", "celery", "--app", "config.celery", "worker", "--pool", "prefork", "--concurrency", "2", \
-     "--queues", "checks,ingest,exports,default", "--without-gossip", "--without-mingle", "--loglevel", "INFO"]
+     "--queues", "checks,ingest,exports,default", "--hostname", "worker@%h", "--without-gossip", "--without-mingle", \
+     "--loglevel", "INFO"]

@@ -10,13 +10,16 @@ from kombu import Queue  # type: ignore[attr-defined]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
 
-QUEUES = ("checks", "ingest", "exports", "default")
+QUEUES = ("checks", "ingest", "exports", "default", "webhooks")
+# The courier's: what it sends waits behind no check, and it alone needs a way out of the internal network.
+WEBHOOK_TASKS = ("registry.tasks.deliver_webhook", "registry.tasks.sweep_webhooks")
 
 app = Celery("countersign")
 app.config_from_object(
     {
         "task_queues": [Queue(name, routing_key=name) for name in QUEUES],  # type: ignore[no-untyped-call]
         "task_default_queue": "default",
+        "task_routes": {task: {"queue": "webhooks"} for task in WEBHOOK_TASKS},
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "task_ignore_result": True,
@@ -47,6 +50,12 @@ app.config_from_object(
 @app.on_configure.connect  # type: ignore[untyped-decorator]
 def _broker(sender: Celery, **_: object) -> None:
     sender.conf.broker_url = settings.BROKER_URL
+
+
+@signals.celeryd_init.connect  # type: ignore[untyped-decorator]
+def _name_the_connections(sender: str, conf: Any, **_: object) -> None:  # noqa: ANN401 - Celery has no types
+    """A worker tells the broker which of ours it is, so that the supervisor sees which of them consume."""
+    conf.broker_transport_options = {**conf.broker_transport_options, "client_name": sender.partition("@")[0]}
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

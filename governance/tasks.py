@@ -112,7 +112,10 @@ _hearts: list[Heart] = []
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
-def _start_heart(**_: Any) -> None:
+def _start_heart(sender: Any, **_: Any) -> None:  # noqa: ANN401 - Celery has no types
+    """Only who takes checks counts: the courier's heart would hide that no worker is there."""
+    if "checks" not in sender.app.amqp.queues.consume_from:
+        return
     heart = Heart(worker_name())
     _hearts.append(heart)
     heart.start()

@@ -37,7 +37,7 @@ class Ingest(Follower):
 
 
 class Webhooks(Follower):
-    """Something happened that a webhook may want: have a delivery written, and a worker send it."""
+    """Something happened that a webhook may want: have a delivery written, and the courier send it."""
 
     name: ClassVar[str] = "registry.webhooks"
     actions: ClassVar[frozenset[str]] = events.actions() | {"webhook.created", "webhook.changed"}
@@ -50,7 +50,7 @@ class Webhooks(Follower):
 
 def ring_for_webhook(webhook_id: UUID) -> None:
     """Have what waits for a webhook sent; a bell that nobody hears is rung again by the sweeper."""
-    app.send_task("registry.tasks.deliver_webhook", args=[str(webhook_id)], queue="default", expires=60)
+    app.send_task("registry.tasks.deliver_webhook", args=[str(webhook_id)], expires=60)
 
 
 class Lineage(Follower):

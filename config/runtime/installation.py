@@ -197,7 +197,7 @@ class Installation:
                 host = {"Host": urlsplit(values["PUBLIC_URL"]).netloc}
                 ready = probes.http(f"{_base(own)}{service.health}", host)
             case Probe.CONSUMES:
-                ready = probes.consumes(broker)
+                ready = probes.consumes(broker, service.name)
             case Probe.SESSION:
                 ready = probes.session(cluster, roles.SEQUENCER)
             case _:

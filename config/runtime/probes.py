@@ -24,17 +24,17 @@ def http(url: str, headers: Mapping[str, str]) -> Check:
     return check
 
 
-def consumes(broker: Broker) -> Check:
-    """True when a Celery worker listens for remote control.
+def consumes(broker: Broker, name: str) -> Check:
+    """True when the Celery worker of that node name (``--hostname name@…``) listens for remote control.
 
     A worker subscribes to the pattern of its control mailbox after it has begun to consume the task queues, and the
-    subscription ends with its connection; nothing else of ours subscribes to patterns.
+    subscription ends with its connection, which bears the worker's name (config/celery.py).
     """
 
     def check() -> bool:
         try:
             with broker.client() as client:
-                return int(client.execute_command("PUBSUB", "NUMPAT")) > 0
+                return any(one["name"] == name and int(one["psub"]) > 0 for one in client.client_list())
         except RedisError:
             return False
 

@@ -79,14 +79,28 @@ SERVICES: Final = (
         name="worker",
         command=(
             *("python", "-m", "celery", "--app", "config.celery", "worker", "--pool", "prefork", "--concurrency", "2"),
-            *("--queues", "checks,ingest,exports,default", "--without-gossip", "--without-mingle"),
-            *("--loglevel", "INFO"),
+            *("--queues", "checks,ingest,exports,default", "--hostname", "worker@%h"),
+            *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
         ),
         variables=COMMON | _TRACKING | {"DATABASE_URL", "BROKER_URL"},
         probe=Probe.CONSUMES,
         # Warm shutdown: finish the running checks, take no new ones. SIGQUIT ends the pool's processes at once.
         orphan=signal.SIGQUIT,
         patience=60.0,
+    ),
+    Service(
+        # Webhooks, apart from the checks, which take long. It waits for receivers, so threads of one process suffice;
+        # each attempt keeps its own time limit (registry/webhook_http.py), which such a pool would not.
+        name="courier",
+        command=(
+            *("python", "-m", "celery", "--app", "config.celery", "worker", "--pool", "threads", "--concurrency", "4"),
+            *("--queues", "webhooks", "--hostname", "courier@%h"),
+            *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
+        ),
+        variables=COMMON | {"DATABASE_URL", "BROKER_URL"},
+        probe=Probe.CONSUMES,
+        orphan=signal.SIGQUIT,
+        patience=15.0,  # one attempt takes ten seconds at most
     ),
     Service(
         name="scheduler",
@@ -115,8 +129,8 @@ PREPARE: Final = (
 PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL", "UNGOVERNED_MODELS"}
 PREPARE_FIXED: Final = {"DATABASE_ROLE": "owner", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
-# The worker first, so that what it finishes can still be stored, and the sequencer last: it logs what all did.
-STOP_ORDER: Final = ("worker", "scheduler", "web", "tracking", "sequencer", "broker", "database")
+# The workers first, so that what they finish can still be stored, and the sequencer last: it logs what all did.
+STOP_ORDER: Final = ("worker", "courier", "scheduler", "web", "tracking", "sequencer", "broker", "database")
 
 # Of the surroundings, every process gets these, when they are set.
 SURROUNDINGS: Final = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -101,6 +101,12 @@ def test_only_the_web_process_can_be_reached_and_only_from_this_machine_by_defau
     assert port == "127.0.0.1:8000:8000"
 
 
+def test_only_web_and_courier_have_a_way_out_and_neither_runs_the_code_of_models() -> None:
+    outside = {name for name, service in COMPOSE["services"].items() if "outside" in service["networks"]}
+    assert outside == {"web", "courier"}
+    assert {COMPOSE["services"][name]["image"] for name in outside} == {"countersign:${COUNTERSIGN_TAG:-local}"}
+
+
 @pytest.mark.parametrize("name", ["migrate", *OURS])
 def test_our_containers_have_no_privileges_and_a_file_system_they_cannot_write(name: str) -> None:
     service = COMPOSE["services"][name]
@@ -180,7 +186,7 @@ class Stack:
                 port = self.web if service.name == "web" else self.tracking
                 return probes.http(f"http://{LOOPBACK}:{port}{service.health}", {"Host": "models.example.org"})()
             case Probe.CONSUMES:
-                return probes.consumes(self.broker)()
+                return probes.consumes(self.broker, service.name)()
             case Probe.SESSION:
                 return probes.session(self.cluster, roles.SEQUENCER)()
             case Probe.ANNOUNCES:

@@ -18,7 +18,7 @@ from tests.runtime.processes import alive, descendants
 from tests.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PROCESSES: Final = {"database", "broker", "tracking", "web", "worker", "scheduler", "sequencer"}
+PROCESSES: Final = {"database", "broker", "tracking", "web", "worker", "courier", "scheduler", "sequencer"}
 # The tests tell one story, in order, of one installation.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -136,6 +136,7 @@ def test_each_process_holds_the_secrets_it_needs_and_no_others(running: Machine)
         "tracking": {"DATABASE_CATALOGUE_URL", "TRACKING_DATABASE_URL", "TRACKING_SECRET"},
         "web": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL", "TRACKING_URL", "TRACKING_SECRET"},
         "worker": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL", "TRACKING_URL", "TRACKING_SECRET"},
+        "courier": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL"},
         "scheduler": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL"},
         "sequencer": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_SEQUENCER_URL", "BROKER_URL"}
         | {"TRACKING_URL", "TRACKING_SECRET"},
