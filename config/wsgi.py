@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing import Final
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from django.core.wsgi import get_wsgi_application
+import django
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.utils.http import parse_header_parameters
 
 SMALL_BODY: Final = 64 * 1024
 
@@ -29,5 +31,26 @@ def read_to_the_end(app: WSGIApplication) -> WSGIApplication:
     return serve
 
 
+class Request(WSGIRequest):
+    """A request that is UTF-8, whatever charset its Content-Type names.
+
+    Django reads the query by that charset. Python knows some in which the same bytes are another query than MLflow reads,
+    and some that are none for text, at which Django gives up before anything of ours can answer.
+    """
+
+    def _set_content_type_params(self, meta: WSGIEnvironment) -> None:
+        try:
+            self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+        except ValueError:  # a parameter in a charset that nobody knows
+            self.content_type, self.content_params = "", {}
+
+
+class Handler(WSGIHandler):
+    """Django's, with that request."""
+
+    request_class = Request
+
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
-application = read_to_the_end(get_wsgi_application())
+django.setup(set_prefix=False)
+application = read_to_the_end(Handler())

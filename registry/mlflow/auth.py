@@ -90,6 +90,7 @@ def endpoint(view: Call) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
         try:
+            _read_as_utf8(request)
             by = sign_in(request)
             return view(request, by, *args, **kwargs)
         except errors.ProtocolError as error:
@@ -103,6 +104,16 @@ def endpoint(view: Call) -> View:
             return errors.answer(errors.ProtocolError("TEMPORARILY_UNAVAILABLE", busy))
 
     return wrapped
+
+
+def _read_as_utf8(request: HttpRequest) -> None:
+    """Read arguments in the encoding that MLflow reads them in, whatever the request's Content-Type says.
+
+    Django decodes a query by the charset named there, and writes it so again: in EBCDIC, what we would look for is not
+    there, and what is sent on is what we would have refused.
+    """
+    if request.encoding is not None:
+        request.encoding = "utf-8"
 
 
 def rpc(**methods: Call) -> View:

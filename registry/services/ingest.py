@@ -208,9 +208,10 @@ def _check_may_read(person: User, experiment_id: str) -> None:
 
 
 def _original(version: ModelVersion, source: Source) -> ModelVersion:
-    """The sealed version that a source means. Raises ``TrackingError``."""
-    origin = ModelVersion.objects.filter(model__name=source.id, number=source.number).exclude(pk=version.pk)
-    sealed = origin.alive().filter(status=ModelVersion.Status.READY).first()
+    """The sealed version that a source means, if who registered may see it. Raises ``TrackingError``."""
+    seen = ModelVersion.objects.alive().visible_to(version.registered_by)
+    origin = seen.filter(model__name=source.id, number=source.number).exclude(pk=version.pk)
+    sealed = origin.filter(status=ModelVersion.Status.READY).first()
     if sealed is None:
         raise TrackingError(f"{version.source} is not a sealed version, so it cannot be copied.")
     return sealed

@@ -6,7 +6,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import pytest
 
-from config.wsgi import SMALL_BODY, read_to_the_end
+from config.wsgi import SMALL_BODY, Request, read_to_the_end
 
 
 def _answers_without_reading(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -26,3 +26,19 @@ def test_a_small_body_that_no_view_read_is_read_before_the_answer_goes_out(lengt
     )
     assert list(answer) == [b"no"]
     assert len(body.read()) == left
+
+
+@pytest.mark.parametrize(
+    "kind", ["charset=cp037", "charset=rot13", "charset=undefined", "charset*=cp037''x", "charset*=no''x"]
+)
+def test_a_query_is_utf8_whatever_a_request_says(kind: str) -> None:
+    environ = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": "/",
+        "QUERY_STRING": "run_id=caf%C3%A9&a~b",
+        "CONTENT_TYPE": f"text/plain; {kind}",
+        "wsgi.input": io.BytesIO(),
+    }
+    request = Request(environ)
+    assert request.GET.dict() == {"run_id": "café", "a~b": ""}
+    assert request.encoding is None

@@ -59,16 +59,26 @@ def _experiment_deleted(call: Call, document: Document, by: Actor) -> None:
 
 
 def _stamped(call: Call, document: Document, by: Actor) -> None:
-    """The run belongs to who asks."""
+    """The run belongs to who asks.
+
+    MLflow takes what it has read of a message when it comes to something that it cannot read. So that is refused here, and
+    who asks is said before all else.
+    """
     del call
     username = person(by).username
-    tags = document.get("tags") or []
-    if not isinstance(tags, list):
-        raise invalid("Invalid value for parameter 'tags' supplied: it must be a list.")
-    kept = [tag for tag in tags if not (isinstance(tag, dict) and tag.get("key") == USER_TAG)]
-    document["tags"] = [*kept, {"key": USER_TAG, "value": username}]
-    document.pop("userId", None)
-    document["user_id"] = username
+    tags = document.pop("tags", None) or []
+    if not isinstance(tags, list) or not all(_is_tag(tag) for tag in tags):
+        raise invalid(
+            "Invalid value for parameter 'tags' supplied: it must be a list of tags, key and value both text."
+        )
+    kept = [tag for tag in tags if tag.get("key") != USER_TAG]
+    rest = {key: value for key, value in document.items() if key not in {"user_id", "userId"}}
+    document.clear()
+    document |= {"user_id": username, "tags": [{"key": USER_TAG, "value": username}, *kept], **rest}
+
+
+def _is_tag(tag: object) -> bool:
+    return isinstance(tag, dict) and all(value is None or isinstance(value, str) for value in tag.values())
 
 
 def _run_tagged(call: Call, document: Document, by: Actor) -> None:
@@ -120,11 +130,24 @@ def _trace_written(call: Call, document: Document, by: Actor) -> None:
     for holder in (document, *_below(document, "trace", "trace_info")):
         tags = holder.get("tags")
         if isinstance(tags, dict):
-            holder["tags"] = {key: value for key, value in tags.items() if key not in _SERVERS_OWN_TAGS}
+            holder["tags"] = {key: value for key, value in tags.items() if not _is_servers_own(key)}
         elif isinstance(tags, list):
-            holder["tags"] = [
-                tag for tag in tags if not (isinstance(tag, dict) and tag.get("key") in _SERVERS_OWN_TAGS)
-            ]
+            holder["tags"] = [tag for tag in tags if not (isinstance(tag, dict) and _is_servers_own(tag.get("key")))]
+
+
+def _trace_tagged(call: Call, document: Document, by: Actor) -> None:
+    """The same for a tag that is set, or deleted, later."""
+    del call, by
+    if _is_servers_own(document.get("key")):
+        raise NotAllowed(
+            f"The tag {document['key']} says where MLflow reads the trace from: the server sets it, and nobody changes it.",
+            code="trace.location_is_fixed",
+            remedy="Use another key.",
+        )
+
+
+def _is_servers_own(key: object) -> bool:
+    return isinstance(key, str) and key in _SERVERS_OWN_TAGS
 
 
 def _below(document: Mapping[str, Any], *names: str) -> Iterator[dict[str, Any]]:
@@ -157,4 +180,6 @@ _LOOKS: Final[dict[tuple[str, str], Callable[[Call, Document, Actor], None]]] = 
     ("DELETE", "logged-models/{model}"): _logged_model_deleted,
     ("POST", "traces"): _trace_written,
     ("PATCH", "traces/{trace}"): _trace_written,
+    ("PATCH", "traces/{trace}/tags"): _trace_tagged,
+    ("DELETE", "traces/{trace}/tags"): _trace_tagged,
 }

@@ -129,7 +129,8 @@ def refusal_of_server(answer: httpx.Response) -> ProtocolError | None:
 def _sent(
     request: HttpRequest, by: Actor, *, path: str, query: str, content: bytes | None, plain: bool = False
 ) -> httpx.Response:
-    method = request.method or "GET"
+    # What is looked into is needed whole: whoever asked for the head alone gets that from the answer.
+    method = "GET" if plain and request.method == "HEAD" else request.method or "GET"
     headers = {name: value for name, value in request.headers.items() if name.lower() in _FORWARDED}
     if plain:
         headers["Accept-Encoding"] = "identity"
