@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from governance.checks import columns
+from governance.checks.cells import shared_columns
 from governance.checks.contract import CheckInputs, Params
 from governance.checks.manifests.data import DOMAIN
 from governance.checks.results import CheckError, CheckResult, Figure
@@ -35,8 +36,8 @@ class DomainClassifier(WholeCheck):
     params = DomainParams
 
     def validate(self, inputs: CheckInputs) -> None:
-        data = columns.rows_of(inputs)
-        if inputs.training is not None and not _shared(inputs, data):
+        columns.rows_of(inputs)
+        if inputs.training is not None and not shared_columns(inputs):
             raise CheckError("data.columns_differ", "The test data and the training data have no column in common.")
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: DomainParams) -> CheckResult:
@@ -45,7 +46,7 @@ class DomainClassifier(WholeCheck):
             reason = "The training data is not registered with this version, so there is nothing to compare with."
             return CheckResult(DOMAIN.key, DOMAIN.version, params.as_dict(), 0, not_applicable=reason)
         data = columns.rows_of(inputs)
-        names = _shared(inputs, data)
+        names = shared_columns(inputs)
         sides = [
             sample(table.select(names), params.rows, params.seed + i) for i, table in enumerate((inputs.training, data))
         ]
@@ -66,9 +67,3 @@ class DomainClassifier(WholeCheck):
             limits=("It says that the data differ, not where: see drift.columns. A better classifier might tell more.",),
             facts={"columns": len(names), "training_rows": sides[0].num_rows},
         )  # fmt: skip
-
-
-def _shared(inputs: CheckInputs, data: pa.Table) -> list[str]:
-    training = [] if inputs.training is None else inputs.training.column_names
-    wanted = inputs.roles.features or [name for name in data.column_names if name != inputs.roles.label]
-    return [name for name in wanted if name in training and name in data.column_names]

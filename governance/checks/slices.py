@@ -18,6 +18,7 @@ from governance.checks.distances import benjamini_hochberg
 from governance.checks.intervals import Interval, newcombe, wilson
 from governance.checks.manifests.performance import SLICES
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Table
+from governance.checks.sampling import is_number
 
 _SPECS = {spec.key: spec for spec in SLICES.figures}
 _PLACES = ("column", "slice", "second", "other")
@@ -62,7 +63,7 @@ class WorstSlices(Check):
         edges = {}
         for one in _sliced(inputs):
             values = data.column(one)
-            if _is_number(values) and len(pc.unique(values)) > params.bins:
+            if is_number(values.type) and len(pc.unique(values)) > params.bins:
                 present = values.cast(pa.float64()).drop_null().to_numpy()
                 present = present[np.isfinite(present)]
                 shares = np.linspace(0, 1, params.bins + 1)[1:-1]
@@ -181,10 +182,6 @@ def _sliced(inputs: CheckInputs) -> list[str]:
     data = columns.rows_of(inputs)
     wanted = inputs.roles.features or [name for name in data.column_names if name != inputs.roles.label]
     return [name for name in dict.fromkeys((*inputs.roles.sensitive, *wanted)) if name in data.column_names]
-
-
-def _is_number(values: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_integer(values.type) or pa.types.is_floating(values.type))
 
 
 def _wrong(shard: CheckInputs, threshold: float) -> pa.Array:
