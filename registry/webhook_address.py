@@ -23,6 +23,8 @@ _NAME: Final = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-
 _NUMBERS: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*", re.IGNORECASE)
 _PORTS: Final = {"http": 80, "https": 443}
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
+"""All that was ever given out of IPv6 (RFC 4291 2.4). Python calls much else global: site-local, IPv4-compatible, NAT64's own."""
 _NEVER: Final = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -134,7 +136,8 @@ def why_not(address: Address, scheme: str) -> str:
     if any(plain in network for network in _NEVER if network.version == plain.version):
         return f"leads to {address}, where nothing is ever sent"
     named = any(plain in network for network in settings.WEBHOOK_ALLOWED_NETWORKS if network.version == plain.version)
-    if not plain.is_global and not named:
+    public = plain.is_global and (plain.version == 4 or plain in _GLOBAL)
+    if not public and not named:
         return f"leads to {address}, which is not a public address, and WEBHOOK_ALLOWED_NETWORKS does not name it"
     if scheme == "http" and not named:
         return f"is http and leads to {address}, which WEBHOOK_ALLOWED_NETWORKS does not name: outside it, only https is sent"
