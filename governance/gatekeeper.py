@@ -6,6 +6,7 @@ nothing else.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
@@ -25,13 +26,15 @@ from registry.names import looks
 
 _LIVING: Final = (PermitState.ACTIVE, PermitState.SUSPENDED)
 _APPROVAL_WORDS: Final = re.compile(
-    r"countersign($|\.)|approv(ed|al|er)|validated|validation[ _.\-]?(status|state|result)"
+    r"countersign($|\.)|approv(e|al)|validated|validation[ _.\-]?(status|state|result)"
     r"|signed[ _.\-]?(off|by)|sign[ _.\-]?off"
     r"|(^|[ _.\-])permit($|[ _.\-])|promot(ed|ion)[ _.\-]?(status|to|by)|certified|production[ _.\-]?ready"
     r"|governance[ _.\-]?status",
     re.IGNORECASE,
 )
 """Tag keys that a reader would take for an approval. The permit says that; a tag anybody can write must not."""
+_LETTERS: Final = str.maketrans("аеорсухіѕјԁһԛԝαορνικ", "aeopcyxisjdhqwaopvik")
+"""Cyrillic and Greek letters that look like one of ours, as they are after ``casefold``."""
 
 
 class Gatekeeper:
@@ -64,7 +67,7 @@ class Gatekeeper:
 
     def check_tag(self, *, model: RegisteredModel | None, version: ModelVersion | None, key: str, by: Actor) -> None:
         """Nobody writes what looks like an approval beside the one that is signed."""
-        if _APPROVAL_WORDS.search(key):
+        if _reads_as_approval(key):
             policies = ", ".join(sorted(set(governors(model).values()))) if model else ""
             raise NotAllowed(
                 f"The tag “{key}” looks like an approval, and approvals are signed here"
@@ -183,6 +186,13 @@ class Gatekeeper:
             return place
         query = f"?{urlencode({'target': target})}" if target else ""
         return f"{place}versions/{version.number}/promote/{query}"
+
+
+def _reads_as_approval(key: str) -> bool:
+    """Whether a reader sees one of those words: in full width, in letters of another alphabet, taken apart by dashes."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", key).casefold())
+    plain = "".join(letter for letter in plain if unicodedata.category(letter) != "Mn").translate(_LETTERS)
+    return any(_APPROVAL_WORDS.search(text) for text in (plain, re.sub(r"[-_.]", "", plain)))
 
 
 def _request_address(request: PromotionRequest) -> str:

@@ -110,7 +110,8 @@ def test_what_is_under_review_is_not_deleted(checking: PromotionRequest) -> None
 @pytest.mark.parametrize(
     "key",
     ["approved", "Approval", "validation_status", "validation-status", "countersign.permit", "countersign", "signed_off_by",
-     "sign-off", "is_approved", "production_ready", "promoted_to"],
+     "sign-off", "is_approved", "production_ready", "promoted_to", "approve", "ap-proved", "ＡＰＰＲＯＶＥＤ", "аpproved",  # noqa: RUF001
+     "аррroved", "vаlidаted", "c-e-r-t-i-f-i-e-d", "áp_prov\u0301ed"],  # noqa: RUF001
 )  # fmt: skip
 def test_tags_that_look_like_an_approval_are_refused(model: RegisteredModel, key: str) -> None:
     with pytest.raises(NotAllowed):
@@ -118,7 +119,17 @@ def test_tags_that_look_like_an_approval_are_refused(model: RegisteredModel, key
 
 
 @pytest.mark.parametrize(
-    "key", ["team", "mlflow.note.content", "validation_data", "dataset", "permitted_use", "signature"]
+    "key",
+    [
+        "team",
+        "mlflow.note.content",
+        "validation_data",
+        "dataset",
+        "permitted_use",
+        "signature",
+        "improvement",
+        "одобрено",
+    ],
 )
 def test_other_tags_pass(model: RegisteredModel, key: str) -> None:
     Gatekeeper().check_tag(model=model, version=None, key=key, by=SYSTEM)
