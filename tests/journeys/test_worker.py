@@ -2,8 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from tests.journeys import hostile
 from tests.journeys.doors import SCORES, Api, signed_in
 from tests.journeys.house import House
-from tests.runtime.processes import alive, descendants
+from tests.runtime.processes import alive, descendants, halted
 from tests.waiting import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
@@ -57,19 +55,6 @@ def test_kill_minus_nine_in_the_middle_of_a_check_ends_with_one_result(
     assert [row["state"] for row in rows] == ["finished"] * len(rows)
     assert len({row["key"] for row in rows}) == len(rows)
     assert house.pid("worker") != worker
-
-
-@contextmanager
-def halted(worker: int) -> Iterator[None]:
-    """The whole tree of the worker stands still, so that the supervisor has nothing to start again."""
-    tree = [worker, *descendants(worker)]
-    for pid in tree:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in tree:
-            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_worker_that_is_down_shows_and_what_was_asked_meanwhile_is_done_when_it_is_back(

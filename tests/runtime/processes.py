@@ -1,5 +1,9 @@
 """What runs on this machine, read from /proc."""
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -30,3 +34,16 @@ def descendants(pid: int) -> set[int]:
                 found.add(child)
                 waiting.append(child)
     return found
+
+
+@contextmanager
+def halted(leader: int) -> Iterator[None]:
+    """The whole tree of a process stands still, so that its supervisor has nothing to start again."""
+    tree = [leader, *descendants(leader)]
+    for pid in tree:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in tree:
+            os.kill(pid, signal.SIGCONT)
