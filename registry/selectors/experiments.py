@@ -37,6 +37,12 @@ def closed_at(user: User, path: str, *, write: bool) -> Experiment | None:
     return closed.filter(where).select_related("owner").order_by("pk").first()
 
 
+def somebody_elses_at(user: User, path: str) -> bool:
+    """Whether another account's experiment keeps its artifacts at, above or below ``path``."""
+    there = Q(artifact_root__in=above(path), artifact_root__gt="") | Q(artifact_root__startswith=f"{path}/")
+    return Experiment.objects.filter(there).exclude(owner=user).exists()
+
+
 def sealed_at(path: str) -> ModelVersion | None:
     """A living, sealed version whose bytes were read at ``path``, above it or below it."""
     parts = path.split("/")

@@ -136,3 +136,17 @@ def test_nothing_unreadable_keeps_a_run_from_being_stamped(ada: Person, server: 
         run = answer.json()["run"]
         assert run["info"]["user_id"] == "ada"
         assert {"key": "mlflow.user", "value": "ada"} in run["data"]["tags"]
+
+
+def test_nobody_closes_a_folder_of_somebody_else(ada: Person, mallory: Person, server: str) -> None:
+    """An experiment's owner restricts it with its folder: so the folder is not another experiment's."""
+    folder = f"mlflow-artifacts:/team-{ada.user.pk}-{mallory.user.pk}"
+    rpc(server, ada, "experiments/create", {"name": f"{folder} of ada", "artifact_location": f"{folder}/credit"})
+    taken = [folder, f"{folder}/credit", f"{folder}/credit/v2", "mlflow-artifacts:/0", "mlflow-artifacts:/99999/models"]
+    for number, place in enumerate(taken):
+        given = {"name": f"{folder} {number}", "artifact_location": place}
+        answer = call(server, mallory, "POST", "/api/2.0/mlflow/experiments/create", json=given)
+        assert answer.status_code == 400, answer.text
+        assert "belongs to another experiment" in answer.text
+    for who, place in ((mallory, f"{folder}/credit-2"), (ada, f"{folder}/credit/v2")):
+        rpc(server, who, "experiments/create", {"name": place, "artifact_location": place})

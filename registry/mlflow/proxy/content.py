@@ -16,6 +16,7 @@ from registry.mlflow.errors import invalid
 from registry.mlflow.proxy import owners
 from registry.mlflow.proxy.addresses import Call
 from registry.mlflow.proxy.permissions import check_path
+from registry.selectors import experiments
 from registry.services import tracked
 from registry.sources import SEALED
 from registry.tracking import USER_TAG
@@ -49,7 +50,14 @@ def _experiment_created(call: Call, document: Document, by: Actor) -> None:
                 f"Invalid value for parameter 'artifact_location' supplied: {str(place)[:200]!r}. Leave it out, or name a "
                 "folder of this server's own store: mlflow-artifacts:/<folder>."
             )
-        check_path(person(by), found["path"][1:], write=True)
+        path = found["path"][1:]
+        check_path(person(by), path, write=True)
+        # Who may restrict an experiment closes its folder. So it is nobody else's, nor one that MLflow will give: a number.
+        if path.split("/")[0].isdecimal() or experiments.somebody_elses_at(person(by), path):
+            raise invalid(
+                f"Invalid value for parameter 'artifact_location' supplied: {str(place)[:200]!r} belongs to another "
+                "experiment. Leave it out, or name a folder of your own."
+            )
 
 
 def _experiment_deleted(call: Call, document: Document, by: Actor) -> None:
