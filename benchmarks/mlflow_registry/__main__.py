@@ -2,6 +2,7 @@
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Final
 
 from benchmarks import stack
@@ -20,6 +21,10 @@ def main() -> None:
     """Every part at every size; writes and footprint at the largest."""
     given = _arguments()
     amount = QUICK if given.quick else FULL
+    if given.rounds:
+        amount = replace(amount, rounds=given.rounds)
+    if given.seconds:
+        amount = replace(amount, seconds=given.seconds)
     with stack.database() as machine, ExitStack() as running:
         token, owner_id = _account()
         sequencer = running.enter_context(stack.sequencer(machine))
@@ -57,6 +62,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given again")
     parser.add_argument("--sizes", type=_sizes, help="versions, comma-separated, growing, multiples of 50")
     parser.add_argument("--hot", type=int, help="versions of the hot model")
+    parser.add_argument("--rounds", type=int, help="counted rounds, after one that warms up; 3 unless --quick")
+    parser.add_argument("--seconds", type=float, help="a run sends nothing more after so many; 4 unless --quick")
     parser.add_argument("--figure", default="", help="only figures that have this in their title: 'alias GET'")
     given = parser.parse_args()
     given.sizes = given.sizes or ([1_000, 4_000] if given.quick else [1_000, 20_000, 100_000])
