@@ -30,14 +30,15 @@ class Metrics:
 def metrics(checks: Iterable[CheckRow], live: Mapping[str, CheckRun], *, live_name: str) -> Metrics:
     """Every figure of performance, beside the live version's where both were measured on the same data."""
     runs = [row.run for row in checks if row.run.category == "performance" and row.run.result]
+    runs = [run for run in runs if not _uses(run, "performance.slices")]
     paired = {one["key"]: one for run in runs if run.key.startswith("compare.") for one in figures_of(run)}
     own = [run for run in runs if not run.key.startswith("compare.")]
     rows, alone, n = [], [], 0
     for run in own:
-        before = {one["key"]: one for one in figures_of(live.get(run.key))}
+        before = {one["key"]: one for one in figures_of(live.get(run.key)) if not one.get("group")}
         for one in figures_of(run):
             n = max(n, one["n"])
-            if one["value"] is None:
+            if one["value"] is None or one.get("group"):
                 continue
             known = before.get(one["key"])
             if known and known["value"] is not None:
@@ -60,6 +61,11 @@ def metrics(checks: Iterable[CheckRow], live: Mapping[str, CheckRun], *, live_na
         )
         return Metrics(missing, [], alone, f"Measured on {figure(n)} rows.")
     return Metrics("Not known yet: the figures appear here when the performance checks are done.")
+
+
+def _uses(run: CheckRun, key: str) -> bool:
+    """Whether the run is of that check of the catalogue, in any version."""
+    return str(run.requirement.get("use", "")).partition("@")[0] == key
 
 
 def _difference(new: Mapping[str, Any], old: Mapping[str, Any], paired: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -156,9 +162,9 @@ class Fairness:
 
 def fairness(checks: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> Fairness:
     """Selection rates by group with Wilson intervals, and four fifths of the reference group as the line."""
-    rows = [row for row in checks if row.run.category == "fairness"]
+    rows = [row for row in checks if _uses(row.run, "fairness.groups")]
     if not rows:
-        return Fairness("The policy asks for no fairness check of this model.", required=False)
+        return Fairness("The policy asks for no comparison of groups for this model.", required=False)
     tables = [
         _groups(row, table["key"], live.get(row.run.key))
         for row in rows
@@ -260,7 +266,7 @@ class Drivers:
 
 def drivers(checks: Iterable[CheckRow], live: Mapping[str, CheckRun]) -> Drivers:
     """The inputs by importance, beside their rank in the live version."""
-    row = next((one for one in checks if one.run.category == "explainability"), None)
+    row = next((one for one in checks if _uses(one.run, "explainability.importance")), None)
     if row is None:
         return Drivers("The policy asks for no explanation of this model.", required=False)
     cells = table_of(row.run, "importance")

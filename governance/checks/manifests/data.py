@@ -22,7 +22,7 @@ QUALITY = Manifest(
 )  # fmt: skip
 
 DRIFT = Manifest(
-    key="drift.columns", version=1, category="data", title="Drift of the inputs", task="any",
+    key="drift.columns", version=1, category="drift", title="Drift of the inputs", task="any",
     needs=("data", "training"),
     definition=(
         "Each input of the test data against the training data. PSI = Σ (p-q) ln(p/q) over bins that the training data "
@@ -42,7 +42,7 @@ DRIFT = Manifest(
 )  # fmt: skip
 
 DOMAIN = Manifest(
-    key="drift.classifier", version=1, category="data", title="Drift of the inputs together", task="any",
+    key="drift.classifier", version=1, category="drift", title="Drift of the inputs together", task="any",
     needs=("data", "training"),
     definition=(
         "AUC, with DeLong's interval, of boosted trees that tell rows of the test data from rows of the training data, each "
