@@ -105,6 +105,12 @@ def check_can_run_again(by: Actor, request: PromotionRequest) -> None:
     _check_contributes(by, request.model, "run its checks")
     if request.state == RequestState.CHECKING:
         raise Conflict("Its checks are running.", code="promotion.checking", remedy="Wait until they have finished.")
+    if request.state == RequestState.DRAFT:
+        raise Conflict(
+            f"The lineage of {request.version} is still being read; its checks start by themselves after that.",
+            code="promotion.lineage_pending",
+            remedy="Wait, a few minutes at most.",
+        )
     _check_follows(request, RequestState.CHECKING)
 
 

@@ -114,6 +114,8 @@ CHECK_FOLLOWS: Final[dict[CheckState, dict[CheckState, str]]] = {
     _C.FINISHED: {},
 }
 
+UNFINISHED: Final = (RequestState.DRAFT, RequestState.CHECKING)
+"""Nobody has anything to do yet: the checks wait for the version's lineage, or run."""
 OPEN_REQUEST_STATES: Final = [state.value for state, after in REQUEST_FOLLOWS.items() if after]
 TERMINAL_REQUEST_STATES: Final = [state.value for state, after in REQUEST_FOLLOWS.items() if not after]
 

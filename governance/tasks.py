@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from governance.followers import ring
 from governance.models import WorkerHeartbeat
-from governance.services import checks, permits
+from governance.services import checks, permits, promotions
 
 logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 5.0
@@ -53,7 +53,11 @@ def run_check(check_run_id: str) -> None:
 
 @shared_task(name="governance.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
-    """Ring for what waits, put back what dead workers left, give up on what kills them; forget workers long gone."""
+    """Ring for what waits, put back what dead workers left, give up on what kills them; forget workers long gone.
+
+    Requests that waited for the lineage of their version are started.
+    """
+    promotions.start_waiting(by=checks.ENGINE)
     WorkerHeartbeat.objects.filter(seen_at__lt=timezone.now() - FORGET_AFTER).delete()
     for run_id in checks.sweep():
         ring(run_id)

@@ -43,7 +43,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
 
     for need in policy.checks:
         about = manifest(need.use)
-        dataset = _dataset(request, need) if _READS_DATA & set(about.needs) else None
+        dataset = _data_of(request, need)
         needs: CheckRun | None = None
         if dataset is not None and {"predictions", "scores", "champion"} & set(about.needs):
             needs = scoring(request.version, dataset, SCORES, None)
@@ -68,6 +68,16 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
                 },
             )
     return runs
+
+
+def check_data(request: PromotionRequest) -> None:
+    """Raise ``Invalid`` naming the data set that is missing, as ``plan`` would."""
+    for need in policy_of(request.policy_version).checks:
+        _data_of(request, need)
+
+
+def _data_of(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion | None:
+    return _dataset(request, need) if _READS_DATA & set(manifest(need.use).needs) else None
 
 
 def _scoring(

@@ -1,21 +1,28 @@
 """Asking for a promotion, and what the asker may do with it afterwards."""
 
+import logging
+from uuid import UUID
+
 from django.db import connection, transaction
+from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
-from config.errors import Conflict, Invalid
+from config.errors import Conflict, Invalid, Refusal
 from governance import guards
 from governance.models import CheckRun, Comment, PromotionRequest
 from governance.selectors.policies import policy_for
 from governance.selectors.requests import live_version
 from governance.services.checks import cancel_unfinished
-from governance.services.planning import plan
+from governance.services.planning import check_data, plan
 from governance.services.snapshots import finish_checks
 from governance.services.transitions import locked, move
 from governance.standing import authors_of, person_id
 from governance.states import RequestState
 from registry.models import ModelVersion, RegisteredModel
+from registry.selectors.lineage import is_settled
+
+logger = logging.getLogger(__name__)
 
 LONGEST_TARGET = 80
 
@@ -24,8 +31,9 @@ LONGEST_TARGET = 80
 def request_promotion(*, version: ModelVersion, target: str, intended_use: str, by: Actor) -> PromotionRequest:
     """Ask that ``target`` (``alias:production``, ``stage:Production``) may name this version, and start its checks.
 
-    An empty ``intended_use`` means the one on the model's card. Missing card fields do not hinder the request: they are
-    shown as not met. Raises ``NotFound``, ``NotAllowed``, ``Conflict`` (not sealed; an open request for the same target)
+    While the version's lineage is still being read the request is a draft, which ``start_waiting`` starts: what the
+    checks are planned from, and what is signed, includes where the version comes from. An empty ``intended_use`` means
+    the one on the model's card. Missing card fields do not hinder the request: they are shown as not met. Raises ``NotFound``, ``NotAllowed``, ``Conflict`` (not sealed; an open request for the same target)
     and ``Invalid`` naming the field: target not governed, data set missing.
     """
     check_target(target)
@@ -68,8 +76,33 @@ def request_promotion(*, version: ModelVersion, target: str, intended_use: str, 
             "replaces": str(request.replaces_id or ""),
         },
     )
-    _start(request, by=by)
+    if is_settled(version, at=timezone.now()):
+        _start(request, by=by)
+    else:
+        check_data(request)
     return request
+
+
+def start_waiting(*, by: Actor) -> int:
+    """Start the checks of every draft whose version's lineage has been read by now; return how many were started.
+
+    One that cannot be planned any more (its data set is gone) stays a draft, and is tried again.
+    """
+    drafts = PromotionRequest.objects.filter(state=RequestState.DRAFT).order_by("pk")
+    return sum(_start_if_settled(pk, by=by) for pk in list(drafts.values_list("pk", flat=True)))
+
+
+def _start_if_settled(pk: UUID, *, by: Actor) -> bool:
+    try:
+        with transaction.atomic():
+            request = locked(pk)
+            if request.state != RequestState.DRAFT or not is_settled(request.version, at=timezone.now()):
+                return False
+            _start(request, by=by)
+            return True
+    except Refusal as refusal:
+        logger.warning("The checks of request %s cannot start: %s", pk, refusal)
+        return False
 
 
 @transaction.atomic

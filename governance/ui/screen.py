@@ -17,7 +17,7 @@ from governance.models import Decision, EvidenceSnapshot, PromotionRequest
 from governance.screens import DecisionScreen, decision_screen
 from governance.selectors.decision import live_results, origins
 from governance.services import reviews
-from governance.states import RequestState
+from governance.states import UNFINISHED, RequestState
 from governance.ui import changes, comparison, evidence, rail, sources
 from governance.ui.forms import CommentForm, SignForm, WaiverForm, WaiverSignForm, WithdrawForm
 from governance.ui.words import PERMIT_MARKS, STATE_MARKS, counted, role_words, seal_of, signed_words, target_words
@@ -58,7 +58,7 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
         "version_name": f"v{found.version.number}",
         "live_name": f"v{found.replaces.number}" if found.replaces else "",
         "state_mark": STATE_MARKS[found.state],
-        "running": found.state == RequestState.CHECKING,
+        "running": found.state in UNFINISHED,
         "groups": groups,
         "counts": _counts(screen),
         "lede": _lede(screen, metrics, fairness),
@@ -147,7 +147,7 @@ def _panel(screen: DecisionScreen, outcomes: Sequence[str], no_log: str, *, sign
         return {"kind": "locked", "title": "Signing is off", "text": no_log}
     if outcomes:
         return {"kind": "open", "title": "Sign", "text": _WHY_STOPPED if state == RequestState.CHECKS_FAILED else why}
-    if state == RequestState.CHECKING:
+    if state in UNFINISHED:
         text = (
             "You sign a record that can no longer change, so there is nothing to sign yet. This page updates itself; "
             "you can also leave, and the request comes back to your inbox."

@@ -91,6 +91,8 @@ def signed_words(places: Sequence[Filled]) -> str:
 def stands(request: PromotionRequest, blocking: Sequence[Node]) -> str:
     """In one sentence, what an open request waits for."""
     state = RequestState(request.state)
+    if state is _R.DRAFT:
+        return f"The lineage of v{request.version.number} is being read. Its checks start by themselves after that."
     if state is _R.CHECKING:
         return "Its checks are running."
     if state is _R.CHANGES_REQUESTED:

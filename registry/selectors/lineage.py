@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -11,6 +12,10 @@ from registry.models import Edge, ModelVersion, Node
 
 CAP: Final = 500
 DEPTH: Final = 25
+PATIENCE: Final = timedelta(minutes=3)
+"""How long after sealing a run that still goes on is waited for."""
+_READING: Final = timedelta(seconds=30)
+"""How long it may take from then until its lineage was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,18 @@ class Graph:
 def node_of(version: ModelVersion) -> Node | None:
     """The node of a version, if lineage was recorded for it."""
     return Node.objects.filter(kind=Node.Kind.VERSION, namespace=f"version:{version.pk}").first()
+
+
+def is_settled(version: ModelVersion, *, at: datetime) -> bool:
+    """Whether what is known of a version's origin can be relied on to stay: it was read, or nobody waits for it any more.
+
+    A version that names no run has what was said at its registration. That of a run is read once the run has ended, or
+    ``PATIENCE`` after sealing.
+    """
+    if not version.run_id and not version.logged_model_id:
+        return True
+    waited = version.sealed_at is not None and at - version.sealed_at >= PATIENCE + _READING
+    return waited or node_of(version) is not None
 
 
 def upstream(node: Node, depth: int = DEPTH, cap: int = CAP) -> Graph:

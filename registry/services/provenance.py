@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -15,6 +14,7 @@ from config.errors import Invalid
 from registry.formats import mlmodel
 from registry.models import ManifestFile, ModelVersion
 from registry.selectors.experiments import closed_among
+from registry.selectors.lineage import PATIENCE
 from registry.services.lineage import (
     CodeInput,
     DatasetInput,
@@ -34,7 +34,6 @@ Found = TypeVar("Found")
 
 BY: Final = Actor.service("lineage")
 RUNNING: Final = "RUNNING"
-PATIENCE: Final = timedelta(minutes=3)
 ENVIRONMENT_FILES: Final = ("requirements.txt", "conda.yaml", "python_env.yaml", "constraints.txt")
 
 # What MLflow records by itself comes first; the others are what docs/data-scientists/mlflow.md asks people to set.

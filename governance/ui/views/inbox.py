@@ -12,7 +12,7 @@ from config.figures import relative
 from config.pages import render_page, signed_in
 from governance.selectors.inbox import Inbox, Waiting, inbox_of
 from governance.standing import display_name
-from governance.states import CheckState, RequestState
+from governance.states import UNFINISHED, CheckState
 from governance.ui.screen import person
 from governance.ui.words import OUTCOME_MARKS, OUTCOME_WORDS, counted, seal_of, signed_words, stands, target_words
 from registry.models import RegisteredModel
@@ -97,7 +97,7 @@ def _row(one: Waiting) -> dict[str, Any]:
         "target": target_words(request.target),
         "line": stands(request, one.verdict.blocking()),
         "by": display_name(request.requested_by),
-        "running": request.state == RequestState.CHECKING,
+        "running": request.state in UNFINISHED,
         "done": sum(run.state == CheckState.FINISHED for run in runs),
         "total": len(runs),
         "tally": [(mark, n) for mark, n in tally.items() if n],

@@ -20,7 +20,7 @@ from governance.models import PromotionRequest
 from governance.selectors.policies import governed_targets, policy_for
 from governance.selectors.requests import live_version, request_of, requests_visible_to
 from governance.services import promotions
-from governance.states import OPEN_REQUEST_STATES, RequestState
+from governance.states import OPEN_REQUEST_STATES, UNFINISHED, RequestState
 from governance.ui.forms import PromoteForm, show
 from governance.ui.screen import context_of, person
 from governance.ui.words import STATE_MARKS, target_words
@@ -65,7 +65,7 @@ def region(request: HttpRequest, ref: str, name: str) -> HttpResponse:
         raise NotFound("There is no such part of a request.", code="request.region")
     found = request_of(person(request), ref)
     response = render_page(request, TEMPLATE, context_of(request, found), partial=REGIONS[name])
-    if name in POLLED and found.state != RequestState.CHECKING and getattr(request, "htmx", False):
+    if name in POLLED and found.state not in UNFINISHED and getattr(request, "htmx", False):
         response.status_code = STOP_POLLING
         if name == "progress":
             response["HX-Trigger"] = "checks-changed"
