@@ -1,11 +1,10 @@
-"""A plain ``mlflow server`` as an organisation has it, and a door before it that asks for credentials as theirs does."""
+"""A plain ``mlflow server``, and a door before it that asks for credentials as an organisation's does."""
 
 import os
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,60 +12,34 @@ from typing import Any
 
 import httpx
 
-from config.runtime.ports import free_port
-from tests.waiting import until
+from config.runtime.ports import LOOPBACK, free_port
+from tests.serving import serving
 
 
 @contextmanager
-def mlflow_server(place: Path) -> Iterator[str]:
-    """Run ``mlflow server`` with its own database and artifact folder, and give its address."""
-    port = free_port()
+def mlflow_server(place: Path, *, store: str = "", more: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run ``mlflow server`` as its documentation says, and give its address.
+
+    Its artifacts are in a folder of ``place``, and so is its database, unless ``store`` says another; ``more`` is added to
+    its environment.
+    """
+    url = f"http://{LOOPBACK}:{(port := free_port())}"
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", store or f"sqlite:///{place / 'mlflow.db'}"),
+        *("--artifacts-destination", str(place / "artifacts")),
+    ]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(place),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        **(more or {}),
+    }
     log = place / "mlflow.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(
-                    sys.executable,
-                    "-m",
-                    "mlflow",
-                    "server",
-                    "--host",
-                    "127.0.0.1",
-                    "--port",
-                    str(port),
-                    "--workers",
-                    "1",
-                ),
-                *("--backend-store-uri", f"sqlite:///{place}/mlflow.db"),
-                *("--serve-artifacts", "--artifacts-destination", str(place / "artifacts")),
-            ],
-            cwd=place,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(place),
-                "MLFLOW_DISABLE_TELEMETRY": "true",
-                "DO_NOT_TRACK": "true",
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            return httpx.get(f"{url}/health", timeout=5, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        until(answers, what="mlflow server", seconds=120)
+    with serving(command, f"{url}/health", environment=environment, log=log, cwd=place, end=signal.SIGKILL):
         yield url
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
 
 
 @contextmanager

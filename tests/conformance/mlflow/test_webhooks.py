@@ -1,14 +1,9 @@
 """Webhooks: the real client's methods, the wire form, and what arrives, beside a plain ``mlflow server``'s deliveries."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,17 +21,17 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from audit.models import Entry
-from config.runtime.ports import free_port
 from registry import events
 from registry.models import RegisteredModel, User, Webhook
 from registry.roles import Role
 from registry.services import webhook_delivery, webhooks
 from tests.conformance.mlflow.conftest import Person, person
+from tests.conformance.mlflow.existing import mlflow_server
 from tests.factories.audit import integrate
-from tests.registry.webhooks.conftest import follow
+from tests.registry.webhooks.conftest import follow, inside, receiver
 from tests.registry.webhooks.receiver import Receiver, hang, receiving, status
-from tests.waiting import until
 
+__all__ = ["inside", "receiver"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.filterwarnings("ignore")]
 
 SECRET = "a long random text"
@@ -54,20 +49,6 @@ EVENTS: list[Any] = [
 def alma(db: None, artifact_root: Path) -> Person:
     """An administrator who contributes too."""
     return person("alma", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def inside(settings: Settings) -> Settings:
-    settings.WEBHOOK_ALLOWED_SCHEMES = frozenset({"http", "https"})
-    settings.WEBHOOK_ALLOWED_NETWORKS = [ip_network("127.0.0.0/8")]
-    settings.WEBHOOK_TIMEOUT = 30.0
-    return settings
-
-
-@pytest.fixture
-def receiver(inside: Settings) -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
 
 
 @pytest.fixture
@@ -344,40 +325,9 @@ def test_changes_are_in_the_ledger_without_a_secret_or_a_path(alma: Person) -> N
 @pytest.fixture(scope="module")
 def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A plain ``mlflow server`` that may send to the loopback."""
-    directory = tmp_path_factory.mktemp("mlflow")
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
-        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
-    }
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{directory}/mlflow.db", "--artifacts-destination", str(directory / "a")),
-    ]
-    log = directory / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=directory, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/health", timeout=5, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
-
-    try:
-        until(answers, what="a plain mlflow server", seconds=120)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
+    more = {"MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true"}
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), more=more) as url:
+        yield url
 
 
 PROMPT = [{"key": "mlflow.prompt.is_prompt", "value": "true"}, {"key": "_mlflow_prompt_type", "value": "text"}]

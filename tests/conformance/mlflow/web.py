@@ -4,8 +4,6 @@ import http.client
 import json
 import os
 import secrets
-import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +16,8 @@ from urllib.parse import urlsplit
 from django.db import connection
 
 from config.runtime.ports import LOOPBACK, free_port
-from tests.waiting import until
+from tests.serving import serving
 
-ROOT: Final = Path(__file__).resolve().parents[3]
 API: Final = "/api/2.0/mlflow"
 CLIENTS: Final = 64
 
@@ -113,29 +110,7 @@ def web_processes(data_dir: Path, more: Mapping[str, str] | None = None) -> Iter
         "DJANGO_SETTINGS_MODULE": "config.settings.prod",
         **(more or {}),
     }
-    log = data_dir / "web.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "--config", "python:config.runtime.gunicorn_web"],
-            cwd=ROOT,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-    def answers() -> bool:
-        if process.poll() is not None:
-            raise AssertionError(f"The web processes ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-        try:
-            with closing(http.client.HTTPConnection(LOOPBACK, port, timeout=5)) as session:
-                session.request("GET", "/version")
-                return session.getresponse().status == 200
-        except OSError:
-            return False
-
-    try:
-        until(answers, what="the web processes", seconds=120)
-        yield Web(port, process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:config.runtime.gunicorn_web"]
+    where = f"http://{LOOPBACK}:{port}/version"
+    with serving(command, where, environment=environment, log=data_dir / "web.log") as pid:
+        yield Web(port, pid)

@@ -4,12 +4,13 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.waiting import until
 
 
 @dataclass
@@ -106,10 +107,7 @@ class Receiver:
 
     def wait_for(self, count: int, seconds: float = 20) -> list[Received]:
         """What came, once it is that much."""
-        ends = time.monotonic() + seconds
-        while len(self.received) < count and time.monotonic() < ends:
-            time.sleep(0.02)
-        assert len(self.received) >= count, [one.body for one in self.received]
+        until(lambda: len(self.received) >= count, what=f"{count} requests", seconds=seconds)
         return self.received
 
 

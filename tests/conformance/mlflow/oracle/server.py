@@ -5,10 +5,7 @@ not, which is the driver that installs here (``ORACLE_STORE=postgresql`` takes a
 """
 
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,11 +13,9 @@ from pathlib import Path
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
-import httpx
 import psycopg
 
-from config.runtime.ports import free_port
-from tests.waiting import until
+from tests.conformance.mlflow.existing import mlflow_server
 
 ON_POSTGRESQL: Final = os.environ.get("ORACLE_STORE") == "postgresql"
 # Children first: MLflow's own delete of a model leaves no row behind either.
@@ -77,38 +72,7 @@ def _database(data_dir: Path, schema: str) -> tuple[str, str, str]:
 
 @contextmanager
 def plain_server(data_dir: Path, schema: str) -> Iterator[PlainServer]:
-    """Run MLflow's own server, as its documentation says."""
+    """Run MLflow's own server on an empty database."""
     store, database, prefix = _database(data_dir, schema)
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(data_dir),
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    }
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", store, "--artifacts-destination", str(data_dir / "artifacts")),
-    ]
-    log = data_dir / "mlflow.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=data_dir, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until(lambda: _answers(process, url, log), what="a plain mlflow server", seconds=120)
+    with mlflow_server(data_dir, store=store) as url:
         yield PlainServer(url, database, prefix)
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
-
-
-def _answers(process: "subprocess.Popen[bytes]", url: str, log: Path) -> bool:
-    if process.poll() is not None:
-        raise AssertionError(f"mlflow server ended with {process.returncode}:\n{log.read_text()[-3000:]}")
-    try:
-        return httpx.get(f"{url}/health", timeout=5, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
