@@ -32,8 +32,10 @@ def request_promotion(*, version: ModelVersion, target: str, intended_use: str, 
     """Ask that ``target`` (``alias:production``, ``stage:Production``) may name this version, and start its checks.
 
     While the version's lineage is still being read the request is a draft, which ``start_waiting`` starts: what the
-    checks are planned from, and what is signed, includes where the version comes from. An empty ``intended_use`` means
-    the one on the model's card. Missing card fields do not hinder the request: they are shown as not met. Raises ``NotFound``, ``NotAllowed``, ``Conflict`` (not sealed; an open request for the same target)
+    checks are planned from, and what is signed, includes where the version comes from.
+
+    An empty ``intended_use`` means the one on the model's card. Missing card fields do not hinder the request: they are
+    shown as not met. Raises ``NotFound``, ``NotAllowed``, ``Conflict`` (not sealed; an open request for the same target)
     and ``Invalid`` naming the field: target not governed, data set missing.
     """
     check_target(target)
