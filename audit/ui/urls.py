@@ -2,12 +2,12 @@
 
 from django.urls import path
 
-from audit.ui import views
+from audit.ui.views import entry, log, status
 
 urlpatterns = [
-    path("audit/", views.index, name="audit"),
-    path("audit/checkpoint.txt", views.checkpoint, name="audit-checkpoint"),
-    path("audit/status/", views.status, name="log-status"),
-    path("audit/<int:index>/", views.entry, name="audit-entry"),
-    path("audit/<int:index>/proof.json", views.proof, name="audit-proof"),
+    path("audit/", log.index, name="audit"),
+    path("audit/checkpoint.txt", status.checkpoint, name="audit-checkpoint"),
+    path("audit/status/", status.status, name="log-status"),
+    path("audit/<int:index>/", entry.entry, name="audit-entry"),
+    path("audit/<int:index>/proof.json", entry.proof, name="audit-proof"),
 ]
