@@ -22,6 +22,7 @@ from config.runtime.ports import LOOPBACK, free_port
 from config.runtime.postgres import Cluster, temporary_parent
 from config.runtime.secretfiles import SecretFiles
 from config.runtime.valkey import Broker
+from config.waiting import until
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = 2
@@ -203,11 +204,15 @@ def with_sequencer(machine: Machine, server: Server, pid: int) -> Server:
 
 def start_up_cpu(server: Server) -> float:
     """CPU seconds of the server's tree once it has come to rest after its start."""
-    before, now = -1.0, 0.0
-    while now - before > 0.02:
-        time.sleep(1)
-        before, now = now, cpu_seconds([server.pid])[server.pid]
-    return now
+    spent = [0.0]
+
+    def rests() -> bool:
+        spent.append(cpu_seconds([server.pid])[server.pid])
+        return len(spent) > 2 and spent[-1] - spent[-2] <= 0.02
+
+    if not until(rests, seconds=_START_SECONDS, every=1.0):
+        raise RuntimeError(f"{server.name} did not come to rest in {_START_SECONDS:.0f} seconds")
+    return spent[-1]
 
 
 @contextmanager
@@ -243,8 +248,5 @@ def _status(port: int, headers: dict[str, str]) -> int:
 
 
 def _until(done: Callable[[], bool], what: str, *, every: float = 0.1, patience: float = _START_SECONDS) -> None:
-    give_up = time.monotonic() + patience
-    while not done():
-        if time.monotonic() > give_up:
-            raise RuntimeError(f"{what} was not ready in {patience:.0f} seconds")
-        time.sleep(every)
+    if not until(done, seconds=patience, every=every):
+        raise RuntimeError(f"{what} was not ready in {patience:.0f} seconds")

@@ -1,22 +1,19 @@
 """Waiting for something to become true, instead of sleeping and hoping."""
 
-import time
 from collections.abc import Callable
 from typing import TypeVar
 
 import psycopg
 
-_POLL_SECONDS = 0.02
+from config import waiting
+
 _Found = TypeVar("_Found")
 
 
-def until(look: Callable[[], _Found | None], *, what: str, seconds: float = 30.0) -> _Found:
+def until(look: Callable[[], _Found | None], *, what: str, seconds: float = 30.0, every: float = 0.02) -> _Found:
     """Return the first true result of ``look``; fail the test, saying ``what`` never came, after ``seconds``."""
-    give_up = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > give_up:
-            raise AssertionError(f"Waited {seconds:g} seconds for {what}.")
-        time.sleep(_POLL_SECONDS)
+    if not (found := waiting.until(look, seconds=seconds, every=every)):
+        raise AssertionError(f"Waited {seconds:g} seconds for {what}.")
     return found
 
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from config.runtime.installation import ROOT, Installation, Options
 from config.runtime.postgres import cluster_directory
 from config.runtime.services import PREPARE
 from config.runtime.state import StateDirectory
+from config.waiting import until
 
 NOT_RUNNING = 3  # as LSB init scripts answer "status"
 _DOWN_SECONDS = 180.0
@@ -67,11 +67,8 @@ def down(state: StateDirectory) -> int:
         return 0
     print(f"Stopping Countersign (pid {pid}); running checks may finish first.")
     os.kill(pid, signal.SIGTERM)
-    give_up = time.monotonic() + _DOWN_SECONDS
-    while state.running_pid() == pid:
-        if time.monotonic() > give_up:
-            raise RuntimeProblem(f"Process {pid} has not stopped in {_DOWN_SECONDS:.0f} seconds.")
-        time.sleep(0.1)
+    if not until(lambda: state.running_pid() != pid, seconds=_DOWN_SECONDS):
+        raise RuntimeProblem(f"Process {pid} has not stopped in {_DOWN_SECONDS:.0f} seconds.")
     print("Stopped.")
     return 0
 

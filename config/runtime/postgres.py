@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -23,6 +22,7 @@ from config.runtime.children import spawn
 from config.runtime.errors import RuntimeProblem
 from config.runtime.ports import LOOPBACK, free_port
 from config.runtime.secretfiles import SecretFiles
+from config.waiting import until
 
 STOP_SIGNAL = signal.SIGINT  # "fast": roll back what is open, write a checkpoint, end
 READY_AFTER_SECONDS = 60.0
@@ -174,13 +174,14 @@ class Cluster:
 
     def wait_until_ready(self) -> None:
         """Return when the server answers; raises ``RuntimeProblem`` when it ends or takes too long."""
-        give_up = time.monotonic() + READY_AFTER_SECONDS
-        while not self.answers():
+
+        def answers() -> bool:
             if self.process is not None and (code := self.process.poll()) is not None:
                 raise RuntimeProblem(f"PostgreSQL ended with code {code} while starting.")
-            if time.monotonic() > give_up:
-                raise RuntimeProblem(f"PostgreSQL was not ready in {READY_AFTER_SECONDS:.0f} seconds.")
-            time.sleep(_POLL_SECONDS)
+            return self.answers()
+
+        if not until(answers, seconds=READY_AFTER_SECONDS, every=_POLL_SECONDS):
+            raise RuntimeProblem(f"PostgreSQL was not ready in {READY_AFTER_SECONDS:.0f} seconds.")
 
     def stop(self, timeout: float = 60.0) -> None:
         """End the server started by :meth:`start`, immediately when a fast shutdown takes longer than ``timeout``."""

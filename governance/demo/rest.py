@@ -1,13 +1,13 @@
 """The demonstration's REST client: what anybody would write against the OpenAPI document."""
 
 import hashlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from config.waiting import until
 from governance.demo.browser import DemoFailed
 
 CHUNK: Final = 256 * 1024
@@ -62,11 +62,11 @@ class Rest:
 
     def until(self, path: str, done: Callable[[dict[str, Any]], bool], *, seconds: float, what: str) -> dict[str, Any]:
         """Read ``path`` until ``done`` says so. Raises ``DemoFailed`` after ``seconds``, saying what was waited for."""
-        give_up = time.monotonic() + seconds
-        while True:
+
+        def look() -> dict[str, Any] | None:
             found: dict[str, Any] = self.call("GET", path)
-            if done(found):
-                return found
-            if time.monotonic() > give_up:
-                raise DemoFailed(f"{what} took longer than {seconds:.0f} seconds; see the logs of worker and sequencer")
-            time.sleep(_POLL_SECONDS)
+            return found if done(found) else None
+
+        if (found := until(look, seconds=seconds, every=_POLL_SECONDS)) is None:
+            raise DemoFailed(f"{what} took longer than {seconds:.0f} seconds; see the logs of worker and sequencer")
+        return found

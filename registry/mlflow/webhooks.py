@@ -5,9 +5,9 @@ MLflow's events: a webhook that has ours beside them appears without those, keep
 that has ours alone does not appear in the list. REST and the page show all.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Any, Final
 
 from django.db import transaction
@@ -17,6 +17,7 @@ from django.http.response import HttpResponseBase
 from audit.actors import Actor
 from config.errors import Invalid
 from config.pagination import page_of
+from config.waiting import until
 from registry import events
 from registry.followers import ring_for_webhook
 from registry.guards import check_can_administer
@@ -35,7 +36,8 @@ _ENTITIES: Final = (
 _ACTIONS: Final = ("action_unspecified", "created", "updated", "deleted", "set", "exceeded")
 """In the order of their numbers in webhooks.proto."""
 _PATIENCE: Final = 12.0
-_GLANCE: Final = 0.1
+_WAITING: Final = BoundedSemaphore(2)
+"""A web process has few threads: those who would wait besides these are told at once that it is in the queue."""
 
 View = Callable[..., HttpResponseBase]
 
@@ -137,18 +139,24 @@ def try_out(request: HttpRequest, by: Actor, webhook_id: str) -> HttpResponse:
 
 
 def _awaited(delivery: WebhookDelivery) -> WebhookDelivery:
-    """The delivery once it has ended, or as it is when patience has."""
-    ends = time.monotonic() + _PATIENCE
-    while delivery.state == WebhookDelivery.State.WAITING and time.monotonic() < ends:
-        time.sleep(_GLANCE)
+    """The delivery once it has ended, or as it is when patience has, or when enough others wait."""
+
+    def has_ended() -> bool:
         delivery.refresh_from_db()
+        return delivery.state != WebhookDelivery.State.WAITING
+
+    if _WAITING.acquire(blocking=False):
+        try:
+            until(has_ended, seconds=_PATIENCE)
+        finally:
+            _WAITING.release()
     return delivery
 
 
 def _result(delivery: WebhookDelivery) -> dict[str, Any]:
     """A ``WebhookTestResult`` message."""
     if delivery.state == WebhookDelivery.State.WAITING:
-        late = f"No worker has sent it within {_PATIENCE:g} seconds; it stays in the queue."
+        late = "It has not been sent yet and stays in the queue; the webhook's page shows what comes of it."
         return {"success": False, "error_message": late}
     result: dict[str, Any] = {"success": delivery.state == WebhookDelivery.State.DELIVERED}
     if delivery.response_status is not None:

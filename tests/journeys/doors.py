@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -76,12 +75,10 @@ class Api:
 
         def look() -> dict[str, Any] | None:
             found: dict[str, Any] = self.get(path)
-            if done(found):
-                return found
-            time.sleep(0.2)  # the server's processors are the ones that do the work
-            return None
+            return found if done(found) else None
 
-        return until(look, what=what, seconds=seconds)
+        # Not too often: the server's processors are the ones that do the work.
+        return until(look, what=what, seconds=seconds, every=0.2)
 
 
 def _good(answer: httpx.Response) -> Any:

@@ -23,6 +23,9 @@ MAX_MEMBERS = 10_000
 Loaded = Literal["pickle", "skops", "native"]
 """How the file that MLmodel names is loaded."""
 _HARMLESS = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\x89PNG\r\n\x1a\n", "png"))
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, OSError, ValueError)
+"""What zipfile and the codecs beneath it raise on hostile bytes. An encrypted member is a RuntimeError, as is one
+compressed in a way that is not implemented."""
 _CODE = (b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 
 
@@ -111,24 +114,39 @@ def _why(module: str | None, name: str) -> str:
 
 def _zip(path: str, data: bytes, inside: Inside, depth: int) -> Iterator[Finding]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED:
-                yield Finding(path, "refused", "archive.too_large", "The archive unpacks to too much.")
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except _UNREADABLE as error:
+        yield _unreadable(path, error)
+        return
+    with archive:
+        members = archive.infolist()
+        if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED:
+            yield Finding(path, "refused", "archive.too_large", "The archive unpacks to too much.")
+            return
+        if len({m.filename for m in members}) != len(members):
+            yield Finding(path, "refused", "archive.ambiguous", "The archive holds two members of one name.")
+            return
+        for member in members:
+            try:
+                content = _content(archive, member)
+            except _UNREADABLE as error:
+                yield _unreadable(path, error)
                 return
-            if len({m.filename for m in members}) != len(members):
-                yield Finding(path, "refused", "archive.ambiguous", "The archive holds two members of one name.")
-                return
-            for member in members:
-                with archive.open(member) as handle:
-                    content = handle.read(member.file_size + 1)
-                where = f"{path}!{member.filename}"
-                if member.filename == "schema.json":
-                    yield from _skops(where, content, inside)
-                else:
-                    yield from look(where, content, inside, depth=depth + 1)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-        yield Finding(path, "refused", "archive.unreadable", f"The archive cannot be read: {error}.")
+            where = f"{path}!{member.filename}"
+            if member.filename == "schema.json":
+                yield from _skops(where, content, inside)
+            else:
+                yield from look(where, content, inside, depth=depth + 1)
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """What a member says it has, and one byte more if there is one."""
+    with archive.open(member) as handle:
+        return handle.read(member.file_size + 1)
+
+
+def _unreadable(path: str, error: Exception) -> Finding:
+    return Finding(path, "refused", "archive.unreadable", f"The archive cannot be read: {error}.")
 
 
 def _skops(path: str, data: bytes, inside: Inside) -> Iterator[Finding]:

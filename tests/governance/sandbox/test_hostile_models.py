@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 
 from governance.sandbox import Limits, SandboxJob, SandboxOutcome, run
 from tests.governance.sandbox.conftest import MakeModel
+from tests.waiting import until
 
 SMALL = Limits(
     wall_seconds=30, cpu_seconds=20, memory_bytes=768 * 1024**2, file_bytes=4 * 1024**2, scratch_bytes=8 * 1024**2
@@ -91,7 +91,6 @@ def test_a_socket_by_ctypes_is_refused_by_the_kernel(make_model: MakeModel, peop
 
 def test_a_model_that_sleeps_for_ever_is_stopped_at_its_deadline(make_model: MakeModel, people: Path) -> None:
     def predict(_rows: Any) -> Any:
-        import time
 
         time.sleep(3600)
 
@@ -322,7 +321,6 @@ def test_the_same_pickle_is_harmless_in_the_sandbox(make_model: MakeModel, peopl
 def test_no_process_of_the_model_is_left(make_model: MakeModel, people: Path) -> None:
     def predict(_rows: Any) -> Any:
         import threading
-        import time
 
         for _ in range(10):
             threading.Thread(target=time.sleep, args=(3600,)).start()
@@ -353,7 +351,6 @@ def test_the_model_dies_with_the_worker_that_is_killed(
 ) -> None:
     class Model:
         def predict(self, _rows: Any) -> Any:
-            import time
 
             time.sleep(3600)
 
@@ -361,17 +358,11 @@ def test_the_model_dies_with_the_worker_that_is_killed(
     arguments = [sys.executable, "-c", STARTS_A_SLEEPER, str(make_model(Model())), str(people)]
     with subprocess.Popen(arguments, cwd=root, env={**os.environ, "TMPDIR": str(run_directories)}) as worker:
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
-        until(lambda: bool(children.read_text()))
+        until(children.read_text, what="the sandboxed child")
         child = Path("/proc", children.read_text().split()[0])
-        until(lambda: b"Seccomp:\t2" in (child / "status").read_bytes())  # it is confined, so it is tied to the worker
+        # Once it is confined, it is tied to the worker.
+        until(lambda: b"Seccomp:\t2" in (child / "status").read_bytes(), what="its confinement")
         worker.kill()
-    until(lambda: not child.exists() or b"State:\tZ" in (child / "status").read_bytes())
+    until(lambda: not child.exists() or b"State:\tZ" in (child / "status").read_bytes(), what="its end")
     for left in run_directories.iterdir():  # a killed worker cannot tidy up
         shutil.rmtree(left)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

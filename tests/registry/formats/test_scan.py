@@ -18,11 +18,14 @@ import cloudpickle  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
 from registry.formats.scan import scan_directory
+from registry.formats.scan.archives import Inside, look
 from registry.formats.scan.pickles import Named, UnreadablePickleError, names_in_pickles
 
 ITS_FLAVOR: dict[str, Any] = {"pickled_model": "model.pkl", "serialization_format": "cloudpickle", "code": None}
@@ -174,6 +177,29 @@ def test_other_files_are_judged_by_their_bytes(folder: Path, name: str, data: by
     write(folder, pickle.dumps({"a": 1}))
     (folder / name).write_bytes(data)
     assert codes(folder) == ({code} if code else set())
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_whatever_a_codec_says_of_a_broken_member_is_a_finding(method: int, place: int, bit: int) -> None:
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", method) as archive:
+        archive.writestr("weights.json", bytes(range(256)) * 8)
+    broken = bytearray(held.getvalue())
+    broken[place % len(broken)] ^= 1 << bit
+    assert all(finding.message for finding in look("a.zip", bytes(broken), Inside()))
+
+
+def test_a_member_whose_lzma_stream_is_broken_is_unreadable(folder: Path) -> None:
+    write(folder, pickle.dumps({"a": 1}))
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("weights.bin", bytes(1000))
+    start = 30 + len("weights.bin")  # local header; then two version bytes, the size of the properties, the properties
+    broken = bytearray(held.getvalue())
+    broken[start + 4] = 0xFF
+    (folder / "extra.zip").write_bytes(bytes(broken))
+    assert codes(folder) == {"archive.unreadable"}
 
 
 def test_links_are_refused(folder: Path) -> None:
