@@ -36,7 +36,7 @@ _ENTITIES: Final = (
 _ACTIONS: Final = ("action_unspecified", "created", "updated", "deleted", "set", "exceeded")
 """In the order of their numbers in webhooks.proto."""
 _PATIENCE: Final = 12.0
-_WAITING: Final = BoundedSemaphore(2)
+WAITING: Final = BoundedSemaphore(2)
 """A web process has few threads: those who would wait besides these are told at once that it is in the queue."""
 
 View = Callable[..., HttpResponseBase]
@@ -145,11 +145,11 @@ def _awaited(delivery: WebhookDelivery) -> WebhookDelivery:
         delivery.refresh_from_db()
         return delivery.state != WebhookDelivery.State.WAITING
 
-    if _WAITING.acquire(blocking=False):
+    if WAITING.acquire(blocking=False):
         try:
             until(has_ended, seconds=_PATIENCE)
         finally:
-            _WAITING.release()
+            WAITING.release()
     return delivery
 
 

@@ -22,7 +22,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from audit.models import Entry
 from registry import events
-from registry.models import RegisteredModel, User, Webhook
+from registry.mlflow.webhooks import WAITING
+from registry.models import RegisteredModel, User, Webhook, WebhookDelivery
 from registry.roles import Role
 from registry.services import webhook_delivery, webhooks
 from tests.conformance.mlflow.conftest import Person, person
@@ -256,6 +257,16 @@ def test_bad_input_is_refused_by_name_when_made_and_when_changed(
         code, answer = ask(alma, "PATCH", f"/{webhook_id}", change)
         assert (code, answer["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), answer
     assert Webhook.objects.get().revision == 1
+
+
+def test_a_trial_waits_for_no_thread_of_a_web_process_that_others_need(alma: Person) -> None:
+    webhook_id = ask(alma, "POST", body=NEW)[1]["webhook"]["webhook_id"]
+    with WAITING, WAITING:  # as two others do
+        code, answer = ask(alma, "POST", f"/{webhook_id}/test", {})
+    assert code == 200
+    assert answer["result"]["success"] is False
+    assert "stays in the queue" in answer["result"]["error_message"]
+    assert WebhookDelivery.objects.get().state == WebhookDelivery.State.WAITING
 
 
 @pytest.mark.parametrize(
