@@ -27,6 +27,8 @@ def _from_canon(path: str, kind: "models.Field[Any, Any]", cast: str = "{}") -> 
 class Inbox(models.Model):
     """Changes that are written but not yet in the tree. Only ``canon`` is given; the rest is PostgreSQL's."""
 
+    ledger_free: ClassVar[str] = "The log itself, before it has its place."
+
     id = models.BigAutoField(primary_key=True)
     canon = models.TextField()
     txid = models.BigIntegerField(
@@ -49,6 +51,8 @@ class Inbox(models.Model):
 
 class Entry(models.Model):
     """One change, in its place for ever. The leaf of the tree is ``leaf_text``, its hash is ``leaf_hash``."""
+
+    ledger_free: ClassVar[str] = "The log itself, which its tree and its witnesses vouch for."
 
     ledger_append_only: ClassVar[bool] = True
 
@@ -147,6 +151,8 @@ class Node(models.Model):
     named.
     """
 
+    ledger_free: ClassVar[str] = "The log's tree, which every proof is checked against."
+
     ledger_append_only: ClassVar[bool] = True
 
     pk = models.CompositePrimaryKey("level", "index")
@@ -170,6 +176,8 @@ class Node(models.Model):
 class Checkpoint(models.Model):
     """A signed statement: the log has this size and this root. ``note`` is the C2SP signed note, as published."""
 
+    ledger_free: ClassVar[str] = "The log's signed heads."
+
     ledger_append_only: ClassVar[bool] = True
 
     size = models.BigIntegerField(primary_key=True)
@@ -187,6 +195,8 @@ class Checkpoint(models.Model):
 
 class Cursor(models.Model):
     """How far a follower has read: ``next_index`` is the first entry it has not handled."""
+
+    ledger_free: ClassVar[str] = "How far a follower has read; it reads again what is lost."
 
     name = models.TextField(primary_key=True)
     next_index = models.BigIntegerField(default=0)

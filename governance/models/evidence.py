@@ -1,17 +1,24 @@
 """Evidence: check runs as leased jobs (DESIGN section 10), the files they wrote, and snapshots of both."""
 
 import uuid
+from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from audit.append_only import append_only_triggers
+from audit.governed import EntryOf
 from governance.querysets import CheckRunQuerySet
 from governance.states import CheckState
 
 
 class CheckRun(models.Model):
     """One check of one request. The row is the job: lease, owner and attempt fence the only final write."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=("lease_until", "progress_done", "progress_total", "rung_at"),
+        because="The lease of the worker that runs it, renewed every few seconds; start, loss and end have entries.",
+    )
 
     class Verdict(models.TextChoices):
         PASS = "pass", "Pass"
@@ -116,6 +123,8 @@ class CheckRun(models.Model):
 class EvidenceSnapshot(models.Model):
     """What a signer signs on: the digests of every check result, the manifest, the card, lineage and data sets."""
 
+    ledger_entry_of: ClassVar = EntryOf("governance.promotionrequest", "request_id")
+
     ledger_append_only = True
 
     digest = models.CharField(max_length=64, primary_key=True)
@@ -138,6 +147,8 @@ class EvidenceSnapshot(models.Model):
 
 class WorkerHeartbeat(models.Model):
     """One row per worker process, renewed while it lives, so that a page can say that nobody works."""
+
+    ledger_free: ClassVar = "A sign of life, renewed every few seconds."
 
     name = models.CharField(max_length=200, primary_key=True, help_text="Host and process.")
     started_at = models.DateTimeField()

@@ -5,6 +5,7 @@ from typing import ClassVar, Final
 from django.db import models
 from django.db.models import F, Q
 
+from audit.governed import EntryOf
 from governance.querysets import GateExemptionQuerySet
 
 WHOLE_INSTANCE: Final = "*"
@@ -17,6 +18,8 @@ class GateExemption(models.Model):
     The runtime roles may only read this table (``ledger_read_only``): an exemption begins and ends with the setting
     UNGOVERNED_MODELS, applied by the start-up step as the owner. What a living permit holds stays held.
     """
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     ledger_read_only: ClassVar[bool] = True
 

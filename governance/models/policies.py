@@ -1,15 +1,20 @@
 """Policies and their immutable versions."""
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from audit.append_only import append_only_triggers
+from audit.governed import EntryOf
 from governance.querysets import PolicyVersionQuerySet
 
 
 class Policy(models.Model):
     """A named policy; ``current`` is the version in force."""
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     name = models.SlugField(max_length=80, unique=True)
     current = models.ForeignKey(
@@ -36,6 +41,8 @@ class Policy(models.Model):
 
 class PolicyVersion(models.Model):
     """One immutable text of a policy. ``digest`` is the SHA-256 of the exact document bytes (UTF-8)."""
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     ledger_append_only = True
 

@@ -1,18 +1,22 @@
 """Promotion requests, the decisions people sign on them, comments, and the permits that result."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
+from audit.governed import EntryOf
 from governance.querysets import PermitQuerySet, PromotionRequestQuerySet
 from governance.states import OPEN_REQUEST_STATES, PermitState, RequestState
 
 
 class PromotionRequest(models.Model):
     """One review of (version digest, target, intended use, evidence snapshot, policy version)."""
+
+    ledger_entry_of: ClassVar = EntryOf(quiet=("updated_at",), because="When it last changed.")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     number = models.PositiveIntegerField(unique=True, editable=False, help_text="Shown as REQ-0412.")
@@ -99,6 +103,8 @@ class PromotionRequest(models.Model):
 class Decision(models.Model):
     """One person's signed vote. Append-only: a vote is voided by a newer round, never edited."""
 
+    ledger_entry_of: ClassVar = EntryOf()
+
     ledger_append_only = True
 
     class Outcome(models.TextChoices):
@@ -158,6 +164,8 @@ class Decision(models.Model):
 class Challenge(models.Model):
     """A single-use nonce handed out with the signing form, tied to what the person saw."""
 
+    ledger_free: ClassVar = "A nonce that is worth nothing after half an hour; the signature that spends it names it."
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey(PromotionRequest, on_delete=models.CASCADE, related_name="+")
     person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -175,6 +183,8 @@ class Challenge(models.Model):
 
 class Comment(models.Model):
     """A remark in a request's thread. Not a vote."""
+
+    ledger_entry_of: ClassVar = EntryOf("governance.promotionrequest", "request_id")
 
     ledger_append_only = True
 
@@ -194,6 +204,8 @@ class Comment(models.Model):
 
 class Permit(models.Model):
     """The result of an approval, with a life of its own: an in-toto Statement in a DSSE envelope."""
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.OneToOneField(PromotionRequest, on_delete=models.PROTECT, related_name="permit")

@@ -1,16 +1,20 @@
 """Waivers: the one dated way past a check that did not pass. The permit names each."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
+from audit.governed import EntryOf
 
 
 class Waiver(models.Model):
     """A request, by a person with a reason, to let one check's failure stand until a date; granted by signatures."""
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey("governance.PromotionRequest", on_delete=models.PROTECT, related_name="waivers")
@@ -42,6 +46,8 @@ class Waiver(models.Model):
 
 class WaiverSignature(models.Model):
     """One approver's agreement to a waiver. Append-only, one per person."""
+
+    ledger_entry_of: ClassVar = EntryOf("governance.waiver", "waiver_id")
 
     ledger_append_only = True
 

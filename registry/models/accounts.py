@@ -1,13 +1,25 @@
 """People and their keys. A team is a Django group; what a team may do is in ``registry.roles``."""
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
 
+from audit.governed import EntryOf
+
 
 class User(AbstractUser):
     """A person, or a service account (``is_service``) that can hold tokens but never signs."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=(
+            *("last_login", "sign_in_failures", "sign_in_window_from", "sign_in_locked_until"),
+            *("signing_failures", "signing_locked_until"),
+        ),
+        because="Counters of tries to sign in and to sign; what matters of them has entries of its own.",
+    )
 
     display_name = models.CharField(max_length=120, blank=True)
     is_service = models.BooleanField(default=False, help_text="Service accounts use tokens and may never sign.")
@@ -45,6 +57,10 @@ class User(AbstractUser):
 
 class ApiToken(models.Model):
     """A bearer token ``prefix.secret``. Only the SHA-256 of the secret is kept; the secret is shown once."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=("last_used_at", "refused_at"), because="When it was last seen: at most once a minute, by any request."
+    )
 
     class Scope(models.TextChoices):
         READ = "read", "Read"
@@ -88,6 +104,8 @@ class ApiToken(models.Model):
 
 class RoleGrant(models.Model):
     """A team holds a role, on every model (``model`` empty) or on one. Guardian rows follow from it."""
+
+    ledger_entry_of: ClassVar = EntryOf("auth.group", "team_id")
 
     team = models.ForeignKey("auth.Group", on_delete=models.PROTECT, related_name="role_grants")
     role = models.CharField(max_length=20)

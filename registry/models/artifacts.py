@@ -1,16 +1,20 @@
 """What was sealed: blobs by content, manifests by digest, uploads in progress."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
+from audit.governed import EntryOf
 
 
 class Blob(models.Model):
     """A file's content in storage, named by its SHA-256."""
+
+    ledger_free: ClassVar = "Its name is the SHA-256 of its content, which is computed again whenever it is sealed."
 
     ledger_append_only = True
 
@@ -31,6 +35,8 @@ class Blob(models.Model):
 
 class Manifest(models.Model):
     """Every file of an artifact: path, size, SHA-256. ``digest`` is the SHA-256 of ``document``'s canonical bytes."""
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     ledger_append_only = True
 
@@ -58,6 +64,8 @@ class Manifest(models.Model):
 class ManifestFile(models.Model):
     """One line of a manifest, for look-ups by path and by content."""
 
+    ledger_entry_of: ClassVar = EntryOf("registry.manifest", "manifest_id")
+
     ledger_append_only = True
 
     manifest = models.ForeignKey(Manifest, on_delete=models.PROTECT, related_name="files")
@@ -75,6 +83,11 @@ class ManifestFile(models.Model):
 
 class Upload(models.Model):
     """A file on its way in over REST: chunks by offset, closed by a declared SHA-256 the server recomputes."""
+
+    ledger_entry_of: ClassVar = (
+        EntryOf("registry.modelversion", "version_id", quiet=("received",), because="How far it has come."),
+        EntryOf("registry.datasetversion", "dataset_id"),
+    )
 
     class State(models.TextChoices):
         OPEN = "open", "Open"

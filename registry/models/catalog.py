@@ -1,6 +1,7 @@
 """The catalogue: registered models, their versions, aliases, stages and tags."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -8,11 +9,17 @@ from django.db.models import F, Q
 from django.db.models.functions import Left
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
+from audit.governed import EntryOf
 from registry.querysets import ModelVersionQuerySet, RegisteredModelQuerySet
 
 
 class RegisteredModel(models.Model):
     """A named model with its owner, risk tier and card. MLflow's registered model, plus what governance needs."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=("next_version", "revision", "updated_at"),
+        because="Counters that grow with the changes of others: of versions, tags and aliases, which have their entries.",
+    )
 
     class Tier(models.IntegerChoices):
         ONE = 1, "Tier 1"
@@ -86,17 +93,29 @@ class RegisteredModel(models.Model):
 class RegisteredModelUserObjectPermission(UserObjectPermissionBase):
     """Guardian's direct-FK table for people."""
 
+    ledger_entry_of: ClassVar = EntryOf("registry.user", "user_id")
+
     content_object = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
 
 
 class RegisteredModelGroupObjectPermission(GroupObjectPermissionBase):
     """Guardian's direct-FK table for teams."""
 
+    ledger_entry_of: ClassVar = EntryOf("auth.group", "group_id")
+
     content_object = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE)
 
 
 class ModelVersion(models.Model):
     """One version. Its identity is ``manifest_digest``; sealed, its content can't change (a trigger refuses)."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=(
+            *("ingest_lease_until", "ingest_attempts", "status_message", "updated_at"),
+            *("artifact_path", "experiment_id"),
+        ),
+        because="The job of reading its bytes, and where they were found; its end has an entry, with the reason.",
+    )
 
     class Status(models.TextChoices):
         PENDING = "PENDING_REGISTRATION", "Being sealed"
@@ -234,6 +253,8 @@ class ModelVersion(models.Model):
 class Alias(models.Model):
     """A movable name for one version of a model. A governed alias moves only with an active permit."""
 
+    ledger_entry_of: ClassVar = EntryOf()
+
     model = models.ForeignKey(RegisteredModel, on_delete=models.PROTECT, related_name="aliases", db_index=False)
     name = models.CharField(max_length=256)
     version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="aliases")
@@ -260,6 +281,8 @@ class Alias(models.Model):
 class ModelTag(models.Model):
     """A key and a value on a registered model."""
 
+    ledger_entry_of: ClassVar = EntryOf("registry.registeredmodel", "model_id")
+
     model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="tags", db_index=False)
     key = models.CharField(max_length=250)
     value = models.TextField(blank=True)
@@ -280,6 +303,8 @@ class ModelTag(models.Model):
 class VersionTag(models.Model):
     """A key and a value on a version."""
 
+    ledger_entry_of: ClassVar = EntryOf("registry.modelversion", "version_id")
+
     version = models.ForeignKey(ModelVersion, on_delete=models.CASCADE, related_name="tags", db_index=False)
     key = models.CharField(max_length=250)
     value = models.TextField(blank=True)
@@ -295,6 +320,8 @@ class VersionTag(models.Model):
 
 class IdempotencyKey(models.Model):
     """The answer once given to a request with this ``Idempotency-Key`` (IETF draft-ietf-httpapi-idempotency-key)."""
+
+    ledger_free: ClassVar = "An answer kept for a day, in case its request is repeated; what it did has its entries."
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     key = models.CharField(max_length=128)

@@ -1,10 +1,13 @@
 """Experiments of the tracking process, as far as we decide who may see them. Their runs are kept there, not here."""
 
+from typing import ClassVar
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from guardian.models import GroupObjectPermissionBase
 
+from audit.governed import EntryOf
 from registry.querysets import ExperimentQuerySet
 
 
@@ -14,6 +17,8 @@ class Experiment(models.Model):
     One without a row, or not restricted, is open: every role reads it and contributors write. A restricted one is its
     owner's, the teams' to whom it was granted, the auditors' (reading) and the administrators'.
     """
+
+    ledger_entry_of: ClassVar = EntryOf(quiet=("updated_at",), because="When it last changed.")
 
     tracking_id = models.CharField(max_length=64, unique=True, help_text="Its id in the tracking process.")
     name = models.CharField(max_length=500)
@@ -71,5 +76,7 @@ class Experiment(models.Model):
 
 class ExperimentGroupObjectPermission(GroupObjectPermissionBase):
     """Guardian's direct-FK table: which team may read or write a restricted experiment."""
+
+    ledger_entry_of: ClassVar = EntryOf("registry.experiment", "content_object_id")
 
     content_object = models.ForeignKey(Experiment, on_delete=models.CASCADE)

@@ -1,17 +1,21 @@
 """Lineage: an append-only graph (W3C PROV: used, wasGeneratedBy, wasDerivedFrom) and the data set versions in it."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
+from audit.governed import EntryOf
 from registry.querysets import DatasetVersionQuerySet
 
 
 class Dataset(models.Model):
     """A named data set; what is checked and cited is always one of its versions."""
+
+    ledger_entry_of: ClassVar = EntryOf()
 
     name = models.CharField(max_length=256, unique=True)
     description = models.TextField(blank=True)
@@ -27,6 +31,10 @@ class Dataset(models.Model):
 
 class DatasetVersion(models.Model):
     """Bytes of a data set as the server saw them: Parquet in the blob store, schema, row count and column roles."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=("seal_attempts", "seal_lease_until"), because="The job of reading its bytes; its end has an entry."
+    )
 
     class Role(models.TextChoices):
         TRAIN = "train", "Training"
@@ -99,6 +107,8 @@ class DatasetVersion(models.Model):
 class Node(models.Model):
     """A thing in the lineage graph, by kind and identity. Written once."""
 
+    ledger_entry_of: ClassVar = EntryOf()
+
     ledger_append_only = True
 
     class Kind(models.TextChoices):
@@ -130,6 +140,8 @@ class Node(models.Model):
 
 class Edge(models.Model):
     """Data → product. A retraction is an edge too; nothing is deleted."""
+
+    ledger_entry_of: ClassVar = EntryOf("registry.node", "dst_id")
 
     ledger_append_only = True
 

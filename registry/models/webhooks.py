@@ -1,14 +1,21 @@
 """Webhooks and what was, or is to be, sent to them."""
 
 import uuid
+from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from audit.governed import EntryOf
+
 
 class Webhook(models.Model):
     """Where events are sent. ``url`` never holds a name or password; what is secret is encrypted."""
+
+    ledger_entry_of: ClassVar = EntryOf(
+        quiet=("failures", "paused_until", "since_index"), because="How sending goes, and where in the log it begins."
+    )
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", "Active"
@@ -76,6 +83,8 @@ class Webhook(models.Model):
 
 class WebhookDelivery(models.Model):
     """One event for one webhook: the job of sending it, and afterwards the record that it was sent or not."""
+
+    ledger_free: ClassVar = "A job of sending what is in the log already, and for a while the record that it was sent."
 
     class State(models.TextChoices):
         WAITING = "waiting", "Waiting"
