@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from django.db import models
 
-from governance.states import OPEN_REQUEST_STATES, CheckState, PermitState
+from governance.states import APPROVED, OPEN_REQUEST_STATES, CheckState, IssuanceState, PermitState
 from registry.models import RegisteredModel, User
 from registry.reach import VIEW, holds
 
@@ -32,6 +32,11 @@ class PromotionRequestQuerySet(models.QuerySet["PromotionRequest"]):
     def open(self) -> Self:
         """Those not yet decided."""
         return self.filter(state__in=OPEN_REQUEST_STATES)
+
+    def being_permitted(self) -> Self:
+        """Those approved whose permit is still to be made."""
+        given_up = models.Q(issuance__state=IssuanceState.ABANDONED)
+        return self.filter(state__in=APPROVED, permit=None).exclude(given_up)
 
     def visible_to(self, user: User) -> Self:
         """Those about models visible to the user."""

@@ -34,6 +34,16 @@ class PermitState(TextChoices):
     SUPERSEDED = "superseded", "Superseded"
 
 
+class IssuanceState(TextChoices):
+    """An approved request on its way to a permit."""
+
+    WAITING = "waiting", "Waiting"
+    PREPARED = "prepared", "Signed by the issuer"
+    REFUSED = "refused", "Refused, tried again"
+    ISSUED = "issued", "Issued"
+    ABANDONED = "abandoned", "Given up"
+
+
 class CheckState(TextChoices):
     """A check run as a job."""
 
@@ -107,6 +117,16 @@ PERMIT_FOLLOWS: Final[dict[PermitState, dict[PermitState, str]]] = {
     _P.SUPERSEDED: {},
 }
 
+_I = IssuanceState
+ISSUANCE_FOLLOWS: Final[dict[IssuanceState, dict[IssuanceState, str]]] = {
+    _I.WAITING: {_I.PREPARED: "sign as issuer", _I.REFUSED: "refuse", _I.ABANDONED: "give up"},
+    _I.PREPARED: {_I.ISSUED: "countersign", _I.REFUSED: "refuse", _I.ABANDONED: "give up"},
+    _I.REFUSED: {_I.PREPARED: "sign as issuer", _I.REFUSED: "refuse", _I.ABANDONED: "give up"},
+    _I.ISSUED: {},
+    _I.ABANDONED: {},
+}
+"""Refused is for what can be put right: a key, the trust root, the log. Given up is when the approval holds no more."""
+
 _C = CheckState
 CHECK_FOLLOWS: Final[dict[CheckState, dict[CheckState, str]]] = {
     _C.QUEUED: {_C.RUNNING: "claim", _C.FINISHED: "give up"},
@@ -114,6 +134,7 @@ CHECK_FOLLOWS: Final[dict[CheckState, dict[CheckState, str]]] = {
     _C.FINISHED: {},
 }
 
+APPROVED: Final = (RequestState.APPROVED, RequestState.APPROVED_WITH_CONDITIONS)
 UNFINISHED: Final = (RequestState.DRAFT, RequestState.CHECKING)
 """Nobody has anything to do yet: the checks wait for the version's lineage, or run."""
 OPEN_REQUEST_STATES: Final = [state.value for state, after in REQUEST_FOLLOWS.items() if after]
@@ -129,8 +150,10 @@ def printed() -> str:
     parts = [head]
     request = {str(state): {str(to): verb for to, verb in after.items()} for state, after in REQUEST_FOLLOWS.items()}
     permit = {str(state): {str(to): verb for to, verb in after.items()} for state, after in PERMIT_FOLLOWS.items()}
+    issuance = {str(state): {str(to): verb for to, verb in after.items()} for state, after in ISSUANCE_FOLLOWS.items()}
     check = {str(state): {str(to): verb for to, verb in after.items()} for state, after in CHECK_FOLLOWS.items()}
     parts.append(_section("A promotion request", RequestState, request))
+    parts.append(_section("The issuing of a permit, after the last signature", IssuanceState, issuance))
     parts.append(_section("A permit", PermitState, permit))
     parts.append(_section("A check run", CheckState, check))
     return "\n".join(parts)

@@ -2,6 +2,7 @@
 
 from governance.models.evidence import CheckRun, EvidenceSnapshot, WorkerHeartbeat
 from governance.models.exemptions import GateExemption
+from governance.models.issuing import PermitIssuance, StatusList, TrustRoot
 from governance.models.policies import Policy, PolicyVersion
 from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
 from governance.models.waivers import Waiver, WaiverSignature
@@ -14,9 +15,12 @@ __all__ = [
     "EvidenceSnapshot",
     "GateExemption",
     "Permit",
+    "PermitIssuance",
     "Policy",
     "PolicyVersion",
     "PromotionRequest",
+    "StatusList",
+    "TrustRoot",
     "Waiver",
     "WaiverSignature",
     "WorkerHeartbeat",

@@ -219,6 +219,8 @@ class Permit(models.Model):
     not_before = models.DateTimeField()
     expires_at = models.DateTimeField()
     issued_at = models.DateTimeField(auto_now_add=True)
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.TextField(blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_reason = models.TextField(blank=True)
     superseded_by = models.ForeignKey(
@@ -237,6 +239,12 @@ class Permit(models.Model):
                 name="permit_ended_iff_terminal",
                 condition=Q(state__in=["active", "suspended"], ended_at=None)
                 | Q(state__in=["expired", "revoked", "superseded"], ended_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="permit_suspended_says_since",
+                condition=~Q(state__in=["active", "suspended"])
+                | Q(state="active", suspended_at=None)
+                | Q(state="suspended", suspended_at__isnull=False),
             ),
             models.CheckConstraint(name="permit_expires_after_start", condition=Q(expires_at__gt=F("not_before"))),
         ]
