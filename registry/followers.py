@@ -14,7 +14,7 @@ from audit.followers import Follower
 from audit.models import Entry
 from config.celery import app
 from registry import events
-from registry.services import webhook_delivery
+from registry.services import model_signatures, webhook_delivery
 
 QUEUE: Final = "ingest"
 
@@ -51,6 +51,18 @@ class Webhooks(Follower):
 def ring_for_webhook(webhook_id: UUID) -> None:
     """Have what waits for a webhook sent; a bell that nobody hears is rung again by the sweeper."""
     app.send_task("registry.tasks.deliver_webhook", args=[str(webhook_id)], expires=60)
+
+
+class Signatures(Follower):
+    """A version was sealed: have the model signatures among its files verified."""
+
+    name: ClassVar[str] = "registry.signatures"
+    actions: ClassVar[frozenset[str]] = frozenset({"version.sealed"})
+
+    def handle(self, entry: Entry) -> None:
+        """Start the task, if there is one, once the cursor has moved."""
+        if model_signatures.among(UUID(entry.subject_id)):
+            transaction.on_commit(partial(send, "check_signatures", entry.subject_id), robust=True)
 
 
 class Lineage(Follower):

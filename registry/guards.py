@@ -48,6 +48,13 @@ def check_can_contribute(by: Actor, model: RegisteredModel) -> None:
         )
 
 
+def check_can_have_signatures_checked(by: Actor, version: ModelVersion) -> None:
+    """Raise ``NotAllowed``, or ``Conflict`` for a version without bytes."""
+    check_can_contribute(by, version.model)
+    if not version.is_sealed:
+        raise Conflict(f"{version} is not sealed yet.", code="version.not_sealed", remedy="Wait until its files are.")
+
+
 def check_can_curate(by: Actor, model: RegisteredModel) -> None:
     """Change the card, tier, use case and evaluation data set: contributors, validators, administrators."""
     if not _holds(by, (reach.CONTRIBUTE, reach.VALIDATE, reach.ADMINISTER), model):

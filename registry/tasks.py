@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from registry.followers import ring_for_webhook, send
 from registry.models import DatasetVersion, ModelVersion, Node
-from registry.services import artifacts, datasets, idempotency, ingest, provenance, webhook_delivery
+from registry.services import artifacts, datasets, idempotency, ingest, model_signatures, provenance, webhook_delivery
 
 PER_ROUND: Final = 100
 GRACE: Final = timedelta(seconds=10)
@@ -36,6 +36,12 @@ def record_lineage(version_id: str) -> None:
     For a run that still goes on, the sweeper asks again.
     """
     provenance.record_from_run(UUID(version_id), patient=True)
+
+
+@shared_task(name="registry.tasks.check_signatures", soft_time_limit=1700, time_limit=1800)  # type: ignore[untyped-decorator]
+def check_signatures(version_id: str) -> None:
+    """Verify the model signatures among the files of one sealed version."""
+    model_signatures.check(version=ModelVersion.objects.get(pk=UUID(version_id)), by=Actor.service("ingest"))
 
 
 @shared_task(name="registry.tasks.locate_versions", soft_time_limit=100, time_limit=120)  # type: ignore[untyped-decorator]
@@ -82,6 +88,8 @@ def sweep() -> None:
         send("seal_dataset", str(dataset_id))
     for version_id in _without_lineage()[:PER_ROUND]:
         send("record_lineage", str(version_id))
+    for version_id in model_signatures.unchecked(since=timezone.now() - LOOK_BACK, before=before)[:PER_ROUND]:
+        send("check_signatures", str(version_id))
     if ingest.unlocated().exists():
         send("locate_versions", "")
 

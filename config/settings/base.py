@@ -200,6 +200,8 @@ SPECTACULAR_SETTINGS = {
 BROKER_URL = ENV.broker_url
 CHECK_TIME_LIMIT = ENV.check_time_limit
 SANDBOX_MEMORY_MB = ENV.sandbox_memory_mb
+REPORT_FONTS = ENV.report_fonts
+REPORT_KEEP_DAYS = ENV.report_keep_days
 JOB_LEASE = timedelta(seconds=30)
 JOB_MAX_ATTEMPTS = 3
 
@@ -214,6 +216,7 @@ UNGOVERNED_MODELS = ENV.ungoverned_models
 FOLLOWERS = [
     "registry.followers.Ingest",
     "registry.followers.Lineage",
+    "registry.followers.Signatures",
     "registry.followers.Webhooks",
     "governance.followers.Plan",
 ]

@@ -3,7 +3,18 @@
 from django.urls import path, register_converter
 
 from registry.api.converters import FilePathConverter, NameConverter, NumberConverter
-from registry.api.views import accounts, datasets, experiments, files, lineage, models, uploads, versions, webhooks
+from registry.api.views import (
+    accounts,
+    datasets,
+    experiments,
+    files,
+    lineage,
+    models,
+    signatures,
+    uploads,
+    versions,
+    webhooks,
+)
 
 register_converter(NameConverter, "name")
 register_converter(FilePathConverter, "file")
@@ -21,6 +32,11 @@ urlpatterns = [
     path("models/<name:name>/versions/<number:number>", versions.Version.as_view(), name="version"),
     path("models/<name:name>/versions/<number:number>/finish", versions.Finish.as_view(), name="version-finish"),
     path("models/<name:name>/versions/<number:number>/lineage", lineage.Lineage.as_view(), name="version-lineage"),
+    path(
+        "models/<name:name>/versions/<number:number>/signatures",
+        signatures.Signatures.as_view(),
+        name="version-signatures",
+    ),
     path("models/<name:name>/versions/<number:number>/files", files.VersionFiles.as_view(), name="version-files"),
     path(
         "models/<name:name>/versions/<number:number>/files/<file:path>", files.Download.as_view(), name="version-file"

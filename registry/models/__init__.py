@@ -14,6 +14,7 @@ from registry.models.catalog import (
 )
 from registry.models.experiments import Experiment, ExperimentGroupObjectPermission
 from registry.models.lineage import Dataset, DatasetVersion, Edge, Node
+from registry.models.signatures import ModelSignature
 from registry.models.webhooks import Webhook, WebhookDelivery
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "IdempotencyKey",
     "Manifest",
     "ManifestFile",
+    "ModelSignature",
     "ModelTag",
     "ModelVersion",
     "Node",

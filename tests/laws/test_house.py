@@ -47,6 +47,7 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "registry.DatasetVersion": registry.finished_dataset,
     "registry.Node": pages.record_lineage,
     "registry.Edge": pages.record_lineage,
+    "registry.ModelSignature": "model_signatures.check is one call, over files that its tests choose",
     "registry.Experiment": "record_experiment is one call, and its tests say whose it is",
     "registry.ExperimentGroupObjectPermission": "guardian's rows follow from granting an experiment to a team",
     "registry.Webhook": "create_webhook is one call; its tests make one that leads to their receiver",

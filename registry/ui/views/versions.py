@@ -17,6 +17,7 @@ from config.pagination import Page, page_of
 from registry import storage
 from registry.models import ManifestFile, ModelVersion
 from registry.selectors import catalog
+from registry.selectors.model_signatures import newest
 from registry.ui.forms import CardForm
 from registry.ui.lineage import drawing_of_version
 from registry.ui.views.catalog import person
@@ -32,6 +33,14 @@ TABS: Final = {
 Row = TypeVar("Row", bound=Model)
 VERSIONS_SHOWN: Final = 12
 FILES_PER_PAGE: Final = 200
+SIGNATURE_MARKS: Final = {
+    "verified": "pass",
+    "partial": "caution",
+    "untrusted": "na",
+    "uncompared": "na",
+    "differs": "fail",
+    "invalid": "fail",
+}
 ENTRIES_PER_PAGE: Final = 50
 
 
@@ -121,6 +130,7 @@ def artifacts(request: HttpRequest, name: str, number: int) -> HttpResponse:
         **_frame(version, "artifacts"),
         **_pages(request, page),
         "files": page.rows,
+        "signatures": [(look, SIGNATURE_MARKS[look.state]) for look in newest(version)],
         "inputs": _columns(version.signature.get("inputs")),
         "outputs": _columns(version.signature.get("outputs")),
     }

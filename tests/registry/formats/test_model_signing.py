@@ -13,16 +13,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_signing import hashing, signing, verifying
 
 from registry.formats import model_signing
 from registry.formats.model_signing import Coverage, Malformed, NotComparable, NotGenuine, NotTrusted, Signer
+from tests.registry.formats.signed_models import SIGNATURE, laid_out, private, public, signed
 
 FILES = {"MLmodel": b"flavors: {}\n", "model.skops": bytes(range(256)) * 9, "data/empty": b"", "data/é.txt": b"x"}
-SIGNATURE = "model.sig"
 
 
 @pytest.fixture(scope="module")
@@ -36,35 +36,6 @@ def signers(tmp_path: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     directory.mkdir()
     (directory / "credit-team.pem").write_bytes(public(key))
     return directory
-
-
-def public(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def private(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def laid_out(files: Mapping[str, bytes], where: Path) -> Path:
-    for path, content in files.items():
-        (where / path).parent.mkdir(parents=True, exist_ok=True)
-        (where / path).write_bytes(content)
-    return where
-
-
-def signed(
-    files: Mapping[str, bytes], key: ec.EllipticCurvePrivateKey, *, config: hashing.Config | None = None
-) -> bytes:
-    """The bundle that the reference implementation makes of these files."""
-    with tempfile.TemporaryDirectory() as place:
-        model = laid_out(files, Path(place, "model"))
-        (Path(place) / "key.pem").write_bytes(private(key))
-        maker = signing.Config().use_elliptic_key_signer(private_key=Path(place) / "key.pem")
-        if config is not None:
-            maker.set_hashing_config(config)
-        maker.sign(model, Path(place) / SIGNATURE)
-        return (Path(place) / SIGNATURE).read_bytes()
 
 
 def accepted_by_reference(files: Mapping[str, bytes], bundle: bytes, key: ec.EllipticCurvePrivateKey) -> bool:
