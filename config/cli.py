@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Final
 
-COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {}
+COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
+    ("witness",): ("cosign the heads of logs we know: a service of its own", "audit.witnessing.server:run"),
+    ("witness-keygen",): ("make a witness: its key and its empty memory", "audit.witnessing.server:keygen"),
+}
 """The words, what they do, and ``module:function`` that does it."""
 
 
