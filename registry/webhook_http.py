@@ -5,7 +5,6 @@ from the look-up of the name to the last byte read: a receiver that sends one by
 """
 
 import base64
-import io
 import ipaddress
 import socket
 import ssl
@@ -14,8 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final, cast
 
+from config.outgoing import Timed, left
 from registry.webhook_address import Address, Target, why_not_any
 
 MOST_READ: Final = 4096
@@ -51,9 +51,9 @@ def post(
     """POST ``body`` to ``target``. Raises ``Undeliverable`` with a reason for people."""
     ends = time.monotonic() + seconds
     addresses = _addresses(target, resolve, ends)
-    connection: _Timed | None = None
+    connection: Timed | None = None
     try:
-        connection = _Timed(_connect(target, addresses, ends), ends)
+        connection = Timed(_connect(target, addresses, ends), ends)
         connection.sendall(_request(target, body, headers))
         return _answer(connection)
     except TimeoutError as error:
@@ -105,14 +105,14 @@ def _connect(target: Target, addresses: Sequence[Address], ends: float) -> socke
     last: OSError = ConnectionError("no address")
     for address in addresses:
         try:
-            plain = socket.create_connection((str(address), target.port), timeout=_left(ends))
+            plain = socket.create_connection((str(address), target.port), timeout=left(ends))
         except OSError as error:
             last = error
             continue
         if target.scheme == "http":
             return plain
         try:
-            plain.settimeout(_left(ends))
+            plain.settimeout(left(ends))
             return ssl.create_default_context().wrap_socket(plain, server_hostname=target.host)
         except BaseException:
             plain.close()
@@ -135,7 +135,7 @@ def _request(target: Target, body: bytes, headers: Mapping[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("ascii") + body
 
 
-def _answer(connection: "_Timed") -> Answer:
+def _answer(connection: Timed) -> Answer:
     response = HTTPResponse(cast("socket.socket", connection), method="POST")
     try:
         response.begin()
@@ -159,46 +159,3 @@ def _beginning(response: HTTPResponse) -> bytes:
     except (OSError, HTTPException):
         pass
     return read
-
-
-def _left(ends: float) -> float:
-    left = ends - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-class _Timed:
-    """A connected socket, of which each wait ends when the whole must."""
-
-    def __init__(self, connected: socket.socket, ends: float) -> None:
-        self._socket = connected
-        self._ends = ends
-
-    def sendall(self, content: bytes) -> None:
-        """Send everything. Raises ``TimeoutError``."""
-        rest = memoryview(content)
-        while rest:
-            self._socket.settimeout(_left(self._ends))
-            rest = rest[self._socket.send(rest) :]
-
-    def makefile(self, _mode: str) -> BinaryIO:
-        """What ``http.client`` reads from."""
-        return cast("BinaryIO", io.BufferedReader(_Reader(self._socket, self._ends), MOST_READ))
-
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, ends: float) -> None:
-        self._socket = connected
-        self._ends = ends
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
-        self._socket.settimeout(_left(self._ends))
-        return self._socket.recv_into(buffer)

@@ -19,5 +19,5 @@ class Deadly(witness.Witness):
 
 
 if __name__ == "__main__":
-    setattr(server, "Witness", Deadly)
+    vars(server)["Witness"] = Deadly
     sys.exit(server.run(sys.argv[1:]))
