@@ -10,6 +10,15 @@ from importlib import import_module
 from typing import Final
 
 COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
+    ("permit", "verify"): ("check a permit's file, offline", "governance.permits.verify_permit:main"),
+    ("trust", "init"): ("make a trust root and its offline keys", "governance.permits.trust_cli:init"),
+    ("trust", "rotate"): ("make its next version, as a draft", "governance.permits.trust_cli:rotate"),
+    ("trust", "add-key"): ("put a public key into a draft", "governance.permits.trust_cli:add_key"),
+    ("trust", "sign"): ("add an offline key's signature to a draft", "governance.permits.trust_cli:sign"),
+    ("trust", "show"): ("show a trust root, or walk a chain of them", "governance.permits.trust_cli:show"),
+    ("gate", "serve"): ("refuse in a cluster what no permit allows", "governance.kubernetes.cli:serve"),
+    ("gate", "check"): ("check a model's bytes before they are loaded", "governance.kubernetes.cli:check"),
+    ("gate", "sync"): ("bring the active permits into a directory", "governance.kubernetes.cli:sync"),
     ("witness",): ("cosign the heads of logs we know: a service of its own", "audit.witnessing.server:run"),
     ("witness-keygen",): ("make a witness: its key and its empty memory", "audit.witnessing.server:keygen"),
 }

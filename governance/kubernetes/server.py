@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         logger.debug(format, *args)
 
 
-def every(seconds: float, do: Callable[[], None], stopped: threading.Event) -> None:
+def every(seconds: float, do: Callable[[], object], stopped: threading.Event) -> None:
     """Do something again and again until ``stopped``; what goes wrong is told, and tried again."""
     while not stopped.is_set():
         try:
