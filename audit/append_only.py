@@ -6,15 +6,20 @@
             triggers = append_only_triggers("decision")
 
 Three locks, each enough alone: the runtime role holds INSERT and SELECT only (``audit.grants`` reads
-``ledger_append_only``), a trigger refuses UPDATE and DELETE whoever asks, and the trigger is ENABLE ALWAYS, so that
-``session_replication_role = replica`` does not switch it off. TRUNCATE is denied by grant: a trigger against it would
-break the flush of transactional tests.
+``ledger_append_only``), triggers refuse UPDATE, DELETE and TRUNCATE whoever asks, and they are ENABLE ALWAYS, so that
+``session_replication_role = replica`` does not switch them off. Those against TRUNCATE are made after each ``migrate``
+from the list of models, like the rights (``refuse_truncate``).
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import pgtrigger
-from django.db import models
+from django.apps import apps
+from django.db import models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import sql
+
+TRUNCATE_TRIGGER: Final = "append_only_truncate"
 
 
 class RefuseChange(pgtrigger.Trigger):
@@ -56,3 +61,27 @@ class AppendOnly(models.Model):
 
         abstract = True
         triggers = append_only_triggers()
+
+
+def refuse_truncate(connection: BaseDatabaseWrapper) -> None:
+    """Give every write-once table the trigger against TRUNCATE that it lacks, or that is not always on.
+
+    Partitions of the log get theirs when they are made. Must run as the owner of the tables.
+    """
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        present = set(connection.introspection.table_names(cursor))
+        cursor.execute(
+            "SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = %s AND tgenabled = 'A'", [TRUNCATE_TRIGGER]
+        )
+        guarded = {str(row[0]) for row in cursor.fetchall()}
+        for model in apps.get_models(include_auto_created=True):
+            table = model._meta.db_table
+            if getattr(model, "ledger_append_only", False) and table in present and table not in guarded:
+                names = {"table": sql.Identifier(table), "trigger": sql.Identifier(TRUNCATE_TRIGGER)}
+                cursor.execute(
+                    sql.SQL(
+                        "CREATE OR REPLACE TRIGGER {trigger} BEFORE TRUNCATE ON {table}"
+                        " FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse_change()"
+                    ).format(**names)
+                )
+                cursor.execute(sql.SQL("ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}").format(**names))

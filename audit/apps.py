@@ -18,7 +18,9 @@ class AuditConfig(AppConfig):
 
 def _grant(*, using: str, **kwargs: object) -> None:
     """Apply the grants, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
+    from audit.append_only import refuse_truncate
     from audit.grants import apply_grants
 
     if "plan" in kwargs:
+        refuse_truncate(connections[using])
         apply_grants(connections[using])

@@ -7,6 +7,9 @@
 | reader    | nothing         | nothing           | nothing        | SELECT                  | SELECT         |
 | catalogue | SELECT of few   | nothing           | nothing        | nothing                 | nothing        |
 
+Nobody but the owner holds anything on a partition of the log; rights are asked of the table that a statement names. The
+sequencer may have the next partition made (``audit_ensure_partitions``), which is a function of the owner's.
+
 A model with ``ledger_read_only`` is SELECT for app and sequencer: only the start-up step, as the owner, writes it.
 
 Nobody but the owner holds TRUNCATE, TRIGGER or REFERENCES, and the owner signs in for migrations only. The sequencer
@@ -37,6 +40,9 @@ LEDGER_GRANTS: Final = (
     ("INSERT", "audit_checkpoint", (SEQUENCER,)),
     ("INSERT, UPDATE", "audit_cursor", (SEQUENCER,)),
     *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
+    ("SELECT", "audit_streamhead", (APP, SEQUENCER, READER)),
+    # Asked for by the web, done by the worker: both are the app.
+    ("SELECT, INSERT, UPDATE", "audit_verification", (APP, SEQUENCER)),
 )
 
 CATALOGUE_GRANTS: Final = (
@@ -102,7 +108,11 @@ def _statements(present: set[str]) -> Iterator[sql.Composed]:
     if "django_migrations" in present:
         yield _grant("SELECT", "django_migrations", (APP, SEQUENCER))
     for rights, table, holders in LEDGER_GRANTS:
-        yield _grant(rights, table, holders)
+        if table in present:
+            yield _grant(rights, table, holders)
+    if "audit_streamhead" in present:
+        # Made with the partitions. The function does one thing, as the owner: make room ahead of the log.
+        yield sql.SQL("GRANT EXECUTE ON FUNCTION public.audit_ensure_partitions() TO {}").format(_names((SEQUENCER,)))
     for rights, table in CATALOGUE_GRANTS:
         if table in present:
             yield _grant(rights, table, (CATALOGUE,))

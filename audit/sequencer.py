@@ -7,23 +7,27 @@ nothing is skipped, because rows are taken by being there and not by being newer
 
 import json
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
-from audit import keys, notes, tree
+from audit import keys, notes, partitions, tree
 from audit.guard import Guard, Head, Refused
 from audit.merkle import EMPTY_ROOT, Frontier, Subtree, leaf_hash
 from audit.models import leaf_text
 
 logger = logging.getLogger(__name__)
 
-LOCK: Final = 0x636F756E74  # "count"; advisory lock of the one sequencer of a database
+LOCK: Final = partitions.LOCK
 BATCH: Final = 2000
+AHEAD: Final = partitions.WIDTH // 4
+"""Room for so many entries is kept ready; less is a reason to ask for the next partition."""
+_PAUSE: Final = 60.0
 
 __all__ = ["BATCH", "LOCK", "Busy", "Guard", "Refused", "Sequencer", "run_once"]
 
@@ -52,6 +56,8 @@ class Sequencer:
     batch: int = BATCH
     origin: str = field(init=False)
     _edge: Frontier = field(init=False, default_factory=Frontier)
+    _room: int = field(init=False, default=0)
+    _ask_again_at: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.origin = keys.origin(self.key.public_key())
@@ -74,6 +80,7 @@ class Sequencer:
             if not waiting:
                 return 0
             self._continue_from()
+            self._make_room(self._edge.size + len(waiting))
             edge = self._edge.copy()
             rows = _placed(edge.size, waiting)
             _insert_entries(rows)
@@ -109,6 +116,24 @@ class Sequencer:
             self._edge = edge
         self.guard.check(head, tree.stored)
         return head
+
+    def _make_room(self, size: int) -> None:
+        """Have the next partition ready before it is needed.
+
+        What fails is tried again a minute later while there is room. Without room there is no batch: PostgreSQL's error
+        goes to the caller, and what waits stays in the inbox.
+        """
+        if size + AHEAD <= self._room or (size <= self._room and time.monotonic() < self._ask_again_at):
+            return
+        try:
+            with transaction.atomic():
+                self._room = partitions.ensure()
+        except DatabaseError as error:
+            self._room = partitions.room()
+            if size > self._room:
+                raise
+            self._ask_again_at = time.monotonic() + _PAUSE
+            logger.error("No next partition, the log has room for %d more entries: %s", self._room - size, error)  # noqa: TRY400
 
     def _sign(self, head: Head) -> None:
         text = str(notes.CheckpointText(self.origin, head.size, head.root))
@@ -163,16 +188,22 @@ def _placed(first: int, bodies: Sequence[str]) -> list[_Row]:
 
 
 def _stream_heads(objects: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
-    """Return n and index of the last entry about each object, from the index entry_by_object."""
+    """Return n and index of the last entry about each object, from the index entry_by_object.
+
+    Of an object whose entries were all dropped with their partitions, ``StreamHead`` remembers them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT about.type, about.id, last.stream_n, last.index
+            SELECT about.type, about.id, coalesce(last.stream_n, dropped.n), coalesce(last.index, dropped.index)
             FROM unnest(%s::text[], %s::text[]) AS about (type, id)
-            CROSS JOIN LATERAL (
+            LEFT JOIN LATERAL (
                 SELECT stream_n, index FROM audit_entry
                 WHERE object_type = about.type AND object_id = about.id ORDER BY index DESC LIMIT 1
-            ) AS last
+            ) AS last ON true
+            LEFT JOIN audit_streamhead AS dropped
+                ON last.index IS NULL AND dropped.object_type = about.type AND dropped.object_id = about.id
+            WHERE coalesce(last.index, dropped.index) IS NOT NULL
             """,
             [[kind for kind, _ in objects], [key for _, key in objects]],
         )

@@ -50,6 +50,23 @@ def _read(level: int, indexes: list[int]) -> dict[int, bytes]:
             cursor.execute("SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)", [indexes])
         else:
             cursor.execute("SELECT index, hash FROM audit_node WHERE level = %s AND index = ANY(%s)", [level, indexes])
+        found = {int(index): bytes(digest) for index, digest in cursor.fetchall()}
+        if level == 0 and len(found) < len(indexes):
+            found.update(_of_dropped(set(indexes) - set(found)))
+        return found
+
+
+def _of_dropped(indexes: set[int]) -> dict[int, bytes]:
+    """Return the leaf hashes of entries whose partition was dropped: the tiles over them are kept."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT leaf, substring(children FROM (leaf %% 256 * 32 + 1)::int FOR 32) FROM unnest(%s::bigint[]) AS leaf
+            JOIN audit_node ON level = 8 AND audit_node.index = leaf / 256
+            WHERE leaf < (SELECT min(low) FROM audit_partition_bounds('audit_entry'))
+            """,
+            [sorted(indexes)],
+        )
         return {int(index): bytes(digest) for index, digest in cursor.fetchall()}
 
 

@@ -1,9 +1,39 @@
 """Fixtures every test may use. The database comes from tests/cluster.py; the loopback-only sockets from pyproject."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from django.db import transaction
+from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import Settings
+
+from audit.append_only import TRUNCATE_TRIGGER
+
+_STAND_ASIDE = f"""
+DO $$
+DECLARE one record;
+BEGIN
+    FOR one IN SELECT tgrelid::regclass AS relation FROM pg_trigger WHERE tgname = '{TRUNCATE_TRIGGER}' LOOP
+        EXECUTE format('ALTER TABLE %s {{}} TRIGGER {TRUNCATE_TRIGGER}', one.relation);
+    END LOOP;
+END
+$$
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _transactional_tests_may_clean_up() -> Iterator[None]:
+    """Between transactional tests Django truncates every table, which the triggers of ours refuse even its owner."""
+
+    def flush(operations: DatabaseOperations, statements: Sequence[str]) -> None:
+        with transaction.atomic(using=operations.connection.alias), operations.connection.cursor() as cursor:
+            for statement in [_STAND_ASIDE.format("DISABLE"), *statements, _STAND_ASIDE.format("ENABLE ALWAYS")]:
+                cursor.execute(statement)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "execute_sql_flush", flush)
+        yield
 
 
 @pytest.fixture

@@ -138,11 +138,11 @@ def test_the_reader_sees_the_ledger_only() -> None:
         cursor.execute(
             """
             SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-            WHERE nspname = 'public' AND relkind = 'r' AND has_table_privilege(%s, pg_class.oid, 'SELECT')
+            WHERE nspname = 'public' AND relkind IN ('r', 'p') AND has_table_privilege(%s, pg_class.oid, 'SELECT')
             """,
             [roles.READER],
         )
-        assert {row[0] for row in cursor.fetchall()} == {*LEDGER, "audit_cursor"}
+        assert {row[0] for row in cursor.fetchall()} == {*LEDGER, "audit_cursor", "audit_streamhead"}
 
 
 @pytest.mark.django_db

@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit import actions, sequencer, services
 from audit.actors import Actor
@@ -41,3 +41,12 @@ def log_of(size: int) -> list[Entry]:
         touch(str(number % 7), number=number)
     integrate()
     return list(Entry.objects.order_by("index"))
+
+
+def narrow_partitions(width: int, *, count: int = 1) -> None:
+    """Give an empty log ``count`` partitions of ``width`` entries, a multiple of 256. What comes after has the usual width."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE audit_entry_from_0, audit_checkpoint_from_1")
+        for low in range(0, count * width, width):
+            cursor.execute("SELECT audit_make_partition('audit_entry', %s, %s)", [low, low + width])
+            cursor.execute("SELECT audit_make_partition('audit_checkpoint', %s, %s)", [low + 1, low + width + 1])
