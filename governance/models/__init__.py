@@ -1,5 +1,6 @@
 """Data of governance: policies, requests and decisions, evidence, waivers, permits."""
 
+from governance.models.broken_glass import BrokenGlass
 from governance.models.evidence import CheckRun, EvidenceSnapshot, WorkerHeartbeat
 from governance.models.exemptions import GateExemption
 from governance.models.issuing import PermitIssuance, StatusList, TrustRoot
@@ -8,6 +9,7 @@ from governance.models.requests import Challenge, Comment, Decision, Permit, Pro
 from governance.models.waivers import Waiver, WaiverSignature
 
 __all__ = [
+    "BrokenGlass",
     "Challenge",
     "CheckRun",
     "Comment",
