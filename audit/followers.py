@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import ClassVar, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -36,6 +36,9 @@ class Follower(ABC):
         mail) was followed by a crash: make those idempotent, and start them with ``transaction.on_commit``.
         """
 
+    def tick(self) -> None:  # noqa: B027 - most have nothing to do
+        """Do what is due without an entry, after each round of reading; a second apart at most, outside a transaction."""
+
 
 class BadFollower(TypeError):
     """settings.FOLLOWERS names something that is no follower, or two of one name."""
@@ -57,7 +60,10 @@ def configured() -> list[Follower]:
 def run_all(followers: list[Follower], *, limit: int = PER_ROUND) -> int:
     """Let each follower handle up to ``limit`` entries; return how many were handled. Raises none of their errors."""
     newest = Checkpoint.objects.order_by("-size").values_list("size", flat=True).first() or 0
-    return sum(run(follower, newest, limit=limit) for follower in followers)
+    handled = sum(run(follower, newest, limit=limit) for follower in followers)
+    for follower in followers:
+        _tick(follower)
+    return handled
 
 
 def run(follower: Follower, newest: int, *, limit: int = PER_ROUND) -> int:
@@ -78,6 +84,15 @@ def run(follower: Follower, newest: int, *, limit: int = PER_ROUND) -> int:
             _fail(follower, error)
             return handled
     return limit
+
+
+def _tick(follower: Follower) -> None:
+    try:
+        follower.tick()
+    except OperationalError:
+        raise
+    except Exception:
+        logger.exception("What is due of follower %s failed; again in a second", follower.name)
 
 
 def _handle(follower: Follower, newest: int, limit: int) -> int:

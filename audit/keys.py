@@ -63,9 +63,26 @@ def ledger_key() -> Ed25519PrivateKey:
     return key
 
 
+def publish_public() -> Path:
+    """Copy the public half of the checkpoint key to DATA_DIR/public, for processes that the keys' directory is kept from."""
+    copy = _published()
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    draft = copy.with_name(f".{copy.name}.{os.getpid()}")
+    draft.write_bytes(_read(f"{LEDGER}.pub.pem"))
+    draft.chmod(0o644)
+    draft.replace(copy)
+    return copy
+
+
+def _published() -> Path:
+    return Path(settings.DATA_DIR) / "public" / f"{LEDGER}.pub.pem"
+
+
 def ledger_public_key() -> Ed25519PublicKey:
-    """Return the public half of the checkpoint key. Raises ``KeyProblem``."""
-    key = load_pem_public_key(_read(f"{LEDGER}.pub.pem"))
+    """Return the public half of the checkpoint key, from beside the private one or from its copy. Raises ``KeyProblem``."""
+    beside = directory() / f"{LEDGER}.pub.pem"
+    content = _published().read_bytes() if not beside.exists() and _published().exists() else _read(beside.name)
+    key = load_pem_public_key(content)
     if not isinstance(key, Ed25519PublicKey):
         raise KeyProblem(f"{directory() / LEDGER}.pub.pem is no Ed25519 key")
     return key

@@ -73,6 +73,10 @@ class Env(BaseSettings):
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     check_time_limit: int = Field(default=900, gt=0, description="seconds of wall clock for one check")
     sandbox_memory_mb: int = Field(default=2048, ge=256)
+    permit_issuer_key: Path | None = None
+    permit_countersigner_key: Path | None = None
+    offline_keys_dir: Path | None = None
+    permit_status_hours: int = Field(default=24, ge=1, le=24 * 31)
     webhook_allowed_schemes: Annotated[frozenset[str], NoDecode] = frozenset({"https"})
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     webhook_log_days: int = Field(default=30, ge=1, le=3650)

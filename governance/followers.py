@@ -1,5 +1,6 @@
 """Reactions of governance to the ledger. They ring for workers; what is to be done stands in the rows."""
 
+import logging
 from functools import partial
 from typing import ClassVar
 from uuid import UUID
@@ -10,7 +11,11 @@ from audit.followers import Follower
 from audit.models import Entry
 from config.celery import app
 from governance.models import CheckRun
+from governance.permits import keyfiles, verify_permit
 from governance.services.checks import due_of
+from governance.services.permits import issuing, lists
+
+logger = logging.getLogger(__name__)
 
 RUN_CHECK = "governance.tasks.run_check"
 DOORBELL_SECONDS = 120
@@ -31,6 +36,40 @@ class Plan(Follower):
             return
         for run_id in due_of(request_id):
             transaction.on_commit(partial(ring, run_id), robust=True)
+
+
+class Permits(Follower):
+    """The issuer of permits and of their status lists: the first of two signers, in the sequencer's process.
+
+    What it learns from the log it writes down; what it signs it finds in the rows, so that it can be tried again without
+    the log, and one refusal holds up nobody.
+    """
+
+    name: ClassVar[str] = "governance.permits"
+    actions: ClassVar[frozenset[str]] = frozenset(
+        {"promotion.approved", "promotion.approved_with_conditions"}
+        | {f"permit.{change}" for change in ("issued", "suspended", "resumed", "revoked", "superseded", "expired")}
+        | {"trust.root_adopted"}
+    )
+
+    told = ""
+
+    def handle(self, entry: Entry) -> None:
+        """An approval gets the id of its permit; a changed permit asks for a new list."""
+        if entry.action.startswith("promotion."):
+            issuing.begin(UUID(entry.object_id))
+        else:
+            lists.want()
+
+    def tick(self) -> None:
+        """Sign what is due."""
+        issuing.prepare_waiting()
+        try:
+            lists.prepare_due()
+        except (keyfiles.NoKey, verify_permit.Refused) as refused:
+            if str(refused) != self.told:
+                logger.warning("No status list: %s", refused)
+                self.told = str(refused)
 
 
 def ring(run_id: UUID) -> None:

@@ -95,8 +95,10 @@ class Gatekeeper:
             return
         living = Permit.objects.filter(model=model, state__in=_LIVING)
         open_requests = PromotionRequest.objects.open().filter(model=model)
+        approved = PromotionRequest.objects.being_permitted().filter(model=model)
         if version is not None:
             living, open_requests = living.filter(version=version), open_requests.filter(version=version)
+            approved = approved.filter(version=version)
         permit = living.select_related("request__policy_version__policy").first()
         if permit is not None and (verb in {"rename", "delete"} or version is not None):
             address = _request_address(permit.request)
@@ -107,6 +109,14 @@ class Gatekeeper:
                 code=f"gate.{verb}",
                 remedy=f"Register a new version, or revoke the permit first: {address}",
                 extra={"permit": str(permit.pk), "request": permit.request.ref, "request_url": address},
+            )
+        made = approved.first() if verb in {"rename", "delete"} or version is not None else None
+        if made is not None:
+            raise Conflict(
+                f"The permit of {made.ref} is being made, so {version or model.name} cannot be {_PAST.get(verb, 'changed')}.",
+                code=f"gate.{verb}",
+                remedy=f"Register a new version, or revoke the permit when it is there: {_request_address(made)}",
+                extra={"request": made.ref, "request_url": _request_address(made)},
             )
         request = None
         if verb in {"rename", "delete"}:
@@ -150,7 +160,8 @@ class Gatekeeper:
         permits = Permit.objects.active().filter(model=model, version=version, target=target)
         if permits.filter(expires_at__gt=timezone.now()).exists():
             return
-        asked = PromotionRequest.objects.open().filter(version=version, target=target).first()
+        waiting = PromotionRequest.objects.filter(version=version, target=target)
+        asked = waiting.open().first() or waiting.being_permitted().first()
         address = _request_address(asked) if asked else self._address(model, version, target)
         raise NotAllowed(
             f"{target} of {model.name} is governed by the policy {policy}, and v{version.number} has no active "

@@ -10,12 +10,12 @@ from typing import Final
 from audit.actors import Actor
 from audit.health import log_status
 from config.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal
-from governance.models import CheckRun, Decision, Permit, PolicyVersion, PromotionRequest, Waiver
+from governance.models import BrokenGlass, CheckRun, Decision, Permit, PolicyVersion, PromotionRequest, Waiver
 from governance.policy import may_sign
 from governance.standing import Standing, conflicts_of, is_independent, person_id, policy_of, roles_held
 from governance.states import PERMIT_FOLLOWS, REQUEST_FOLLOWS, CheckState, PermitState, RequestState
 from registry.models import ModelVersion, RegisteredModel, User
-from registry.reach import ADMINISTER, CONTRIBUTE, VIEW, holds
+from registry.reach import ADMINISTER, APPROVE, CONTRIBUTE, VIEW, holds
 
 APPROVALS: Final = (Decision.Outcome.APPROVE, Decision.Outcome.CONDITIONS)
 LONGEST_TEXT: Final = 10_000
@@ -264,6 +264,53 @@ def check_can_revoke(by: Actor, permit: Permit) -> None:
         raise Conflict(f"This permit is {permit.get_state_display().lower()} already.", code="permit.ended")
 
 
+def check_can_suspend(by: Actor, permit: Permit) -> None:
+    """An approver or an administrator of the model, while the permit is active."""
+    check_can_see(by, permit.model)
+    if not roles_held(person(by), permit.model) & {"approver", "administrator"}:
+        raise NotAllowed(
+            "Only an approver or an administrator of the model can suspend a permit.", code="permit.no_role"
+        )
+    if PermitState.SUSPENDED not in PERMIT_FOLLOWS[PermitState(permit.state)]:
+        raise Conflict(f"This permit is {permit.get_state_display().lower()} already.", code="permit.not_active")
+
+
+def check_can_resume(by: Actor, permit: Permit, *, at: datetime) -> None:
+    """An approver with no part in the version, while the permit is suspended and its time is not up.
+
+    An administrator may take a permit out of force, but not put it back: that adds permission, and takes who may sign.
+    """
+    check_can_see(by, permit.model)
+    if "approver" not in roles_held(person(by), permit.model):
+        raise NotAllowed("Only an approver of the model can resume a permit.", code="permit.no_role")
+    check_may_vote(by, permit.request)
+    if PermitState.ACTIVE not in PERMIT_FOLLOWS[PermitState(permit.state)]:
+        raise Conflict(
+            f"This permit is {permit.get_state_display().lower()}; there is nothing to resume.",
+            code="permit.not_suspended",
+        )
+    if permit.expires_at <= at:
+        raise Conflict("The permit's time is up.", code="permit.ended", remedy="Ask for the promotion again.")
+    check_log_holds()
+
+
+def check_none_being_made(request: PromotionRequest) -> None:
+    """Nobody signs for a target while another permit for it is being made: what is live is about to change."""
+    other = (
+        PromotionRequest.objects.being_permitted()
+        .filter(model=request.model, target=request.target)
+        .exclude(pk=request.pk)
+        .first()
+    )
+    if other is not None:
+        raise Conflict(
+            f"The permit of {other.ref} is being made, and {request.target} will then name another version.",
+            code="promotion.permit_being_made",
+            remedy="Wait a moment, then run the checks again: they compare with what is live.",
+            extra={"request": other.ref},
+        )
+
+
 def check_can_export(by: Actor, request: PromotionRequest) -> None:
     """Everybody who may see the request."""
     check_can_see(by, request.model)
@@ -280,3 +327,25 @@ def text_of(value: str, *, field: str, required: bool = True) -> str:
     if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
         raise Invalid(f"The {label} holds a character that cannot be stored.", code="text.character", field=field)
     return text
+
+
+def check_can_report(by: Actor) -> User:
+    """The service account of a gate, which tells what it let in. Returns the account."""
+    account = person(by)
+    if not account.is_service:
+        raise NotAllowed(
+            "Only a gate's service account reports what was let in.",
+            code="gate.no_service",
+            remedy="Make a service account for the gate, and a token with the scope to write.",
+        )
+    return account
+
+
+def check_can_review_broken_glass(by: Actor, broken: BrokenGlass) -> User:
+    """An approver of the model, or of all models for one that we do not know; once. Returns the account."""
+    reviewer = person(by)
+    if not holds(reviewer, APPROVE, broken.version.model_id if broken.version else None):
+        raise NotAllowed("Only an approver of the model can review this.", code="glass.no_role")
+    if broken.reviewed_at:
+        raise Conflict("This has been reviewed already.", code="glass.reviewed")
+    return reviewer

@@ -151,8 +151,18 @@ class Installation:
             "SECRET_KEY": self.secrets.get("secret-key"),
             "BROKER_URL": broker.url,
             "TRACKING_SECRET": self.secrets.get("tracking-secret"),
+            **self._signers(),
             "TRACKING_URL": f"http://{LOOPBACK}:{tracking_port}",
         }
+
+    def _signers(self) -> dict[str, str]:
+        """Where the keys of permits' two signers are: apart from each other and from KEYS_DIR, unless one says otherwise."""
+        kept = self.state.path / "secrets"
+        made = {
+            "PERMIT_ISSUER_KEY": kept / "permit-issuer" / "key.pem",
+            "PERMIT_COUNTERSIGNER_KEY": kept / "permit-countersigner" / "key.pem",
+        }
+        return {name: self._surroundings.get(name) or str(path) for name, path in made.items()}
 
     def _database(self, cluster: Cluster) -> Unit:
         def launch(output: IO[bytes] | int) -> "subprocess.Popen[bytes]":

@@ -23,6 +23,9 @@ _TRACKING: Final = frozenset(
     | {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
 )
 
+# Of permits' two signers the first works in the sequencer's process (governance.followers.Permits).
+_ISSUER: Final = frozenset({"PERMIT_ISSUER_KEY", "PERMIT_STATUS_HOURS"})
+
 
 class Probe(Enum):
     """How one sees that a process does its work, from outside it."""
@@ -103,6 +106,15 @@ SERVICES: Final = (
         patience=15.0,  # one attempt takes ten seconds at most
     ),
     Service(
+        # The second signer of permits: a process of its own, because its key must be where no other process is that the
+        # first signer's key, untrusted answers from outside, or people's requests could reach.
+        name="countersigner",
+        command=("python", "manage.py", "countersign"),
+        variables=COMMON | {"DATABASE_URL", "PERMIT_COUNTERSIGNER_KEY", "PERMIT_STATUS_HOURS"},
+        probe=Probe.ANNOUNCES,
+        says="Countersigning",
+    ),
+    Service(
         name="scheduler",
         command=("python", "-m", "celery", "--app", "config.celery", "beat", "--pidfile", "", "--loglevel", "INFO"),
         variables=COMMON | {"DATABASE_URL", "BROKER_URL"},
@@ -112,7 +124,7 @@ SERVICES: Final = (
     Service(
         name="sequencer",
         command=("python", "manage.py", "sequence"),
-        variables=COMMON | _TRACKING | {"DATABASE_SEQUENCER_URL", "BROKER_URL"},
+        variables=COMMON | _TRACKING | _ISSUER | {"DATABASE_SEQUENCER_URL", "BROKER_URL"},
         fixed={"DATABASE_ROLE": "sequencer"},
         probe=Probe.SESSION,
     ),
@@ -122,15 +134,16 @@ SERVICES: Final = (
 PREPARE: Final = (
     ("python", "manage.py", "ensure_keys"),
     ("python", "manage.py", "setup_database"),
+    ("python", "manage.py", "setup_trust"),
     ("python", "manage.py", "setup_governance"),
     ("python", "manage.py", "first_account"),
     ("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"),
 )
-PREPARE_VARIABLES: Final = COMMON | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL", "UNGOVERNED_MODELS"}
+PREPARE_VARIABLES: Final = COMMON | {"PERMIT_ISSUER_KEY", "PERMIT_COUNTERSIGNER_KEY", "OFFLINE_KEYS_DIR"} | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL", "UNGOVERNED_MODELS"}
 PREPARE_FIXED: Final = {"DATABASE_ROLE": "owner", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 # The workers first, so that what they finish can still be stored, and the sequencer last: it logs what all did.
-STOP_ORDER: Final = ("worker", "courier", "scheduler", "web", "tracking", "sequencer", "broker", "database")
+STOP_ORDER: Final = ("worker", "courier", "scheduler", "countersigner", "web", "tracking", "sequencer", "broker", "database")
 
 # Of the surroundings, every process gets these, when they are set.
 SURROUNDINGS: Final = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -161,6 +161,11 @@ FILE_UPLOAD_TEMP_DIR = None
 DATA_DIR = ENV.data_dir
 ARTIFACT_ROOT: Path = ENV.artifact_root or ENV.data_dir / "artifacts"
 KEYS_DIR: Path = ENV.keys_dir or ENV.data_dir / "keys"
+# The private keys of the two signers of permits: each process knows its own (config/runtime/services.py), a web process none.
+PERMIT_ISSUER_KEY: Path | None = ENV.permit_issuer_key
+PERMIT_COUNTERSIGNER_KEY: Path | None = ENV.permit_countersigner_key
+OFFLINE_KEYS_DIR: Path = ENV.offline_keys_dir or ENV.data_dir / "secrets"
+PERMIT_STATUS_HOURS = ENV.permit_status_hours
 MAX_UPLOAD_BYTES = ENV.max_upload_bytes
 
 REST_FRAMEWORK: dict[str, Any] = {
@@ -190,6 +195,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "RequestState": "governance.states.RequestState",
         "PermitState": "governance.states.PermitState",
+        "IssuanceState": "governance.states.IssuanceState",
         "CheckState": "governance.states.CheckState",
         "WebhookStatus": "registry.models.webhooks.Webhook.Status",
         "DeliveryState": "registry.models.webhooks.WebhookDelivery.State",
@@ -219,6 +225,7 @@ FOLLOWERS = [
     "registry.followers.Signatures",
     "registry.followers.Webhooks",
     "governance.followers.Plan",
+    "governance.followers.Permits",
 ]
 WEBHOOK_EVENTS = ["registry.selectors.webhook_events.TABLE", "governance.selectors.webhook_events.TABLE"]
 WEBHOOK_ALLOWED_SCHEMES = ENV.webhook_allowed_schemes

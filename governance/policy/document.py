@@ -80,6 +80,7 @@ class Policy:
     title: str = ""
     valid_days: int | None = None
     waivers: WaiverRule | None = None
+    namespaces: tuple[str, ...] = ()
 
     def governs(self, *, tier: int, target: str) -> bool:
         """Whether this policy speaks about a model of ``tier`` moving to ``target`` (``alias:x``, ``stage:X``)."""

@@ -158,6 +158,7 @@ def _policy(plain: dict[str, Any], digest: str, lines: dict[Path, int]) -> Polic
         review=stages,
         valid_days=_days(plain["valid_for"]) if "valid_for" in plain else None,
         waivers=WaiverRule(_slots(waivers["by"]), _days(waivers["max"])) if waivers else None,
+        namespaces=tuple(sorted(plain.get("namespaces", ()))),
     )
 
 

@@ -41,6 +41,13 @@ _GOVERNORS: Final = """
 _STANDING: Final = """
     SELECT EXISTS (SELECT 1 FROM governance_permit WHERE model_id = %s AND state IN ('active', 'suspended'))
         OR EXISTS (SELECT 1 FROM governance_promotionrequest WHERE model_id = %s AND state = ANY(%s))
+        OR EXISTS (
+            SELECT 1 FROM governance_promotionrequest asked
+            LEFT JOIN governance_permit made ON made.request_id = asked.id
+            LEFT JOIN governance_permitissuance way ON way.request_id = asked.id
+            WHERE asked.model_id = %s AND asked.state IN ('approved', 'approved_with_conditions')
+              AND made.id IS NULL AND way.state IS DISTINCT FROM 'abandoned'
+        )
 """
 
 
@@ -59,5 +66,5 @@ def governors(model: RegisteredModel) -> dict[str, str]:
 
 
 def has_standing(model: RegisteredModel) -> bool:
-    """Whether a living permit or an open request is about any version of this model."""
-    return bool(statements.one(_STANDING, [model.pk, model.pk, OPEN_REQUEST_STATES])[0])
+    """Whether a living permit, one being made, or an open request is about any version of this model."""
+    return bool(statements.one(_STANDING, [model.pk, model.pk, OPEN_REQUEST_STATES, model.pk])[0])

@@ -1,4 +1,4 @@
-"""Signing. One person, one vote, on exactly what they saw; the last one moves the target in the same transaction."""
+"""Signing. One person, one vote, on exactly what they saw; after the last one the permit is made (``services.permits``)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,6 @@ from governance import guards
 from governance.models import Challenge, Decision, PromotionRequest
 from governance.selectors.policies import policy_for
 from governance.selectors.requests import live_version
-from governance.services import permits
 from governance.services.identity import authenticate, log_refusal
 from governance.services.snapshots import current_digest
 from governance.services.transitions import locked, move
@@ -75,9 +74,11 @@ def sign(
 ) -> Decision:
     """Sign a decision with the password, and do what follows from it.
 
-    Guarantees: vote, state, permit, target and their entries are one transaction; two last signatures at once give one
-    permit; nothing newer than ``evidence_digest`` is ever signed. A refused attempt is logged (``decision.refused``)
-    although nothing else changes, so this must not be called inside another transaction that may roll back.
+    Guarantees: vote, state and their entries are one transaction; two last signatures at once approve once. Approved, the
+    request waits for its permit, which two other processes make when the signatures have their place in the log; only then
+    does the target move. Nothing newer than ``evidence_digest`` is ever signed. A refused attempt is logged
+    (``decision.refused``) although nothing else changes, so this must not be called inside
+    another transaction that may roll back.
 
     Raises ``NotFound``; ``Invalid`` naming the field; ``NotAllowed`` (wrong password, no right, conflict of interest);
     ``TooMany`` (locked out); ``Conflict`` with the codes ``evidence_changed``, ``policy_changed``, ``live_changed``,
@@ -169,6 +170,7 @@ def _check_seen(request: PromotionRequest, evidence_digest: str) -> None:
             remedy="Load it again, look at what is new, and sign that.",
             extra={"evidence_digest": request.evidence_digest},
         )
+    guards.check_none_being_made(request)
     again = "Run the checks again; what has not changed is used again."
     if policy_for(request.model, request.target) != request.policy_version:
         raise Conflict(
@@ -245,7 +247,7 @@ def _record(decision: Decision, standing: Standing, *, independent: bool) -> Non
 
 
 def _follow(request: PromotionRequest, decision: Decision, by: Actor) -> None:
-    """Do what follows from the vote: close, return, wait for the next, or approve and issue."""
+    """Do what follows from the vote: close, return, wait for the next, or approve."""
     against = _AGAINST.get(Decision.Outcome(decision.outcome))
     if against is not None:
         state, action = against
@@ -253,7 +255,7 @@ def _follow(request: PromotionRequest, decision: Decision, by: Actor) -> None:
         return
     standing = standing_of(request, at=timezone.now())
     if standing.verdict.approved:
-        _approve(request, standing, by)
+        _approve(request, by)
         return
     names = [stage.name for stage in standing.policy.review]
     request.stage = names.index(standing.verdict.open_stage) if standing.verdict.open_stage else request.stage
@@ -263,11 +265,10 @@ def _follow(request: PromotionRequest, decision: Decision, by: Actor) -> None:
         request.save(update_fields=["stage", "updated_at"])
 
 
-def _approve(request: PromotionRequest, standing: Standing, by: Actor) -> None:
+def _approve(request: PromotionRequest, by: Actor) -> None:
     decisions = request.decisions.filter(round=request.round)
     conditional = decisions.filter(outcome=Decision.Outcome.CONDITIONS).exists()
     if conditional:
         move(request, RequestState.APPROVED_WITH_CONDITIONS, action="promotion.approved_with_conditions", by=by)
     else:
         move(request, RequestState.APPROVED, action="promotion.approved", by=by)
-    permits.issue(request, standing, by=by)

@@ -3,17 +3,26 @@
 import hashlib
 import io
 import itertools
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.utils import timezone
 
+from audit import followers, keys, sequencer
 from audit.actors import SYSTEM, Actor
+from audit.guard import Guard
+from audit.models import Entry, Inbox
 from governance.checks import CheckResult, Figure
-from governance.models import CheckRun, Decision, PolicyVersion, PromotionRequest
-from governance.services import checks, policies, promotions, reviews
+from governance.followers import Permits
+from governance.models import CheckRun, Decision, PolicyVersion, PromotionRequest, TrustRoot
+from governance.selectors.permits import status_list
+from governance.services import checks, policies, promotions, reviews, trust
 from governance.services.checks import Outcome
+from governance.services.permits import issuing, lists
 from registry.digests import SealedFile, manifest_digest, manifest_document
 from registry.models import Blob, Dataset, DatasetVersion, Manifest, ManifestFile, ModelVersion, RegisteredModel, User
 from registry.roles import PERMISSIONS, Role
@@ -203,10 +212,61 @@ def sign(
 
 
 def approve(promotion: PromotionRequest, signers: Iterable[User]) -> PromotionRequest:
-    """Have everybody of ``signers`` sign."""
+    """Have everybody of ``signers`` sign, and both signers of permits do their part."""
     for signer in signers:
         sign(promotion, signer)
+    issue()
     return PromotionRequest.objects.get(pk=promotion.pk)
+
+
+def integrate() -> int:
+    """Give every committed change its place in the log, as the sequencer does; return how many there were."""
+    guard = Path(settings.KEYS_DIR) / "guard.json"
+    guard.unlink(missing_ok=True)  # that of a database that was rolled back since
+    keys.ensure_keys(Path(settings.KEYS_DIR))
+    return sequencer.run_once(guard=Guard(guard, adopt=True))
+
+
+def log() -> list[dict[str, Any]]:
+    """Every change so far, in order, whether it has its place yet or not."""
+    canons = [*Entry.objects.order_by("index").values_list("canon", flat=True)]
+    canons += Inbox.objects.order_by("pk").values_list("canon", flat=True)
+    return [json.loads(canon) for canon in canons]
+
+
+def trust_root() -> TrustRoot:
+    """The trust root of this test's keys, made if there is none."""
+    return TrustRoot.objects.get(version=trust.set_up(trust_places()).version)
+
+
+def trust_places() -> trust.Places:
+    """Where this test's private keys are."""
+    place = Path(settings.KEYS_DIR)
+    return trust.Places(place / "permit-issuer.pem", place / "permit-countersigner.pem", place / "offline")
+
+
+def prepare() -> None:
+    """What the sequencer's process does for permits: integrate, follow, sign as the issuer."""
+    keys.ensure_keys(Path(settings.KEYS_DIR))
+    trust_root()
+    integrate()
+    followers.run_all([Permits()])
+
+
+def issue() -> None:
+    """Everything between the last signature and the permit in the log."""
+    prepare()
+    issuing.countersign_waiting()
+    integrate()
+
+
+def publish() -> str:
+    """A status list of now, signed by both; return it."""
+    prepare()
+    lists.want()
+    lists.prepare_due()
+    assert lists.countersign_newest()
+    return status_list()
 
 
 def digest(text: str) -> str:

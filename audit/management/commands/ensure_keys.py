@@ -16,6 +16,7 @@ class Command(BaseCommand):
         directory = keys.directory()
         try:
             made = keys.ensure_keys(directory)
+            keys.publish_public()
         except keys.KeyProblem as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write(f"Made {', '.join(made)} in {directory}" if made else f"Keys are in {directory}")

@@ -13,7 +13,6 @@ from django.contrib.auth.models import Group
 from django.db import connections, transaction
 from django.utils import timezone
 
-from audit.models import Inbox
 from config.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal, TooMany
 from governance.models import Decision, Permit, PromotionRequest
 from governance.services import promotions, reviews
@@ -27,8 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 def logged(action: str) -> list[dict[str, object]]:
-    bodies = [json.loads(row.canon) for row in Inbox.objects.order_by("pk")]
-    return [body for body in bodies if body["action"] == action]
+    return [body for body in make.log() if body["action"] == action]
 
 
 def refused(request: PromotionRequest, by: User, **how: str) -> Refusal:
@@ -44,7 +42,7 @@ def refused(request: PromotionRequest, by: User, **how: str) -> Refusal:
     return caught.value
 
 
-def test_the_first_signature_opens_the_review_and_the_second_moves_the_alias(
+def test_the_first_signature_opens_the_review_the_second_approves_and_the_permit_moves_the_alias(
     ready: PromotionRequest, approvers: list[User]
 ) -> None:
     make.sign(ready, approvers[0])
@@ -54,6 +52,8 @@ def test_the_first_signature_opens_the_review_and_the_second_moves_the_alias(
     make.sign(ready, approvers[1])
     ready.refresh_from_db()
     assert ready.state == RequestState.APPROVED
+    assert not Alias.objects.exists()
+    make.issue()
     assert Alias.objects.get(model=ready.model, name="production").version_id == ready.version_id
     permit = Permit.objects.get(request=ready)
     assert permit.state == PermitState.ACTIVE
@@ -246,6 +246,7 @@ def test_conditions_are_carried_into_state_and_permit(ready: PromotionRequest, a
     make.sign(ready, approvers[1])
     ready.refresh_from_db()
     assert ready.state == RequestState.APPROVED_WITH_CONDITIONS
+    make.issue()
     payload = json.loads(base64.b64decode(json.loads(Permit.objects.get().envelope)["payload"]))
     assert payload["predicate"]["conditions"] == ["Review in June."]
 
@@ -267,7 +268,7 @@ def test_stages_are_signed_in_order_each_by_its_role(scientist: User) -> None:
 
 def test_every_state_change_has_exactly_one_entry(ready: PromotionRequest, approvers: list[User]) -> None:
     make.approve(ready, approvers)
-    bodies = [json.loads(row.canon) for row in Inbox.objects.order_by("pk")]
+    bodies = make.log()
     changes = [b["diff"]["state"] for b in bodies if b["object"]["id"] == str(ready.pk) and "state" in b["diff"]]
     assert changes == [["draft", "checking"], ["checking", "ready"], ["ready", "in_review"], ["in_review", "approved"]]
 
@@ -302,5 +303,6 @@ def test_two_last_signatures_at_once_give_one_permit(ready: PromotionRequest, ap
             other = pool.submit(last, approvers[1])
             until_a_backend_waits_on_a_lock()
         assert other.result(timeout=30) == "promotion.state"
+    make.issue()
     assert Permit.objects.count() == 1
     assert len(logged("permit.issued")) == 1

@@ -1,0 +1,90 @@
+"""Private ECDSA P-256 keys in files of their own: one for the issuer, one for the countersigner, some that are offline."""
+
+import os
+import secrets
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+
+class NoKey(RuntimeError):
+    """A key file is not there, cannot be read, or is not what it should be. The message names file and remedy."""
+
+
+def make(path: Path) -> bool:
+    """Make a key pair, ``path`` and ``path``.pub beside it, unless the private half exists; say whether it was made.
+
+    The private half is 0600, whole or not there at all, and never replaced.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = False
+    if not path.exists():
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = _write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    if not public_path(path).exists():
+        _write_once(public_path(path), public_pem(private(path).public_key()), 0o644)
+    return made
+
+
+def public_path(path: Path) -> Path:
+    """Where the public half of a key lies."""
+    return path.with_name(f"{path.name}.pub")
+
+
+def public_pem(key: ec.EllipticCurvePublicKey) -> bytes:
+    """A public key as PEM."""
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def private(path: Path, password: bytes | None = None) -> ec.EllipticCurvePrivateKey:
+    """Read a private key. Raises ``NoKey``."""
+    try:
+        key = load_pem_private_key(_read(path), password)
+    except (ValueError, TypeError) as error:
+        raise NoKey(f"{path} holds no private key that can be read: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise NoKey(f"{path} is no ECDSA P-256 key")
+    return key
+
+
+def public(path: Path) -> ec.EllipticCurvePublicKey:
+    """Read a public key. Raises ``NoKey``."""
+    try:
+        key = load_pem_public_key(_read(path))
+    except ValueError as error:
+        raise NoKey(f"{path} holds no public key that can be read: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise NoKey(f"{path} is no ECDSA P-256 key")
+    return key
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NoKey(
+            f"cannot read {path}: {error.strerror}; restore it, or rotate the key out of the trust root"
+        ) from error
+
+
+def _write_once(path: Path, content: bytes, mode: int) -> bool:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # refuses to replace
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
