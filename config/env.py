@@ -1,5 +1,6 @@
 """The one typed reading of the environment. Everything a process may be told from outside is a field here."""
 
+import re
 import sys
 from base64 import b64encode
 from enum import StrEnum
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -34,8 +35,18 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _nothing_is_none(value: object) -> object:
+    return value or None
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_nothing_is_none)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+_GIT_REMOTE = re.compile(
+    r"/[^\x00-\x20]+|https://[A-Za-z0-9][^\x00-\x20@]*|ssh://([A-Za-z0-9_.-]+@)?[A-Za-z0-9][^\x00-\x20@]*"
+)
 
 
 class Env(BaseSettings):
@@ -80,7 +91,30 @@ class Env(BaseSettings):
     webhook_allowed_schemes: Annotated[frozenset[str], NoDecode] = frozenset({"https"})
     webhook_allowed_networks: Annotated[list[IPv4Network | IPv6Network], NoDecode] = []
     webhook_log_days: int = Field(default=30, ge=1, le=3650)
+    report_fonts: Path | None = None
+    report_keep_days: int = Field(default=30, ge=1, le=3650)
     log_format: str = Field(default="console", pattern="^(console|json)$")
+
+    # Who attests the log from outside: docs/operators/witnesses.md
+    witness_policy: OptionalPath = None
+    timestamp_url: HttpUrl = ""
+    timestamp_ca: OptionalPath = None
+    timestamp_interval: int = Field(default=3600, ge=60)
+    anchor_interval: int = Field(default=3600, ge=60)
+    anchor_s3_bucket: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$")
+    anchor_s3_prefix: str = Field(default="checkpoints/", pattern=r"^([A-Za-z0-9_.=-]+/)*$")
+    anchor_s3_endpoint: HttpUrl = ""
+    anchor_s3_region: str = ""
+    anchor_s3_mode: str = Field(default="COMPLIANCE", pattern="^(COMPLIANCE|GOVERNANCE)$")
+    anchor_s3_days: int = Field(default=3650, ge=1, le=36500)
+    anchor_s3_access_key_id: str = ""
+    anchor_s3_secret_access_key: str = ""
+    anchor_git_remote: str = ""
+    anchor_git_branch: str = Field(default="checkpoints", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    anchor_git_ssh_key: OptionalPath = None
+    beacon_url: HttpUrl = ""
+    beacon_interval: int = Field(default=3600, ge=60)
+    heads_interval: int = Field(default=3600, ge=60)
 
     @model_validator(mode="before")
     @classmethod
@@ -109,7 +143,22 @@ class Env(BaseSettings):
                 f"{self.role_variable()} is not set, and DATABASE_ROLE={self.database_role.value} needs it"
             )
         self._check_existing_server()
+        self._check_attestors()
         return self
+
+    def _check_attestors(self) -> None:
+        """What each of those outside needs beside its address."""
+        if self.timestamp_url and not self.timestamp_ca:
+            raise ValueError("TIMESTAMP_URL needs TIMESTAMP_CA, a PEM file of the authority's root certificate")
+        if bool(self.anchor_s3_access_key_id) != bool(self.anchor_s3_secret_access_key):
+            raise ValueError("give both ANCHOR_S3_ACCESS_KEY_ID and ANCHOR_S3_SECRET_ACCESS_KEY, or neither")
+        if self.beacon_url and not re.search(r"/[0-9a-f]{64}$", self.beacon_url):
+            raise ValueError("BEACON_URL must end in the hash of its drand chain: https://api.drand.sh/<64 hex digits>")
+        if self.anchor_git_remote and not _GIT_REMOTE.fullmatch(self.anchor_git_remote):
+            raise ValueError("ANCHOR_GIT_REMOTE must be an absolute path, https://host/path or ssh://user@host/path")
+        for name in ("timestamp_url", "anchor_s3_endpoint", "beacon_url"):
+            if "@" in urlsplit(str(getattr(self, name))).netloc:
+                raise ValueError(f"{name.upper()} must be a plain address, without credentials")
 
     def _check_existing_server(self) -> None:
         """MLFLOW_TRACKING_URI also tells MLflow's clients where to go: to us. Pointed at ourselves we would ask for ever."""

@@ -202,6 +202,30 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# Who attests the log from outside: audit.witnessing. The permits' actions are named, not imported.
+WITNESS_POLICY = ENV.witness_policy or ENV.data_dir / "witnesses" / "policy"
+TIMESTAMP_URL = ENV.timestamp_url
+TIMESTAMP_CA = ENV.timestamp_ca
+TIMESTAMP_INTERVAL = timedelta(seconds=ENV.timestamp_interval)
+TIMESTAMP_ACTIONS = ["permit.issued"]
+ANCHOR_INTERVAL = timedelta(seconds=ENV.anchor_interval)
+ANCHOR_S3 = {
+    "bucket": ENV.anchor_s3_bucket,
+    "prefix": ENV.anchor_s3_prefix,
+    "endpoint": ENV.anchor_s3_endpoint,
+    "region": ENV.anchor_s3_region,
+    "mode": ENV.anchor_s3_mode,
+    "days": ENV.anchor_s3_days,
+    "access_key_id": ENV.anchor_s3_access_key_id,
+    "secret_access_key": ENV.anchor_s3_secret_access_key,
+}
+ANCHOR_GIT_REMOTE = ENV.anchor_git_remote
+ANCHOR_GIT_BRANCH = ENV.anchor_git_branch
+ANCHOR_GIT_SSH_KEY = ENV.anchor_git_ssh_key
+BEACON_URL = ENV.beacon_url
+BEACON_INTERVAL = timedelta(seconds=ENV.beacon_interval)
+HEADS_INTERVAL = timedelta(seconds=ENV.heads_interval)
+
 # Celery reads these through config.celery. Timings: DESIGN section 10.
 BROKER_URL = ENV.broker_url
 CHECK_TIME_LIMIT = ENV.check_time_limit

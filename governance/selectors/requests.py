@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from config.errors import NotFound
@@ -45,6 +45,18 @@ def request_of(user: User, which: str | int | UUID) -> PromotionRequest:
     if found is None:
         raise NotFound("There is no such request, or you may not see it.", code="promotion.unknown")
     return found
+
+
+def newest_request(version: ModelVersion) -> PromotionRequest | None:
+    """The newest request for the version, with all its rows, or None."""
+    return with_rows(PromotionRequest.objects.filter(version=version)).order_by("-number").first()
+
+
+def newest_result(version: ModelVersion, use: str) -> CheckRun | None:
+    """The newest finished run of a check of the catalogue on the version, with its data set, or None."""
+    runs = CheckRun.objects.filter(request__version=version, result__isnull=False).exclude(finished_at=None)
+    named = Q(requirement__use=use) | Q(requirement__use__startswith=f"{use}@")
+    return runs.filter(named).select_related("dataset__dataset").order_by("-finished_at", "pk").first()
 
 
 def active_permit(model: RegisteredModel, target: str) -> Permit | None:
