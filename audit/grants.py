@@ -40,6 +40,13 @@ LEDGER_GRANTS: Final = (
     ("INSERT", "audit_checkpoint", (SEQUENCER,)),
     ("INSERT, UPDATE", "audit_cursor", (SEQUENCER,)),
     *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
+    # The notary is the app, too. What it keeps is verified when it is read.
+    *(("INSERT", f"audit_{table}", (APP, SEQUENCER)) for table in ("cosignature", "timestamp", "anchor")),
+    ("INSERT, UPDATE", "audit_attestor", (APP, SEQUENCER)),
+    *(
+        ("SELECT", f"audit_{table}", (APP, SEQUENCER, READER))
+        for table in ("cosignature", "timestamp", "anchor", "attestor")
+    ),
     ("SELECT", "audit_streamhead", (APP, SEQUENCER, READER)),
     # Asked for by the web, done by the worker: both are the app.
     ("SELECT, INSERT, UPDATE", "audit_verification", (APP, SEQUENCER)),

@@ -14,6 +14,21 @@ from django.db import models
 from django.db.models import F, Func
 
 from audit.append_only import append_only_triggers
+from audit.witnessing.models import Anchor, Attestor, Cosignature, TimeStamp
+
+__all__ = [
+    "Anchor",
+    "Attestor",
+    "Checkpoint",
+    "Cosignature",
+    "Cursor",
+    "Entry",
+    "Inbox",
+    "Node",
+    "StreamHead",
+    "TimeStamp",
+    "Verification",
+]
 
 
 def _from_canon(path: str, kind: "models.Field[Any, Any]", cast: str = "{}") -> "models.GeneratedField":
