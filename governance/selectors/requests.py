@@ -9,8 +9,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from config.errors import NotFound
-from governance.models import CheckRun, Permit, PromotionRequest, WorkerHeartbeat
+from governance.models import CheckRun, Permit, PermitIssuance, PromotionRequest, WorkerHeartbeat
 from governance.standing import with_rows
+from governance.states import APPROVED
 from registry.models import ModelVersion, RegisteredModel, User
 
 WORKER_SILENCE: Final = timedelta(seconds=15)
@@ -62,6 +63,19 @@ def newest_result(version: ModelVersion, use: str) -> CheckRun | None:
 def active_permit(model: RegisteredModel, target: str) -> Permit | None:
     """The permit in force for the target, or None."""
     return Permit.objects.active().filter(model=model, target=target).select_related("version", "request").first()
+
+
+def issuance_of(request: PromotionRequest) -> PermitIssuance | None:
+    """The way of an approved request to its permit; before its follower wrote a row, one that waits. None if not approved.
+
+    Requests of an installation older than the two signers have a permit and no such row.
+    """
+    if request.state not in APPROVED:
+        return None
+    found = PermitIssuance.objects.filter(request=request).first()
+    if found is not None or Permit.objects.filter(request=request).exists():
+        return found
+    return PermitIssuance(request=request)
 
 
 def permit_of_version(version: ModelVersion) -> Permit | None:

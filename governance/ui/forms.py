@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date, datetime, time
+from typing import ClassVar
 
 from django import forms
 from django.utils import timezone
@@ -112,12 +113,29 @@ class PromoteForm(forms.Form):
 class RevokeForm(forms.Form):
     """The early end of a permit."""
 
+    name: ClassVar[str] = "revoke"
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, auto_id=f"id_{self.name}_%s", **kwargs)  # type: ignore[misc, arg-type]
+
     reason = forms.CharField(
         label="Reason",
         max_length=LONGEST,
         widget=forms.Textarea(attrs={"rows": 3}),
         error_messages={"required": "Write the reason: it stays in the log."},
     )
+
+
+class SuspendForm(RevokeForm):
+    """A pause of a permit."""
+
+    name: ClassVar[str] = "suspend"
+
+
+class ResumeForm(RevokeForm):
+    """The end of a pause."""
+
+    name: ClassVar[str] = "resume"
 
 
 def _target(target: str) -> str:

@@ -168,6 +168,10 @@ def _events(screen: DecisionScreen) -> Iterable[Event]:
         yield Event(
             screen.permit.issued_at, "Countersign", f"issued the permit and moved {target_words(request.target)}"
         )
+        if screen.permit.suspended_at is not None:
+            yield Event(
+                screen.permit.suspended_at, "Countersign", "suspended the permit", screen.permit.suspended_reason
+            )
         if screen.permit.ended_at is not None:
             yield Event(
                 screen.permit.ended_at,

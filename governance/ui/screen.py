@@ -16,6 +16,7 @@ from governance import guards
 from governance.models import Decision, EvidenceSnapshot, PromotionRequest
 from governance.screens import DecisionScreen, decision_screen
 from governance.selectors.decision import live_results, origins
+from governance.selectors.requests import issuance_of
 from governance.services import reviews
 from governance.states import UNFINISHED, RequestState
 from governance.ui import changes, comparison, evidence, rail, sources
@@ -25,6 +26,8 @@ from registry.models import User
 from registry.reach import AUDIT, holds
 
 APPROVED: Final = (RequestState.APPROVED, RequestState.APPROVED_WITH_CONDITIONS)
+SLOW: Final = timedelta(seconds=15)
+"""A permit that takes longer than this waits for a process that does not run."""
 SIGNABLE: Final = (RequestState.READY, RequestState.IN_REVIEW)
 
 
@@ -45,6 +48,7 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
     new, old = origins(found.version, found.replaces)
     metrics = comparison.metrics(screen.checks, live, live_name=f"v{found.replaces.number}" if found.replaces else "")
     fairness = comparison.fairness(screen.checks, live)
+    making = issuance_of(found) if screen.permit is None else None
     outcomes = _outcomes(screen)
     no_log = guards.why_not(guards.check_log_holds) if outcomes else ""
     if no_log:
@@ -88,6 +92,8 @@ def context_of(request: HttpRequest, found: PromotionRequest, given: Mapping[str
         "comment_form": CommentForm(),
         "withdraw_form": WithdrawForm(),
         "waiver_form": waiver_form(screen),
+        "making": making,
+        "making_slow": making is not None and timezone.now() - (found.closed_at or timezone.now()) > SLOW,
         "permit_mark": PERMIT_MARKS[screen.permit.state] if screen.permit else "",
     }
     return context | dict(given or {})
@@ -140,6 +146,9 @@ def _panel(screen: DecisionScreen, outcomes: Sequence[str], no_log: str, *, sign
     """What stands where one signs: ``kind`` open, locked, signed or done, with title and reason. ``no_log``: why nobody can."""
     state, why = screen.state, screen.actions["sign"].why_not
     if state in APPROVED:
+        if screen.permit is None:
+            text = "The permit is being made. This page shows it when it is there; you may also leave."
+            return {"kind": "done", "title": "Approved", "text": text}
         return {"kind": "done", "title": "Countersigned"}
     if screen.request.closed_at is not None:
         return {"kind": "closed", "title": f"Closed: {state.label.lower()}", "text": why}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance.ui.views import acts, checks, inbox, permits, policies, requests
+from governance.ui.views import acts, checks, inbox, permits, policies, requests, trust
 
 REQUEST = "requests/<str:ref>/"
 
@@ -23,7 +23,15 @@ urlpatterns = [
     path(f"{REQUEST}<slug:name>/", requests.region, name="request-region"),
     path("models/<str:name>/versions/<int:number>/promote/", requests.promote, name="promote"),
     path("permits/<uuid:pk>/", permits.detail, name="permit"),
+    path("permits/<uuid:pk>/suspend/", permits.suspend, name="permit-suspend"),
+    path("permits/<uuid:pk>/resume/", permits.resume, name="permit-resume"),
     path("permits/<uuid:pk>/envelope.json", permits.envelope, name="permit-envelope"),
+    path("permits/<uuid:pk>/permit.json", permits.file, name="permit-file"),
+    path("trust/root.json", trust.root, name="trust-root"),
+    path("trust/roots.json", trust.roots, name="trust-roots"),
+    path("trust/<int:number>.root.json", trust.version, name="trust-version"),
+    path("trust/permit-status.json", trust.status_list, name="permit-status"),
+    path("trust/verify_permit.py", trust.verifier, name="permit-verifier"),
     path("policies/", policies.index, name="policies"),
     path("policies/<str:name>/", policies.detail, name="policy"),
     path("policies/<str:name>/v<int:number>.yaml", policies.document, name="policy-document"),

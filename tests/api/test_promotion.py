@@ -1,5 +1,6 @@
 """One promotion over REST: asked, checked, signed in a session, live, and taken away as evidence."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,8 @@ from django.utils import timezone
 
 from audit.actors import SYSTEM
 from governance.models import Decision, Permit, PromotionRequest, Waiver
+from governance.permits import verify_permit
+from governance.selectors.permits import trust_root
 from governance.services.policies import adopt
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.roles import Role
@@ -127,15 +130,31 @@ def test_two_officers_sign_and_the_alias_the_permit_and_the_envelope_are_there(
 
     api = Api(token_of(owner))
     body = api.get(f"requests/{review.ref}").json()
-    assert body["state"] == "approved"
+    assert (body["state"], body["permit"], body["issuance"]["state"]) == ("approved", None, "waiting")
+    assert api.get("models/scorecard").json()["aliases"] == {}
+    made.issue()
+    made.publish()
+    body = api.get(f"requests/{review.ref}").json()
+    assert body["issuance"]["state"] == "issued"
     assert api.get("models/scorecard").json()["aliases"] == {"production": review.version.number}
     permit = api.get(f"permits/{body['permit']}").json()
     assert (permit["state"], permit["manifest_digest"]) == ("active", review.manifest_digest)
+    assert len(permit["key_ids"]) == 2
+    file = api.get(permit["file_url"])
+    assert file["Content-Type"] == "application/vnd.countersign.permit+json"
+    assert verify_permit.verify(json.loads(file.content), json.loads(trust_root()))[0]["permit"] == permit["id"]
     envelope = api.get(permit["envelope_url"])
     assert envelope["Content-Type"] == "application/vnd.in-toto+json"
     assert envelope.content.decode() == Permit.objects.get().envelope
     assert [row["person"] for row in api.get(f"requests/{review.ref}/decisions").json()["results"]] == ["olga", "omar"]
 
+    paused = session_of(first).post(f"permits/{permit['id']}/suspend", {"reason": "Look first."})
+    assert (paused.json()["state"], paused.json()["suspended_reason"]) == ("suspended", "Look first."), paused.content
+    assert api.get("models/scorecard").json()["aliases"] == {}
+    assert api.post(f"permits/{permit['id']}/resume", {"reason": "I asked for it."}).status_code == 403
+    again = session_of(second).post(f"permits/{permit['id']}/resume", {"reason": "Looked."})
+    assert again.json()["state"] == "active", again.content
+    assert api.get("models/scorecard").json()["aliases"] == {"production": review.version.number}
     revoked = session_of(first).post(f"permits/{permit['id']}/revoke", {"reason": "Drift."})
     assert revoked.json()["state"] == "revoked", revoked.content
     assert api.post(f"permits/{permit['id']}/revoke", {"reason": "Me too."}).status_code == 403

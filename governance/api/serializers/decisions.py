@@ -4,6 +4,7 @@ from django.urls import reverse
 from rest_framework import serializers
 
 from governance.models import Challenge, Decision, Permit, Policy, PolicyVersion
+from governance.selectors.permits import signers_of, statement_of
 from governance.states import PermitState
 from registry.api.endpoint import PageQuery
 from registry.api.fields import Input, Sha256, Text
@@ -70,10 +71,31 @@ class PermitOut(serializers.Serializer[Permit]):
     not_before = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     issued_at = serializers.DateTimeField()
+    suspended_at = serializers.DateTimeField(allow_null=True)
+    suspended_reason = serializers.CharField(allow_blank=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     ended_reason = serializers.CharField(allow_blank=True)
     superseded_by = serializers.UUIDField(source="superseded_by_id", allow_null=True)
+    key_ids = serializers.SerializerMethodField(
+        help_text="The keys that signed it: two, of the trust root's role permit."
+    )
+    namespaces = serializers.SerializerMethodField(
+        help_text="Where it may be deployed: Kubernetes namespaces, `*` is all."
+    )
     envelope_url = serializers.SerializerMethodField()
+    file_url = serializers.SerializerMethodField()
+
+    def get_key_ids(self, permit: Permit) -> list[str]:
+        """Ids of keys."""
+        return signers_of(permit.envelope)
+
+    def get_namespaces(self, permit: Permit) -> list[str]:
+        """From the signed statement; permits of the first kind name none."""
+        return list(statement_of(permit)["predicate"].get("namespaces", []))
+
+    def get_file_url(self, permit: Permit) -> str:
+        """Where the permit is with what proves it."""
+        return reverse("api:permit-file", kwargs={"permit": permit.pk})
 
     def get_envelope_url(self, permit: Permit) -> str:
         """Where the signed envelope is."""
@@ -81,7 +103,7 @@ class PermitOut(serializers.Serializer[Permit]):
 
 
 class RevocationIn(Input):
-    """Why a permit ends early."""
+    """Why a permit ends early, pauses, or goes on."""
 
     reason = Text(max_length=10_000)
 

@@ -6,7 +6,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from governance.models import Comment, PromotionRequest
-from governance.states import RequestState
+from governance.selectors.requests import issuance_of
+from governance.states import IssuanceState, RequestState
 from registry.api.endpoint import PageQuery
 from registry.api.fields import Input, Name, Text, Whole
 
@@ -92,6 +93,15 @@ class AllowedAction(serializers.Serializer[Any]):
     reason = serializers.CharField(allow_blank=True)
 
 
+class IssuanceOut(serializers.Serializer[Any]):
+    """How far the permit of an approved request is."""
+
+    state = serializers.ChoiceField(choices=IssuanceState.choices)
+    problem = serializers.CharField(allow_blank=True, help_text="Why it was refused the last time.")
+    attempts = serializers.IntegerField()
+    retry_at = serializers.DateTimeField(allow_null=True)
+
+
 class RequestDetail(RequestOut):
     """A promotion request with everything needed to act on it."""
 
@@ -100,6 +110,9 @@ class RequestDetail(RequestOut):
     requirements = serializers.SerializerMethodField()
     allowed_actions = serializers.SerializerMethodField()
     permit = serializers.SerializerMethodField(help_text="Id of the permit that came of it.")
+    issuance = serializers.SerializerMethodField(
+        help_text="An approved request's way to its permit: seconds, if both signers work. Null before the approval."
+    )
 
     @extend_schema_field(Requirement)
     def get_requirements(self, _request: PromotionRequest) -> object:
@@ -110,6 +123,12 @@ class RequestDetail(RequestOut):
     def get_allowed_actions(self, _request: PromotionRequest) -> object:
         """Each action, with the reason against it."""
         return self.context["actions"]
+
+    @extend_schema_field(IssuanceOut(allow_null=True))
+    def get_issuance(self, request: PromotionRequest) -> object:
+        """Where its permit is, and what holds it up."""
+        found = issuance_of(request)
+        return IssuanceOut(found).data if found else None
 
     def get_permit(self, _request: PromotionRequest) -> str | None:
         """Its id, if one was issued."""

@@ -10,12 +10,14 @@ from rest_framework.response import Response
 from config.errors import NotFound
 from governance.api.serializers.decisions import PermitOut, PermitQuery, PolicyOut, PolicyVersionOut, RevocationIn
 from governance.models import Permit, Policy, PolicyVersion
+from governance.selectors.permits import permit_file
 from governance.services import permits
 from registry.api.endpoint import Endpoint, PageQuery
 from registry.api.schema import BYTES, documented, page_of
 from registry.models import RegisteredModel, User
 
 ENVELOPE = "application/vnd.in-toto+json"
+FILE = "application/vnd.countersign.permit+json"
 
 
 def visible(user: User) -> QuerySet[Permit]:
@@ -77,6 +79,56 @@ class Envelope(Endpoint):
         found = permit_of(permit, self.person)
         name = f'attachment; filename="permit-{found.pk}.dsse.json"'
         return HttpResponse(found.envelope, content_type=ENVELOPE, headers={"Content-Disposition": name})
+
+
+class File(Endpoint):
+    """The permit with all that proves it."""
+
+    @documented(
+        "permits_file",
+        "Download a permit with what proves it",
+        tag="permits",
+        answers={(200, FILE): BYTES},
+        description="Envelope, log entry, inclusion proof under a signed checkpoint, trust root and status list in one "
+        "file, for `countersign permit verify`. It verifies offline until the status list in it is stale.",
+    )
+    def get(self, _request: Request, permit: UUID) -> HttpResponse:
+        """Download."""
+        self.ask()
+        found = permit_of(permit, self.person)
+        name = f'attachment; filename="{found.pk}.permit.json"'
+        return HttpResponse(permit_file(found), content_type=FILE, headers={"Content-Disposition": name})
+
+
+class Suspension(Endpoint):
+    """Out of force for a while."""
+
+    @documented(
+        "permits_suspend", "Suspend a permit", tag="permits", request=RevocationIn, answer=PermitOut, writes=True
+    )
+    def post(self, _request: Request, permit: UUID) -> Response:
+        """Suspend."""
+        found = permit_of(permit, self.person)
+        permits.suspend(permit=found, reason=self.read(RevocationIn)["reason"], by=self.actor)
+        return Response(PermitOut(permit_of(permit, self.person)).data)
+
+
+class Resumption(Endpoint):
+    """In force again."""
+
+    @documented(
+        "permits_resume",
+        "Resume a suspended permit",
+        tag="permits",
+        request=RevocationIn,
+        answer=PermitOut,
+        writes=True,
+    )
+    def post(self, _request: Request, permit: UUID) -> Response:
+        """Resume."""
+        found = permit_of(permit, self.person)
+        permits.resume(permit=found, reason=self.read(RevocationIn)["reason"], by=self.actor)
+        return Response(PermitOut(permit_of(permit, self.person)).data)
 
 
 class Revocation(Endpoint):

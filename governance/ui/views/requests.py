@@ -18,9 +18,9 @@ from config.pagination import page_of
 from governance import guards
 from governance.models import PromotionRequest
 from governance.selectors.policies import governed_targets, policy_for
-from governance.selectors.requests import live_version, request_of, requests_visible_to
+from governance.selectors.requests import issuance_of, live_version, request_of, requests_visible_to
 from governance.services import promotions
-from governance.states import OPEN_REQUEST_STATES, UNFINISHED, RequestState
+from governance.states import OPEN_REQUEST_STATES, UNFINISHED, IssuanceState, RequestState
 from governance.ui.forms import PromoteForm, show
 from governance.ui.screen import context_of, person
 from governance.ui.words import STATE_MARKS, target_words
@@ -66,10 +66,17 @@ def region(request: HttpRequest, ref: str, name: str) -> HttpResponse:
     found = request_of(person(request), ref)
     response = render_page(request, TEMPLATE, context_of(request, found), partial=REGIONS[name])
     if name in POLLED and found.state not in UNFINISHED and getattr(request, "htmx", False):
+        if name == "progress" and _being_made(found):
+            return response
         response.status_code = STOP_POLLING
         if name == "progress":
             response["HX-Trigger"] = "checks-changed"
     return response
+
+
+def _being_made(found: PromotionRequest) -> bool:
+    made = issuance_of(found)
+    return made is not None and made.state not in {IssuanceState.ISSUED, IssuanceState.ABANDONED}
 
 
 @signed_in

@@ -3,13 +3,16 @@
 import hashlib
 from http import HTTPStatus
 
+import pytest
 from django.db import connection
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
 from audit.actors import SYSTEM
 from governance.models import Permit, PolicyVersion, PromotionRequest
+from governance.permits import verify_permit
 from governance.policy import parse
+from governance.selectors.permits import issuing_entry
 from governance.services import policies
 from governance.ui.clauses import clauses
 from governance.ui.frame import frame
@@ -190,6 +193,63 @@ def test_a_permit_shows_who_signed_and_is_revoked_with_a_reason(
     assert browser.post(f"/permits/{permit.pk}/", {"reason": "Drift."}).status_code == HTTPStatus.SEE_OTHER
     permit.refresh_from_db()
     assert (permit.state, permit.ended_reason) == ("revoked", "Drift.")
+
+
+def test_the_parts_that_prove_a_permit_are_shown_and_handed_out(
+    ready: PromotionRequest, officers: list[User], as_person: Browser, client: Client
+) -> None:
+    make.approve(ready, officers)
+    make.publish()
+    permit = Permit.objects.get()
+    browser = as_person(officers[0])
+    with CaptureQueriesContext(connection) as queries:
+        text = browser.get(f"/permits/{permit.pk}/").content.decode()
+    assert len(queries) <= BUDGET
+    issued = issuing_entry(permit)
+    assert issued is not None
+    assert all(words in text for words in (f"entry {issued.index}", "version 1</a>", "OpenSSF root", "good until"))
+    file = browser.get(f"/permits/{permit.pk}/permit.json")
+    assert file["Content-Type"] == "application/vnd.countersign.permit+json"
+    root = client.get("/trust/root.json")
+    assert verify_permit.verify(file.json(), root.json())[0]["permit"] == str(permit.pk)
+
+
+def test_a_permit_is_suspended_and_resumed_with_reasons(
+    ready: PromotionRequest, officers: list[User], scientist: User, as_person: Browser
+) -> None:
+    make.approve(ready, officers)
+    address, browser = f"/permits/{Permit.objects.get().pk}/", as_person(officers[0])
+    assert browser.post(f"{address}suspend/", {"reason": " "}).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert browser.post(f"{address}suspend/", {"reason": "Look first."}).status_code == HTTPStatus.SEE_OTHER
+    text = browser.get(address).content.decode()
+    assert "may not be" in text
+    assert "Look first." in text
+    assert "Resume the permit" in text
+    refused = as_person(scientist).post(f"{address}resume/", {"reason": "Go on."})
+    assert refused.status_code == HTTPStatus.FORBIDDEN
+    assert "Only an approver of the model can resume a permit." in refused.content.decode()
+    assert browser.post(f"{address}resume/", {"reason": "Looked."}).status_code == HTTPStatus.SEE_OTHER
+    assert Permit.objects.get().state == "active"
+
+
+@pytest.mark.parametrize(
+    "address", ["root.json", "roots.json", "1.root.json", "permit-status.json", "verify_permit.py"]
+)
+def test_what_a_verifier_needs_is_there_without_an_account(
+    ready: PromotionRequest, officers: list[User], client: Client, address: str
+) -> None:
+    early = client.get(f"/trust/{address}")
+    make.approve(ready, officers)
+    make.publish()
+    answer = client.get(f"/trust/{address}")
+    assert answer.status_code == HTTPStatus.OK
+    assert answer["Cache-Control"] == "public, max-age=30"
+    assert early.status_code == (
+        HTTPStatus.NOT_FOUND if address not in {"roots.json", "verify_permit.py"} else HTTPStatus.OK
+    )
+    if early.status_code != HTTPStatus.OK:
+        assert early["Content-Type"] == "application/problem+json"
+    assert client.post(f"/trust/{address}").status_code == HTTPStatus.METHOD_NOT_ALLOWED
 
 
 def test_who_may_not_revoke_reads_why_and_a_stranger_gets_404(

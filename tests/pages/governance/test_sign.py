@@ -13,6 +13,7 @@ from tests.factories import governance as make
 from tests.pages.governance.conftest import Browser
 
 HTMX = {"HX-Request": "true"}
+STOP_POLLING = 286
 
 
 def filled(browser: Client, promotion: PromotionRequest, **given: str) -> dict[str, str]:
@@ -36,7 +37,7 @@ def _hidden(text: str, name: str) -> str:
     return found[1]
 
 
-def test_two_officers_sign_and_the_version_is_live(
+def test_two_officers_sign_and_when_the_permit_is_made_the_version_is_live(
     ready: PromotionRequest, officers: list[User], as_person: Browser
 ) -> None:
     for officer in officers:
@@ -46,6 +47,13 @@ def test_two_officers_sign_and_the_version_is_live(
         assert answer["Location"] == f"/requests/{ready.ref}/#sign"
     ready.refresh_from_db()
     assert ready.state == "approved"
+    between = as_person(officers[0]).get(f"/requests/{ready.ref}/").content.decode()
+    assert "Approved; the permit is being made" in between
+    assert "Until then nothing is live." in between
+    polled = as_person(officers[0]).get(f"/requests/{ready.ref}/progress/", headers=HTMX)
+    assert (polled.status_code, "every 1s" in polled.content.decode()) == (HTTPStatus.OK, True)
+    make.issue()
+    assert as_person(officers[0]).get(f"/requests/{ready.ref}/progress/", headers=HTMX).status_code == STOP_POLLING
     page = as_person(officers[0]).get(f"/requests/{ready.ref}/").content.decode()
     assert "Countersigned" in page
     assert str(Permit.objects.get().pk) in page
