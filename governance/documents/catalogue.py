@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.utils import timezone
@@ -18,7 +19,8 @@ from registry.selectors.catalog import model_by_name, version_by_number
 
 PERIOD: Final = timedelta(days=365)
 Parameters = Mapping[str, Any]
-Builder = Callable[[User, Parameters], Pack]
+Thunk = Callable[[], Pack]
+"""What builds the pack, once it is known that it may be had."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Report:
     title: str
     answers: str
     audience: str
-    build: Builder = field(repr=False)
+    prepare: Callable[[User, Parameters], Thunk] = field(repr=False)
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     source: Source = citations.OWN_RECORD
@@ -108,19 +110,19 @@ def _period(parameters: Parameters) -> tuple[datetime, datetime]:
     return since, until
 
 
-def _request_report(user: User, parameters: Parameters) -> Pack:
-    return request.build(request_of(user, _text(parameters, "request")))
+def _request_report(user: User, parameters: Parameters) -> Thunk:
+    return partial(request.build, request_of(user, _text(parameters, "request")))
 
 
-def _version_report(user: User, parameters: Parameters) -> Pack:
-    return version.build(_version(user, parameters))
+def _version_report(user: User, parameters: Parameters) -> Thunk:
+    return partial(version.build, _version(user, parameters))
 
 
-def _model_report(user: User, parameters: Parameters) -> Pack:
-    return model.build(_model(user, parameters))
+def _model_report(user: User, parameters: Parameters) -> Thunk:
+    return partial(model.build, _model(user, parameters))
 
 
-def _inventory(user: User, parameters: Parameters) -> Pack:
+def _inventory(user: User, parameters: Parameters) -> Thunk:
     _auditor(user)
     tier = parameters.get("tier")
     if tier not in {None, "", 1, 2, 3, "1", "2", "3"}:
@@ -128,36 +130,36 @@ def _inventory(user: User, parameters: Parameters) -> Pack:
     view = parameters.get("view") or "all"
     if view not in {"all", "live"}:
         raise Invalid("Choose all models or live ones.", code="report.parameter", field="view")
-    return inventory.build(user, tier=int(tier) if tier else None, view=str(view))
+    return partial(inventory.build, user, tier=int(tier) if tier else None, view=str(view))
 
 
-def _annex_iv(user: User, parameters: Parameters) -> Pack:
+def _annex_iv(user: User, parameters: Parameters) -> Thunk:
     found = _version(user, parameters)
     _auditor(user, found.model)
-    return annex_iv.build(found)
+    return partial(annex_iv.build, found)
 
 
-def _ll144(user: User, parameters: Parameters) -> Pack:
+def _ll144(user: User, parameters: Parameters) -> Thunk:
     found = _version(user, parameters)
     _auditor(user, found.model)
-    return ll144.build(found)
+    return partial(ll144.build, found)
 
 
-def _part11(user: User, parameters: Parameters) -> Pack:
+def _part11(user: User, parameters: Parameters) -> Thunk:
     found = request_of(user, _text(parameters, "request"))
     _auditor(user, found.model)
-    return part11.build(found)
+    return partial(part11.build, found)
 
 
-def _duties(user: User, parameters: Parameters) -> Pack:
+def _duties(user: User, parameters: Parameters) -> Thunk:
     _everywhere(user)
     since, until = _period(parameters)
-    return duties.build(user, since=since, until=until)
+    return partial(duties.build, user, since=since, until=until)
 
 
-def _iso42001(user: User, parameters: Parameters) -> Pack:
+def _iso42001(user: User, parameters: Parameters) -> Thunk:
     _auditor(user)
-    return iso42001.build(user)
+    return partial(iso42001.build, user)
 
 
 _SEEN: Final = "Everybody who may see it"
@@ -257,13 +259,17 @@ def report_named(name: str) -> Report:
     return BY_NAME[name]
 
 
-def build(name: str, parameters: Parameters, *, reader: User) -> Pack:
-    """The pack of a report, as ``reader`` may have it.
+def prepare(name: str, parameters: Parameters, *, reader: User) -> Thunk:
+    """What builds the pack of a report as ``reader`` may have it; whether they may is found out here, and cheaply.
 
-    Raises ``NotFound`` (also for what may not be seen), ``NotAllowed``, ``Invalid`` naming the parameter, and ``Conflict``
-    for a log without a checkpoint.
+    Raises ``NotFound`` (also for what may not be seen), ``NotAllowed`` and ``Invalid`` naming the parameter.
     """
     report = report_named(name)
     if unknown := sorted(set(parameters) - {*report.needs, *report.takes}):
         raise Invalid(f"This report takes no {unknown[0][:40]!r}.", code="report.parameter", field=unknown[0][:40])
-    return report.build(reader, parameters)
+    return report.prepare(reader, parameters)
+
+
+def build(name: str, parameters: Parameters, *, reader: User) -> Pack:
+    """The pack of a report. Raises what ``prepare`` raises, and ``Conflict`` for a log without a checkpoint."""
+    return prepare(name, parameters, reader=reader)()

@@ -41,7 +41,7 @@ def _nothing(_: Holdings) -> str:
 def _card(*keys: str) -> Callable[[Holdings], str]:
     def said(held: Holdings) -> str:
         n = max((held.card.get(key, 0) for key in keys), default=0)
-        return f"On the cards of {n} of {held.models} models." if n else ""
+        return f"On model cards: {n} of {held.models}." if n else ""
 
     return said
 
@@ -62,7 +62,7 @@ CONTROLS: Final = (
     Control(
         "A.2.2",
         "AI policy",
-        _count(lambda h: h.policies, "{n} promotion policies in force, adopted versions kept."),
+        _count(lambda h: h.policies, "Promotion policies in force: {n}; adopted versions are kept."),
         "Policies",
         "The organisation's AI policy itself is not kept here.",
     ),
@@ -72,14 +72,14 @@ CONTROLS: Final = (
     Control(
         "A.2.4",
         "Review of the AI policy",
-        _count(lambda h: h.policy_versions, "{n} adopted versions with dates and adopters."),
+        _count(lambda h: h.policy_versions, "Adopted versions with dates and adopters: {n}."),
         "Policies, log",
         "Of promotion policies only.",
     ),
     Control(
         "A.3.2",
         "AI roles and responsibilities",
-        _count(lambda h: h.duties, "{n} people hold roles; owners of {models} models."),
+        _count(lambda h: h.duties, "People who hold roles: {n}; each model has an owner."),
         "Separation-of-duties report",
     ),
     Control(
@@ -92,16 +92,16 @@ CONTROLS: Final = (
     Control(
         "A.4.2",
         "Resource documentation",
-        _count(lambda h: h.models, "{n} models with versions, data, code and environment."),
+        _count(lambda h: h.models, "Models with versions, data, code and environment: {n}."),
         "Inventory, lineage",
     ),
     Control(
-        "A.4.3", "Data resources", _count(lambda h: h.datasets, "{n} data set versions sealed by content."), "Lineage"
+        "A.4.3", "Data resources", _count(lambda h: h.datasets, "Data set versions sealed by content: {n}."), "Lineage"
     ),
     Control(
         "A.4.4",
         "Tooling resources",
-        _count(lambda h: h.environments, "{n} environments recorded with the digest of their lock."),
+        _count(lambda h: h.environments, "Environments recorded with the digest of their lock: {n}."),
         "Lineage",
     ),
     Control("A.4.5", "System and computing resources", _card("compute", "hardware"), "Model cards"),
@@ -123,7 +123,7 @@ CONTROLS: Final = (
     Control(
         "A.5.4",
         "Impact on individuals and groups",
-        _checks("fairness.", words="{n} comparisons of groups of people."),
+        _checks("fairness.", words="Comparisons of groups of people: {n}."),
         "Request reports, section 4",
     ),
     Control("A.5.5", "Societal impacts", _card("societal_impact"), "Model cards"),
@@ -131,14 +131,14 @@ CONTROLS: Final = (
     Control(
         "A.6.1.3",
         "Processes for responsible design and development",
-        _count(lambda h: h.requests, "{n} promotions went through the defined review."),
+        _count(lambda h: h.requests, "Promotions through the defined review: {n}."),
         "Requests",
         "From promotion on; design before it is not kept here.",
     ),
     Control(
         "A.6.2.2",
         "Requirements and specification",
-        _count(lambda h: h.policies, "{n} policies state measurable requirements."),
+        _count(lambda h: h.policies, "Policies with measurable requirements: {n}."),
         "Policies",
         "Requirements for promotion; others are not kept here.",
     ),
@@ -148,11 +148,14 @@ CONTROLS: Final = (
     Control(
         "A.6.2.4",
         "Verification and validation",
-        _count(lambda h: h.finished, "{n} checks run in the sandbox, results kept by digest."),
+        _count(lambda h: h.finished, "Checks run, their results kept by digest: {n}."),
         "Request reports, section 3",
     ),
     Control(
-        "A.6.2.5", "Deployment", _count(lambda h: h.permits, "{n} signed permits; names move only with one."), "Permits"
+        "A.6.2.5",
+        "Deployment",
+        _count(lambda h: h.permits, "Signed permits: {n}; a governed name moves only with one."),
+        "Permits",
     ),
     Control(
         "A.6.2.6",
@@ -164,7 +167,7 @@ CONTROLS: Final = (
     Control(
         "A.6.2.7",
         "Technical documentation",
-        _count(lambda h: sum(bool(n) for n in h.card.values()), "{n} kinds of card fields in use."),
+        _count(lambda h: sum(bool(n) for n in h.card.values()), "Kinds of card fields in use: {n}."),
         "Annex IV dossier",
     ),
     Control(
@@ -177,17 +180,17 @@ CONTROLS: Final = (
     Control(
         "A.7.2",
         "Data for development and enhancement",
-        _count(lambda h: h.datasets, "{n} data set versions with schema and roles."),
+        _count(lambda h: h.datasets, "Data set versions with schema and roles: {n}."),
         "Lineage",
     ),
     Control("A.7.3", "Acquisition of data", _card("data_provenance", "legal_basis"), "Model cards"),
     Control(
-        "A.7.4", "Quality of data", _checks("data.", words="{n} checks of data quality."), "Request reports, section 3"
+        "A.7.4", "Quality of data", _checks("data.", words="Checks of data quality: {n}."), "Request reports, section 3"
     ),
     Control(
         "A.7.5",
         "Data provenance",
-        _count(lambda h: h.edges, "{n} recorded steps from data to product (W3C PROV)."),
+        _count(lambda h: h.edges, "Recorded steps from data to product (W3C PROV): {n}."),
         "Lineage",
     ),
     Control("A.7.6", "Data preparation", _card("data_preparation"), "Model cards"),
@@ -202,7 +205,7 @@ CONTROLS: Final = (
     Control(
         "A.8.5",
         "Information for interested parties",
-        _count(lambda h: h.exports, "{n} bundles and reports were handed out, each logged."),
+        _count(lambda h: h.exports, "Bundles and reports handed out, each logged: {n}."),
         "Log, reports",
     ),
     Control("A.9.2", "Processes for responsible use", _card("prohibited_uses", "human_oversight"), "Model cards"),
@@ -210,13 +213,13 @@ CONTROLS: Final = (
     Control(
         "A.9.4",
         "Intended use",
-        _count(lambda h: h.intended, "{n} requests state the intended use that was signed for."),
+        _count(lambda h: h.intended, "Requests that state the intended use that was signed for: {n}."),
         "Requests, permits",
     ),
     Control(
         "A.10.2",
         "Allocating responsibilities",
-        _count(lambda h: h.models, "Each of {n} models has an owner who is named."),
+        _count(lambda h: h.models, "Models with an owner who is named: {n}."),
         "Inventory",
         "Inside the organisation; contracts with others are not kept here.",
     ),

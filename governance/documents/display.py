@@ -26,6 +26,7 @@ VERDICTS: Final[Mapping[str, str]] = {
     "na": "Not applicable",
 }
 """Every verdict a report can show, and its words."""
+_TIMES: Final = frozenset({"moment", "instant"})
 _RIGHT: Final = frozenset({"number", "share", "count", "size", "estimate", "entry"})
 
 
@@ -51,11 +52,11 @@ def _block(block: Mapping[str, Any]) -> dict[str, Any]:
             {
                 **column,
                 "right": column["kind"] in _RIGHT,
-                "label": f"{column['label']} (UTC)" if column["kind"] == "moment" else column["label"],
+                "label": f"{column['label']} (UTC)" if column["kind"] in _TIMES else column["label"],
             }
             for column in block["columns"]
         ]
-        rows = [[_in_table(row[column["key"]], column) for column in columns] for row in block["rows"]]
+        rows = [_row([_in_table(row[column["key"]], column) for column in columns]) for row in block["rows"]]
         return {**block, "columns": columns, "rows": rows}
     if block["type"] == "signatures":
         return {**block, "signatures": [_signature(one) for one in block["signatures"]]}
@@ -93,10 +94,19 @@ def cell(value: Any, column: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN4
     return {"k": kind, "t": str(value)}
 
 
+def _row(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The cells, each drawing with the verdict of its row and with words that say what it shows."""
+    verdict = next((one["m"] for one in cells if "m" in one), "pass")
+    words = ", ".join(one["t"] for one in cells[:6] if one["t"] not in {"", DASH})
+    return [{**one, "v": verdict, "l": words} if "g" in one else one for one in cells]
+
+
 def _in_table(value: Any, column: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - whatever a pack can hold
     """A cell of a table, where the head of a column of moments says that they are in UTC."""
     made = cell(value, column)
-    return {**made, "t": made["t"].removesuffix(" UTC")} if column["kind"] == "moment" else made
+    if column["kind"] in _RIGHT:
+        made["n"] = True
+    return {**made, "t": made["t"].removesuffix(" UTC")} if column["kind"] in _TIMES else made
 
 
 def _estimate(value: Mapping[str, Any], column: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +147,7 @@ _WRITTEN: Final[Mapping[str, Callable[[Any], str]]] = {
     "size": size,
     "digest": in_fours,
     "moment": _moment,
+    "instant": lambda value: _moment(value, seconds=True),
     "day": _day,
     "yesno": lambda value: "yes" if value else "no",
     "entry": lambda value: f"#{THIN}{figure(value)}",

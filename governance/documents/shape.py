@@ -21,6 +21,7 @@ Kind = Literal[
     "size",
     "digest",
     "moment",
+    "instant",
     "day",
     "verdict",
     "yesno",
@@ -30,10 +31,11 @@ Kind = Literal[
     "headroom",
     "rate",
 ]
-"""How a value is written. ``share`` is a part of one, ``moment`` and ``day`` are ISO 8601, ``entry`` an index in the log.
+"""How a value is written. ``share`` is a part of one; ``moment``, ``instant`` (to the second) and ``day`` are ISO 8601;
+``entry`` is an index in the log.
 
 ``estimate`` is ``{"value", "low", "high"}``; ``headroom`` ``{"room", "live", "low", "high", "exact"}`` in shares of the way
-from limit to ideal; ``rate`` ``{"value", "low", "high", "line"}``.
+from limit to ideal; ``rate`` ``{"value", "low", "high", "line", "start", "stop"}``.
 """
 Value = Any
 

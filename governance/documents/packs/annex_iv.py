@@ -1,5 +1,6 @@
 """The technical documentation of one version after Annex IV of the AI Act: its nine points, in its own numbers."""
 
+from dataclasses import replace
 from typing import Final
 
 from config.figures import figure
@@ -217,7 +218,7 @@ def _elements(
         Table(
             "tested", (*datasets(()).columns,), datasets(tested).rows, "Data it was tested on (2(g))", nothing="None."
         ),
-        lineage(graph),
+        replace(lineage(graph), title="Lineage (2(d))"),
     ]
     if request is not None and standing is not None:
         decisions = list(request.decisions.order_by("signed_at", "pk").select_related("person"))

@@ -151,7 +151,7 @@ def permit_facts(permit: Permit) -> list[Fact]:
 
 _TRAIL: Final = (
     Column("index", "Entry", "entry"),
-    Column("at", "When", "moment", weight=1.25),
+    Column("at", "When", "instant", weight=1.2),
     Column("what", "What", weight=2.4),
     Column("by", "Who", weight=1.2),
     Column("auth", "Identified by", optional=True, weight=1.1),
@@ -227,7 +227,7 @@ def lineage(graph: Graph, *, key: str = "lineage") -> Table:
             {
                 "kind": labels.get(node.kind, node.kind),
                 "name": node.name,
-                "version": node.version[:60],
+                "version": "" if node.version in node.digests.values() else node.version[:60],
                 "role": ", ".join(dict.fromkeys(roles.get(node.id, []))),
                 "steps": -node.depth,
                 "digest_kind": digest_kind,

@@ -96,7 +96,7 @@ def build(reader: User, *, tier: int | None = None, view: str = "all") -> Pack:
             ],
         ),
         *(
-            Section(f"model-{model.pk}", model.name, model.use_case, [Facts("record", record)], record=True)
+            Section(f"model-{model.pk}", model.name, "", [Facts("record", record)], record=True)
             for model, record in zip(models, records, strict=True)
         ),
     ]
