@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from governance.api.converters import RefConverter
-from governance.api.views import checks, decisions, permits, requests
+from governance.api.views import checks, decisions, gate, permits, reports, requests
 
 register_converter(RefConverter, "ref")
 
@@ -21,12 +21,21 @@ urlpatterns = [
     path("waivers/<uuid:waiver>/sign", checks.WaiverSignature.as_view(), name="waiver-sign"),
     path("checks/<uuid:check>", checks.Check.as_view(), name="check"),
     path("permits", permits.Permits.as_view(), name="permits"),
+    path("permits/status-list", permits.StatusList.as_view(), name="permit-status-list"),
+    path("trust-root/chain", permits.TrustChain.as_view(), name="trust-chain"),
     path("permits/<uuid:permit>", permits.OnePermit.as_view(), name="permit"),
     path("permits/<uuid:permit>/envelope", permits.Envelope.as_view(), name="permit-envelope"),
     path("permits/<uuid:permit>/file", permits.File.as_view(), name="permit-file"),
     path("permits/<uuid:permit>/suspend", permits.Suspension.as_view(), name="permit-suspend"),
     path("permits/<uuid:permit>/resume", permits.Resumption.as_view(), name="permit-resume"),
     path("permits/<uuid:permit>/revoke", permits.Revocation.as_view(), name="permit-revoke"),
+    path("gate/broken-glass", gate.BrokenGlasses.as_view(), name="broken-glasses"),
+    path("gate/broken-glass/<uuid:broken>", gate.OneBrokenGlass.as_view(), name="broken-glass"),
+    path("gate/broken-glass/<uuid:broken>/review", gate.Review.as_view(), name="broken-glass-review"),
+    path("reports", reports.Reports.as_view(), name="reports"),
+    path("reports/kinds", reports.ReportKinds.as_view(), name="report-kinds"),
+    path("reports/<uuid:report>", reports.OneReport.as_view(), name="report"),
+    path("reports/<uuid:report>/files/<str:file>", reports.ReportFile.as_view(), name="report-file"),
     path("policies", permits.Policies.as_view(), name="policies"),
     path("policies/<slug:policy>/versions", permits.PolicyVersions.as_view(), name="policy-versions"),
     path(

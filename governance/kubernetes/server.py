@@ -59,13 +59,14 @@ class Server:
 
     def __post_init__(self) -> None:
         """Bind. Raises ``OSError``, also for a certificate that cannot be used."""
-        handler = type("Handler", (_Handler,), {"gate": self.gate})
-        self._http = ThreadingHTTPServer(self.address, handler)
-        self._http.daemon_threads = True
         if self.certificate is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.minimum_version = ssl.TLSVersion.TLSv1_2
             self.renew()
+        handler = type("Handler", (_Handler,), {"gate": self.gate})
+        self._http = ThreadingHTTPServer(self.address, handler)
+        self._http.daemon_threads = True
+        if self._context is not None:
             # The handshake happens in the thread of the connection: a silent client must not hold up the others.
             self._http.socket = self._context.wrap_socket(
                 self._http.socket, server_side=True, do_handshake_on_connect=False

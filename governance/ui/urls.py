@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from governance.ui.views import acts, checks, inbox, permits, policies, requests, trust
+from governance.ui.views import acts, broken_glass, checks, inbox, permits, policies, reports, requests, trust
 
 REQUEST = "requests/<str:ref>/"
 
@@ -32,6 +32,12 @@ urlpatterns = [
     path("trust/<int:number>.root.json", trust.version, name="trust-version"),
     path("trust/permit-status.json", trust.status_list, name="permit-status"),
     path("trust/verify_permit.py", trust.verifier, name="permit-verifier"),
+    path("broken-glass/", broken_glass.index, name="broken-glasses"),
+    path("broken-glass/<uuid:pk>/", broken_glass.detail, name="broken-glass"),
+    path("reports/", reports.index, name="reports"),
+    path("reports/new/<slug:name>/", reports.ask, name="report-ask"),
+    path("reports/<uuid:pk>/", reports.detail, name="report"),
+    path("reports/<uuid:pk>/files/<str:name>", reports.download, name="report-file"),
     path("policies/", policies.index, name="policies"),
     path("policies/<str:name>/", policies.detail, name="policy"),
     path("policies/<str:name>/v<int:number>.yaml", policies.document, name="policy-document"),

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from audit.actors import Actor
 from config.figures import relative
 from config.pages import render_page, signed_in
+from governance.selectors.broken_glass import unreviewed
 from governance.selectors.inbox import Inbox, Waiting, inbox_of
 from governance.standing import display_name
 from governance.states import UNFINISHED, CheckState
@@ -39,6 +40,7 @@ def waiting(request: HttpRequest) -> HttpResponse:
 def _context(request: HttpRequest) -> dict[str, Any]:
     found = inbox_of(person(request), Actor.of(request))
     ready = sum(one.ready for one in found.waiting)
+    broken = unreviewed(person(request)).count()
     return {
         "section": "inbox",
         "title": f"{counted(ready, 'request waits', 'requests wait')} for your signature",
@@ -46,6 +48,8 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "waiting": [_row(one) for one in found.waiting],
         "own": [_row(one) for one in found.own],
         "dated": any(one.request.decide_by for one in (*found.waiting, *found.own)),
+        "broken": broken,
+        "broken_words": f"{counted(broken, 'deployment waits', 'deployments wait')} for a review.",
         "ending": found.ending,
         "recent": [
             {
