@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from config.errors import NotFound
 from governance.api.serializers.decisions import PermitOut, PermitQuery, PolicyOut, PolicyVersionOut, RevocationIn
 from governance.models import Permit, Policy, PolicyVersion
-from governance.selectors.permits import permit_file
+from governance.selectors.permits import permit_file, roots, status_list
 from governance.services import permits
 from registry.api.endpoint import Endpoint, PageQuery
 from registry.api.schema import BYTES, documented, page_of
@@ -98,6 +98,39 @@ class File(Endpoint):
         found = permit_of(permit, self.person)
         name = f'attachment; filename="{found.pk}.permit.json"'
         return HttpResponse(permit_file(found), content_type=FILE, headers={"Content-Disposition": name})
+
+
+class StatusList(Endpoint):
+    """What every permit is."""
+
+    @documented(
+        "permits_status_list",
+        "Read the signed status list",
+        tag="permits",
+        answers={(200, "application/json"): BYTES},
+        description="A DSSE envelope with the state of every permit, bound to a checkpoint, good until `valid_until`. "
+        "Without an account it is at `/trust/permit-status.json`.",
+    )
+    def get(self, _request: Request) -> HttpResponse:
+        """Read."""
+        self.ask()
+        return HttpResponse(status_list(), content_type="application/json")
+
+
+class TrustChain(Endpoint):
+    """The trust root."""
+
+    @documented(
+        "trust_root_chain",
+        "Read every version of the trust root",
+        tag="permits",
+        answers={(200, "application/json"): BYTES},
+        description="A JSON list of DSSE envelopes, oldest first. Without an account it is at `/trust/roots.json`.",
+    )
+    def get(self, _request: Request) -> HttpResponse:
+        """Read."""
+        self.ask()
+        return HttpResponse(roots(), content_type="application/json")
 
 
 class Suspension(Endpoint):
