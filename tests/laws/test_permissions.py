@@ -27,7 +27,10 @@ from tests.api.conftest import (
 __all__ = ["ada", "contributor", "model", "nobody", "person", "places", "promotion", "sealed_version", "stranger"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-FOR_EVERYBODY_SIGNED_IN = {"me", "tokens", "openapi", "policies", "policy-versions", "policy-document"}
+FOR_EVERYBODY_SIGNED_IN = {"me", "tokens", "openapi", "policies", "policy-versions", "policy-document"} | {
+    "permit-status-list",
+    "trust-chain",
+}
 """What a person without any role may read: themselves, their tokens, and the rules they are held to."""
 
 
