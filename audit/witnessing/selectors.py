@@ -153,10 +153,10 @@ def anchors(size: int) -> list[Anchor]:
 
 
 def _imprint(token: bytes) -> bytes:
-    from rfc3161_client import decode_timestamp_response  # noqa: PLC0415 - of the few who ask
+    from audit.witnessing.timestamps import decode  # noqa: PLC0415 - its library only where it is used
 
     try:
-        return bytes(decode_timestamp_response(token).tst_info.message_imprint.message)
+        return bytes(decode(token).tst_info.message_imprint.message)
     except ValueError:
         return b""
 

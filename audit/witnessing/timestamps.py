@@ -49,8 +49,7 @@ def due(record: Attestor) -> Checkpoint | None:
     head = selectors.head()
     if not settings.TIMESTAMP_URL or head is None or head.size <= record.size:
         return None
-    since = timezone.now() - (record.succeeded_at or timezone.now() - settings.TIMESTAMP_INTERVAL)
-    if since >= settings.TIMESTAMP_INTERVAL:
+    if record.succeeded_at is None or (since := timezone.now() - record.succeeded_at) >= settings.TIMESTAMP_INTERVAL:
         return head
     if since < SHORTEST:
         return None
@@ -89,7 +88,7 @@ def stamp(checkpoint: Checkpoint) -> TimeStamp:
 def _verified(body: bytes, note: bytes, builder: VerifierBuilder) -> TimeStampResponse:
     """Status, imprint, nonce, signature, the certificate's purpose and its chain to the pinned root. Raises ``Failed``."""
     try:
-        response = decode_timestamp_response(body)
+        response = decode(body)
     except ValueError as error:
         raise Failed(f"its answer is no time stamp: {error}") from error
     if response.status not in {0, 1}:
@@ -106,6 +105,59 @@ def _verified(body: bytes, note: bytes, builder: VerifierBuilder) -> TimeStampRe
     except (VerificationError, ValueError) as error:
         raise Failed(f"its time stamp does not verify: {error}") from error
     return response
+
+
+def decode(body: bytes) -> TimeStampResponse:
+    """Read a response. Raises ``ValueError``.
+
+    OpenSSL, and so many an authority, writes the certificates in another order than DER has for a SET OF, which the
+    library refuses to read. No signature is over them (RFC 5652 5.4), so they are put in order first.
+    """
+    try:
+        return decode_timestamp_response(body)
+    except ValueError:
+        return decode_timestamp_response(_in_order(body))
+
+
+def _in_order(body: bytes) -> bytes:
+    """Sort ``TimeStampResp.timeStampToken.content.certificates``; the length stays. Raises ``ValueError``."""
+    response = _inside(body, 0)
+    token = _inside(body, _parts(body, response)[1][0])  # after the status
+    content = _inside(body, _parts(body, token)[1][0])  # [0], after the type
+    signed = _inside(body, content[0])
+    for begin, end in _parts(body, signed):
+        if body[begin] == 0xA0:  # [0] IMPLICIT certificates
+            inner = _inside(body, begin)
+            ordered = sorted(body[one:other] for one, other in _parts(body, inner))
+            return body[: inner[0]] + b"".join(ordered) + body[end:]
+    raise ValueError("no certificates")
+
+
+def _inside(body: bytes, begin: int) -> tuple[int, int]:
+    """Where the content of the element at ``begin`` begins and ends (X.690 8.1, definite lengths)."""
+    try:
+        length, at = body[begin + 1], begin + 2
+        if length & 0x80:
+            count = length & 0x7F
+            length, at = int.from_bytes(body[at : at + count], "big"), at + count
+    except IndexError as error:
+        raise ValueError("cut off") from error
+    if at + length > len(body):
+        raise ValueError("cut off")
+    return at, at + length
+
+
+def _parts(body: bytes, within: tuple[int, int]) -> list[tuple[int, int]]:
+    """Where each element of a constructed one begins and ends. At least two."""
+    at, end = within
+    found = []
+    while at < end:
+        after = _inside(body, at)[1]
+        found.append((at, after))
+        at = after
+    if len(found) < 2:
+        raise ValueError("not a signed time stamp")
+    return found
 
 
 def authorities(path: Path) -> tuple[list[x509.Certificate], list[x509.Certificate]]:

@@ -1,10 +1,7 @@
 """Asking real witnesses about the log in the database: what they sign is kept, what fails is seen, what contradicts is loud."""
 
-import http.server
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
@@ -12,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -22,8 +18,10 @@ from audit.witnessing import client, configured, cosignatures, notary, selectors
 from audit.witnessing.cosignatures import LOG_ED25519, Verifier
 from audit.witnessing.policy import PolicyWitness
 from audit.witnessing.records import Contradicted, Failed
+from tests.audit.witnessing.answering import answering
 from tests.audit.witnessing.conftest import MakeWitness, WitnessProcess
 from tests.audit.witnessing.logs import forged_line
+from tests.audit.witnessing.rewriting import cut, rewrite
 from tests.factories.audit import KEY, integrate, log_of, touch
 
 pytestmark = pytest.mark.django_db
@@ -132,24 +130,6 @@ def test_a_witness_with_an_older_state_is_brought_along(
     assert ask() == 6, "and so when it is we who forgot"
 
 
-def rewrite(keep: int, size: int) -> None:
-    """Another history under the same key: what somebody does who holds the database, the key and the guard file."""
-    with connection.cursor() as cursor:
-        for table in ("entry", "node", "checkpoint"):
-            cursor.execute(f"ALTER TABLE audit_{table} DISABLE TRIGGER USER")
-        cursor.execute("DELETE FROM audit_entry WHERE index >= %s", [keep])
-        cursor.execute("DELETE FROM audit_checkpoint WHERE size >= %s", [keep])
-        cursor.execute("SELECT count(*) FROM audit_checkpoint")
-    if not Checkpoint.objects.filter(size=keep).exists() and keep:
-        raise AssertionError("the factory keeps whole batches only")
-    for _ in range(size - keep):
-        touch("forged")
-    integrate()
-    with connection.cursor() as cursor:
-        for table in ("entry", "node", "checkpoint"):
-            cursor.execute(f"ALTER TABLE audit_{table} ENABLE TRIGGER USER")
-
-
 @pytest.mark.parametrize("size", [5, 8])
 def test_a_rewritten_log_is_refused_and_said_loudly_with_the_proof(
     make_witness: MakeWitness, with_policy: Callable[..., None], caplog: pytest.LogCaptureFixture, size: int
@@ -158,7 +138,7 @@ def test_a_rewritten_log_is_refused_and_said_loudly_with_the_proof(
     with_policy(line("one", one), "quorum one")
     log_of(5)
     notary.ask_all()
-    rewrite(0, size)
+    rewrite(size)
     if size == 5:
         Attestor.objects.all().delete()  # as the one who rewrote would
     notary.ask_all()
@@ -184,10 +164,7 @@ def test_a_log_that_was_cut_is_noticed(make_witness: MakeWitness, with_policy: C
     log_of(5)
     log_of(2)
     notary.ask_all()
-    with connection.cursor() as cursor:
-        for table, column in (("entry", "index >= 5"), ("checkpoint", "size > 5")):
-            cursor.execute(f"ALTER TABLE audit_{table} DISABLE TRIGGER USER")
-            cursor.execute(f"DELETE FROM audit_{table} WHERE {column}")
+    cut(5)
     Attestor.objects.all().delete()
     with pytest.raises(
         Contradicted, match=r"cosigned 7 entries .* now has 5: .*rolled back or cut.* signed 7 entries"
@@ -208,36 +185,6 @@ def test_an_alarm_ends_when_the_witness_vouches_for_the_log_again(
     notary.ask_all()
     record = Attestor.objects.get(name="witness:one")
     assert (record.alarm, record.evidence, record.failures) == ("", "", 0)
-
-
-@contextmanager
-def answering(reply: Callable[[str, bytes], tuple[int, str, bytes]]) -> Iterator[str]:
-    """A server that answers what the test says."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, kind, content = reply(self.path, body)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST  # noqa: N815
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.mark.parametrize(
@@ -293,7 +240,7 @@ def test_a_cosignature_from_the_future_is_not_kept(make_witness: MakeWitness, wi
     text = notes.parse(Checkpoint.objects.get(size=3).note).text
     later = int((timezone.now() + timedelta(hours=2)).timestamp())
     for at in (later, 2**63 - 1):
-        with answering(lambda *_, at=at: (200, "text/plain", cosigner.cosign(text, at).encode())) as url:  # type: ignore[misc]
+        with answering(lambda *_, at=at: (200, "text/plain", cosigner.cosign(text, at).encode())) as url:
             with_policy(line("one", one, url), "quorum one")
             with pytest.raises(Failed, match="ahead of ours"):
                 ask()
