@@ -105,7 +105,7 @@ def test_an_approver_reviews_it_once_in_the_browser(service: str, approver: User
     row = Row.objects.get()
     client = browser(approver)
     registered_model(make.person("scientist", Role.CONTRIBUTOR))  # an empty register has another first page
-    assert b"1 deployment waits for a review." in client.get("/").content
+    assert b"One deployment waits for a review." in client.get("/").content
     page = client.get("/broken-glass/")
     assert b"1 deployment without a permit waits for a review" in page.content
     here = f"/broken-glass/{row.pk}/"
