@@ -87,6 +87,16 @@ class Frontier:
         self._hashes.append(carry)
         self.size += 1
 
+    def extend(self, level: int, root: bytes) -> None:
+        """Add a complete subtree of ``2**level`` leaves by its root. Raises ``ValueError`` unless it begins where one may."""
+        if self.size & ((1 << level) - 1):
+            raise ValueError(f"no subtree of level {level} begins at leaf {self.size}")
+        carry, position = root, self.size >> level
+        while position & 1:
+            carry, position = node_hash(self._hashes.pop(), carry), position >> 1
+        self._hashes.append(carry)
+        self.size += 1 << level
+
     def root(self) -> bytes:
         """Return the root of the tree."""
         return fold(self._hashes)

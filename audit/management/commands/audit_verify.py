@@ -27,7 +27,7 @@ class Command(BaseCommand):
         kept = options["key"]
         key = _read_key(kept) if isinstance(kept, Path) else None
         try:
-            report = fsck.fsck(key=key, progress=lambda done: self.stderr.write(f"{done} entries"))
+            report = fsck.fsck(key=key, progress=lambda done, total: self.stderr.write(f"{done} of {total} entries"))
         except keys.KeyProblem as error:
             raise CommandError(str(error), returncode=2) from error
         for problem in report.problems:
