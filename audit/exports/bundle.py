@@ -1,24 +1,43 @@
-"""Writes evidence bundles. The layout, and what proves what in it, is docs/auditors/bundle.md."""
+"""Writes evidence bundles. The layout, and what proves what in it, is docs/auditors/bundle.md.
 
-import hashlib
+A bundle is written in one pass and in bounded memory, however long the extract: first the log, then the other members in
+the order given, the manifest last. The same arguments at the same checkpoint give the same bytes.
+"""
+
 import json
-import re
-import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+from django.db import connection
+
 from audit import keys
-from audit.canonical import canonical
+from audit.canonical import Json, canonical
+from audit.exports import attachments
+from audit.exports.archive import Archive, BadMember
+from audit.exports.extract import Interval, chunks, intervals, lines, union
 from audit.models import Checkpoint, Entry
-from audit.proofs import inclusion
-from audit.selectors import entries_about, head
+from audit.selectors import head
 from config.errors import NotFound
 
-FORMAT: Final = "countersign-bundle/1"
-EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+__all__ = [
+    "FORMAT",
+    "KINDS",
+    "VERIFIER",
+    "BadMember",
+    "Contents",
+    "Written",
+    "checkpoint_of",
+    "positions",
+    "write_bundle",
+]
+
+FORMAT: Final = "countersign-bundle/2"
+KINDS: Final = ("request", "version", "model", "period", "sample", "log")
 VERIFIER: Final = Path(__file__).with_name("verify.py")
-_NAME: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+Progress = Callable[[int, int], None]
+"""Told how many entries are written, and of how many."""
 
 README: Final = """Countersign evidence bundle
 
@@ -30,91 +49,143 @@ Check it, offline:
 Take verify.py and ledger.pub.pem from a place you trust, such as the auditor's page of the installation on another day,
 or a colleague. The copies in this bundle show that the bundle agrees with itself; they cannot show who made it.
 
-manifest.json lists every file with its SHA-256. log/ holds the ledger entries, each with a proof that leads to the root
-in log/checkpoint.txt. What proves what is described in docs/auditors/bundle.md of the project.
+question.json says what was asked, and of which size of the log. manifest.json lists every file with its SHA-256. log/ holds
+the ledger entries, and what is needed to hash them up to the root in log/checkpoint.txt. left-out.json, if it is there, says
+what was left out and why. Files named by 64 hexadecimal digits have that SHA-256, and an entry of the log names it. What
+proves what is described in docs/auditors/bundle.md of the project.
 """
 
 
-class BadMember(ValueError):
-    """A member's name is taken, reserved or unsafe."""
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What goes into a bundle besides what every bundle has.
+
+    ``subjects`` (type, id) bring every entry about them, and are shown to be complete. ``ranges`` bring whole stretches of
+    the log. ``without`` names entries about the subjects of which only the hash is shown. ``left_out`` says what the asker
+    may not see or what is no longer there: ``what`` and ``why``, and ``sha256`` where a digest in the log names it.
+    """
+
+    kind: str
+    question: Mapping[str, Json]
+    members: Iterable[tuple[str, bytes]] = ()
+    subjects: Iterable[tuple[str, str]] = ()
+    ranges: Sequence[Interval] = ()
+    indices: Iterable[int] = ()
+    without: frozenset[int] = frozenset()
+    left_out: Sequence[Mapping[str, str]] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished bundle: of which size of the log, its own digest and length, and how many entries are in it."""
+
+    log_size: int
+    sha256: str
+    length: int
+    entries: int
 
 
 def write_bundle(
-    out: IO[bytes],
-    *,
-    members: Iterable[tuple[str, bytes]],
-    entry_indices: Iterable[int] = (),
-    subjects: Iterable[tuple[str, str]] = (),
-    kind: str = "promotion",
-) -> int:
-    """Write a bundle to ``out`` and return the size of the log it is proved against.
+    out: IO[bytes], contents: Contents, *, size: int | None = None, progress: Progress | None = None
+) -> Written:
+    """Write a bundle to ``out``, which need not be seekable, proved against the checkpoint of ``size`` or the latest.
 
-    ``members`` are (name, content); the log part, the ledger key, the README, the verifier and the manifest are added.
-    The log part has the entries named and all of each of ``subjects`` (type, id), up to the latest checkpoint. The same
-    arguments at the same checkpoint give the same bytes.
-
-    Raises ``BadMember``, and ``NotFound`` for an empty log or an entry it does not have.
+    Raises ``BadMember``; ``NotFound`` for an empty log, a size without a checkpoint, or an entry the log does not have.
     """
-    checkpoint = head()
-    if checkpoint is None:
-        raise NotFound("The log has no checkpoint yet, so there is nothing to prove against.", code="ledger.empty")
-    entries = _entries(checkpoint.size, set(entry_indices), sorted(set(subjects)))
-    content = _log_members(checkpoint, entries)
-    for name, data in members:
-        if name in content or name == "manifest.json":
-            raise BadMember(f"{name} is there twice, or is written by the bundle itself")
-        if not _NAME.fullmatch(name) or ".." in name:
-            raise BadMember(f"{name!r} is no safe member name")
-        content[name] = data
-    listed = {name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)} for name, data in content.items()}
+    checkpoint = checkpoint_of(size)
+    subjects = sorted(set(contents.subjects))
+    streams = [one for one in positions(subjects, checkpoint.size) if one[1] not in contents.without]
+    wanted = union(
+        intervals([*_checked(contents.indices, checkpoint.size), *(index for _, index, _ in streams)]),
+        [(max(begin, 0), min(end, checkpoint.size)) for begin, end in contents.ranges],
+    )
+    total = sum(end - begin for begin, end in wanted)
+    archive = Archive(out)
+    reserved = _fixed(checkpoint, contents, subjects, streams)
+    for name, data in reserved.items():
+        archive.add(name, data)
+    done = 0
+    for number, chunk in enumerate(chunks(lines(wanted, checkpoint.size))):
+        archive.add(f"log/entries/{number:06d}.txt", chunk)
+        done = min(total, done + chunk.count(b"\n"))
+        if progress is not None:
+            progress(done, total)
+    for name, data in attachments.members(checkpoint, wanted):
+        archive.add(name, data)
+    for name, data in contents.members:
+        if name == "manifest.json" or name.startswith("log/"):
+            raise BadMember(f"{name} is written by the bundle itself")
+        archive.add(name, data)
     # Names have dots and slashes, so this one file is canonical only in its order: sorted keys, no spaces.
-    manifest = {"format": FORMAT, "kind": kind, "members": listed}
-    content["manifest.json"] = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(content):
-            info = zipfile.ZipInfo(name, EPOCH)
-            info.create_system, info.external_attr = 3, 0o644 << 16
-            archive.writestr(info, content[name])
-    return checkpoint.size
+    manifest = {"format": FORMAT, "kind": contents.kind, "members": dict(archive.members)}
+    archive.add("manifest.json", json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode())
+    archive.close()
+    return Written(checkpoint.size, archive.sha256, archive.size, total)
 
 
-def _entries(size: int, indices: set[int], subjects: Sequence[tuple[str, str]]) -> list[Entry]:
-    """Return the entries asked for, by index."""
-    found = {entry.index: entry for entry in Entry.objects.filter(index__in=indices, index__lt=size)}
-    if missing := sorted(indices - set(found)):
+def checkpoint_of(size: int | None = None) -> Checkpoint:
+    """Return the checkpoint of that size, or the latest. Raises ``NotFound``."""
+    found = head() if size is None else Checkpoint.objects.filter(size=size).first()
+    if found is None and size is None:
+        raise NotFound("The log has no checkpoint yet, so there is nothing to prove against.", code="ledger.empty")
+    if found is None:
+        raise NotFound(f"No checkpoint was signed at size {size}.", code="ledger.no_checkpoint")
+    return found
+
+
+def positions(subjects: Sequence[tuple[str, str]], size: int) -> list[tuple[tuple[str, str], int, int]]:
+    """Return ((type, id), index, number in its stream) of each entry below ``size`` about the subjects, by index."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT about.type, about.id, entry.index, entry.stream_n
+            FROM unnest(%s::text[], %s::text[]) AS about (type, id)
+            JOIN audit_entry entry ON entry.object_type = about.type AND entry.object_id = about.id
+            WHERE entry.index < %s ORDER BY entry.index
+            """,
+            [[kind for kind, _ in subjects], [key for _, key in subjects], size],
+        )
+        return [((kind, key), int(index), int(n)) for kind, key, index, n in cursor.fetchall()]
+
+
+def _checked(indices: Iterable[int], size: int) -> set[int]:
+    wanted = set(indices)
+    there = set(Entry.objects.filter(index__in=wanted, index__lt=size).values_list("index", flat=True))
+    if missing := sorted(wanted - there):
         raise NotFound(f"The log of {size} entries has no entry {missing[0]} yet.", code="ledger.no_entry")
-    for kind, identity in subjects:
-        found.update({entry.index: entry for entry in entries_about(kind, identity).filter(index__lt=size)})
-    return [found[index] for index in sorted(found)]
+    return wanted
 
 
-def _log_members(checkpoint: Checkpoint, entries: Sequence[Entry]) -> dict[str, bytes]:
-    lines = [canonical({"index": entry.index, "leaf": entry.leaf_text}) + b"\n" for entry in entries]
-    proofs = {
-        str(entry.index): [digest.hex() for digest in inclusion(entry.index, checkpoint.size).hashes]
-        for entry in entries
-    }
-    return {
+def _fixed(
+    checkpoint: Checkpoint,
+    contents: Contents,
+    subjects: Sequence[tuple[str, str]],
+    streams: Sequence[tuple[tuple[str, str], int, int]],
+) -> dict[str, bytes]:
+    """The members that every bundle has, small and known before the first entry is read."""
+    question: dict[str, Json] = {"kind": contents.kind, "log_size": checkpoint.size, **contents.question}
+    found = {
         "README.txt": README.encode(),
         "verify.py": VERIFIER.read_bytes(),
+        "question.json": canonical(question),
         "keys/ledger.pub.pem": keys.public_pem(keys.ledger_public_key()),
-        "log/checkpoint.txt": checkpoint.note.encode(),
-        "log/entries.jsonl": b"".join(lines),
-        "log/proofs.json": canonical({"size": checkpoint.size, "proofs": proofs, "streams": _streams(entries)}),
+        "log/checkpoint.txt": attachments.note(checkpoint).encode(),
+        "log/streams.json": canonical(_stated(subjects, streams)),
     }
+    if contents.left_out:
+        found["left-out.json"] = canonical([dict(one) for one in contents.left_out])
+    return found
 
 
-def _streams(entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    """Say of each object in the bundle how far its stream goes here and whether it has no hole."""
-    streams: dict[tuple[str, str], list[Entry]] = {}
-    for entry in entries:
-        streams.setdefault((entry.subject_type, entry.subject_id), []).append(entry)
+def _stated(
+    subjects: Sequence[tuple[str, str]], streams: Sequence[tuple[tuple[str, str], int, int]]
+) -> list[dict[str, Any]]:
+    """Say of each object how far its stream goes here and whether it has no hole. Objects without entries are left out."""
+    numbers: dict[tuple[str, str], list[int]] = {about: [] for about in subjects}
+    for about, _, n in streams:
+        numbers[about].append(n)
     return [
-        {
-            "type": kind,
-            "id": identity,
-            "n": stream[-1].stream_n,
-            "complete": [entry.stream_n for entry in stream] == list(range(1, len(stream) + 1)),
-        }
-        for (kind, identity), stream in sorted(streams.items())
+        {"type": kind, "id": key, "n": found[-1], "complete": found == list(range(1, len(found) + 1))}
+        for (kind, key), found in sorted(numbers.items())
+        if found
     ]

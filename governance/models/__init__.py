@@ -3,6 +3,7 @@
 from governance.models.broken_glass import BrokenGlass
 from governance.models.evidence import CheckRun, EvidenceSnapshot, WorkerHeartbeat
 from governance.models.exemptions import GateExemption
+from governance.models.exports import Export, Sample
 from governance.models.issuing import PermitIssuance, StatusList, TrustRoot
 from governance.models.policies import Policy, PolicyVersion
 from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
@@ -15,12 +16,14 @@ __all__ = [
     "Comment",
     "Decision",
     "EvidenceSnapshot",
+    "Export",
     "GateExemption",
     "Permit",
     "PermitIssuance",
     "Policy",
     "PolicyVersion",
     "PromotionRequest",
+    "Sample",
     "StatusList",
     "TrustRoot",
     "Waiver",

@@ -16,7 +16,7 @@ from django.db import transaction
 from audit import actions, keys, services
 from audit.actors import Actor
 from audit.canonical import canonical
-from audit.exports.bundle import write_bundle
+from audit.exports.bundle import Contents, write_bundle
 from audit.guard import Guard
 from audit.sequencer import run_once
 from audit.subjects import Subject
@@ -26,6 +26,15 @@ SIGNED = actions.register("test.signed", "{actor} signed {object}").name
 ISSUED = actions.register("test.issued", "{actor} issued {object}").name
 REQUEST, PERMIT = "req-1", "permit-1"
 ABOUT = Subject("governance.promotionrequest", REQUEST)
+
+
+POLICY = b"""policy: credit-risk
+review:
+  - stage: validation
+    all: [{role: validator, n: 1, independent: true}]
+  - stage: approval
+    all: [{role: approver, n: 2}]
+"""
 
 
 def sha256(data: bytes) -> str:
@@ -53,6 +62,8 @@ class Promotion:
     quorum: list[dict[str, Any]] = field(
         default_factory=lambda: [{"stage": 0, "role": "validator", "n": 1}, {"stage": 1, "role": "approver", "n": 2}]
     )
+    policy: bytes = POLICY
+    independent: bool = True
     outcome: str = "approve"
     record_changes: dict[str, Any] = field(default_factory=dict)
     fact_changes: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +75,8 @@ class Promotion:
     )
     indices: list[int] = field(default_factory=list)
     members: dict[str, bytes] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    left_out: list[dict[str, str]] = field(default_factory=list)
 
     def build(self, guard: Path) -> bytes:
         plot = b"<svg/>"
@@ -74,7 +87,7 @@ class Promotion:
             "manifest_digest": sha256(
                 manifest := canonical({"files": [{"path": "model.pkl", "size": 3, "sha256": "ab" * 32}]})
             ),
-            "policy_digest": sha256(policy := b"policy: credit-risk\n"),
+            "policy_digest": sha256(policy := self.policy),
             "evidence_digest": sha256(
                 snapshot := canonical(
                     {
@@ -90,8 +103,9 @@ class Promotion:
         decisions: dict[str, bytes] = {}
         for number, stage, role in self.signers:
             shared = {"request": REQUEST, "outcome": self.outcome, "stage": stage, "role": role, **digests}
-            record = canonical({**shared, "person": f"user:{number}", "meaning": "approval", **self.record_changes})
-            decisions[f"decisions/d{len(decisions)}.json"] = record
+            said = {"person": f"user:{number}", "meaning": "approval", "independent": self.independent}
+            record = canonical({**shared, **said, **self.record_changes})
+            decisions[f"decisions/{sha256(record)}.json"] = record
             entry_id = log(
                 SIGNED, ABOUT, person(number), **{**shared, "record_digest": sha256(record), **self.fact_changes}
             )
@@ -104,21 +118,30 @@ class Promotion:
         logged = {"request": REQUEST, "payload_digest": sha256(payload), "key_id": keys.fingerprint(key.public_key())}
         log(ISSUED, Subject("governance.permit", PERMIT), person(5), **{**logged, **self.logged_changes})
         run_once(guard=Guard(guard, adopt=True))
-        contents = {
-            "request.json": canonical({"id": REQUEST}),
-            "permit/permit.dsse.json": envelope(payload, key),
-            "policy/policy.yaml": policy,
-            "artifact/manifest.json": manifest,
-            "evidence/snapshot.json": snapshot,
-            "checks/performance.json": result,
+        members = {
+            f"requests/{REQUEST}.json": canonical({"id": REQUEST}),
+            f"permits/{PERMIT}.dsse.json": envelope(payload, key),
+            f"policies/{sha256(policy)}.yaml": policy,
+            f"artifacts/{sha256(manifest)}.json": manifest,
+            f"snapshots/{sha256(snapshot)}.json": snapshot,
+            f"checks/{sha256(result)}.json": result,
             f"checks/files/{sha256(plot)}": plot,
             "keys/permit.pub.pem": keys.public_pem(key.public_key()),
-            "lineage/prov.json": b"{}",
+            f"lineage/{sha256(b'{}')}.json": b"{}",
             **decisions,
             **self.members,
         }
+        chosen = [(name, data) for name, data in members.items() if name.partition("/")[0] not in self.without]
+        contents = Contents(
+            "request",
+            {"request": REQUEST},
+            members=chosen,
+            subjects=self.subjects,
+            indices=self.indices,
+            left_out=self.left_out,
+        )
         out = io.BytesIO()
-        write_bundle(out, members=contents.items(), entry_indices=self.indices, subjects=self.subjects)
+        write_bundle(out, contents)
         return out.getvalue()
 
     def _payload(self, digests: dict[str, str], approvals: list[dict[str, Any]]) -> bytes:

@@ -1,0 +1,1 @@
+"""What goes into an evidence bundle: the question, the objects it is about, and the bytes that their entries name."""
