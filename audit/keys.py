@@ -1,6 +1,5 @@
 """The two signing keys of an installation: made once, read by the processes that sign, never overwritten."""
 
-import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -17,6 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from django.conf import settings
+
+from audit.notes import fingerprint as fingerprint
+from audit.notes import origin as origin
 
 LEDGER: Final = "ledger.ed25519"
 PERMIT: Final = "permit.p256"
@@ -99,16 +101,6 @@ def permit_key() -> ec.EllipticCurvePrivateKey:
 def public_pem(key: Ed25519PublicKey | ec.EllipticCurvePublicKey) -> bytes:
     """Return a public key as PEM."""
     return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def fingerprint(key: Ed25519PublicKey | ec.EllipticCurvePublicKey) -> str:
-    """Return the SHA-256 of the key's DER SubjectPublicKeyInfo, in hex: what people compare and permits name."""
-    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
-
-
-def origin(key: Ed25519PublicKey) -> str:
-    """Return the name of the log: bound to its key, so that it is unique and survives a change of address."""
-    return f"countersign/{fingerprint(key)[:16]}"
 
 
 def _generate(name: str) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey:

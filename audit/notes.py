@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -178,3 +179,13 @@ def _check_text(text: str) -> None:
     # The specification forbids control characters below U+0020 other than the newline.
     if any(ord(character) < 0x20 and character != "\n" for character in text):
         raise BadNote("the text holds a control character")
+
+
+def fingerprint(key: Ed25519PublicKey | ec.EllipticCurvePublicKey) -> str:
+    """Return the SHA-256 of the key's DER SubjectPublicKeyInfo, in hex: what people compare and permits name."""
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def origin(key: Ed25519PublicKey) -> str:
+    """Return the name of the log: bound to its key, so that it is unique and survives a change of address."""
+    return f"countersign/{fingerprint(key)[:16]}"

@@ -15,8 +15,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from audit.keys import origin
-from audit.notes import verifier_key
+from audit.notes import origin, verifier_key
 from governance.permits import dsse, keyfiles, trust, verify_permit
 from governance.permits.keyfiles import NoKey
 from governance.permits.verify_permit import Refused, fingerprint
