@@ -17,8 +17,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.conf import settings
 
-from audit.notes import fingerprint as fingerprint
-from audit.notes import origin as origin
+from audit.notes import fingerprint, origin
+
+__all__ = [
+    "LEDGER", "PERMIT", "KeyProblem", "directory", "ensure_keys", "fingerprint", "ledger_key", "ledger_public_key", "origin",
+    "permit_key", "public_pem", "publish_public",
+]  # fmt: skip
 
 LEDGER: Final = "ledger.ed25519"
 PERMIT: Final = "permit.p256"
