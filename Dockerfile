@@ -1,12 +1,13 @@
 # syntax=docker/dockerfile:1
-# Two images of one source: "web" (web, courier, scheduler, sequencer; no machine-learning library) and "worker" (workers,
-# MLflow's tracking process, migrations). Build: docker compose build
+# Three images of one source: "web" (web, courier, scheduler, sequencer, witnesses; no machine-learning library), "worker"
+# (workers, MLflow's tracking process, migrations) and "notary". Build: docker compose build
 
 FROM python:3.11-slim-bookworm AS base
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PATH=/opt/venv/bin:$PATH
 # Its own user; the directories exist so that fresh volumes over them belong to it.
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent countersign \
-    && install -d -o countersign -g countersign -m 0700 /data /keys
+    && install -d -o countersign -g countersign -m 0700 /data /keys /permit-issuer /permit-countersigner /offline \
+        /data/witnesses /data/witnesses/one /data/witnesses/two
 
 FROM base AS web-environment
 COPY requirements/web.txt requirements/dev.txt /tmp/requirements/
@@ -44,3 +45,10 @@ USER countersign
 CMD ["python", "-m", "celery", "--app", "config.celery", "worker", "--pool", "prefork", "--concurrency", "2", \
      "--queues", "checks,ingest,exports,default", "--hostname", "worker@%h", "--without-gossip", "--without-mingle", \
      "--loglevel", "INFO"]
+
+# Asks witnesses and others outside, and puts checkpoints into S3 and git: boto3 of the workers' set, and git.
+FROM worker AS notary
+USER root
+RUN apt-get update && apt-get install --yes --no-install-recommends git openssh-client && rm -rf /var/lib/apt/lists/*
+USER countersign
+CMD ["python", "manage.py", "notary"]

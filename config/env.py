@@ -97,6 +97,7 @@ class Env(BaseSettings):
 
     # Who attests the log from outside: docs/operators/witnesses.md
     witness_policy: OptionalPath = None
+    witness_urls: Annotated[tuple[HttpUrl, ...], NoDecode] = ()
     timestamp_url: HttpUrl = ""
     timestamp_ca: OptionalPath = None
     timestamp_interval: int = Field(default=3600, ge=60)
@@ -119,7 +120,13 @@ class Env(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("allowed_hosts", "ungoverned_models", "webhook_allowed_networks", "webhook_allowed_schemes"):
+        for name in (
+            "allowed_hosts",
+            "ungoverned_models",
+            "webhook_allowed_networks",
+            "webhook_allowed_schemes",
+            "witness_urls",
+        ):
             text = values.get(name)
             if isinstance(text, str):
                 values[name] = [part.strip() for part in text.split(",") if part.strip()]

@@ -58,3 +58,13 @@ def _load(path: Path) -> Policy | None:
 def log_of(origin: str) -> Verifier | None:
     """The pinned key of the log with this name, if the policy names one."""
     return next((log for log in policy().logs if log.name == origin and log.kind == LOG_ED25519), None)
+
+
+def configured_vkeys() -> list[str]:
+    """The verifier keys of the witnesses of the policy, for documents that name them. Raises ``Misconfigured``."""
+    return [str(witness.verifier) for witness in policy().witnesses]
+
+
+def quorum_words() -> str:
+    """What the policy asks for, in words; empty when it asks for nothing. Raises ``Misconfigured``."""
+    return policy().words

@@ -25,6 +25,7 @@ from config.runtime.services import (
     PREPARE_VARIABLES,
     SERVICES,
     STOP_ORDER,
+    WITNESSES,
     Probe,
     Service,
     environment,
@@ -153,7 +154,17 @@ class Installation:
             "TRACKING_SECRET": self.secrets.get("tracking-secret"),
             **self._signers(),
             "TRACKING_URL": f"http://{LOOPBACK}:{tracking_port}",
+            "WITNESS_URLS": ",".join(f"http://{LOOPBACK}:{port}" for port in self._witness_ports()),
         }
+
+    def _witness_ports(self) -> list[int]:
+        """One for each witness that comes along: those of WITNESS_PORTS, or free ones."""
+        given = [part.strip() for part in self._surroundings.get("WITNESS_PORTS", "").split(",") if part.strip()]
+        if not given:
+            return [free_port() for _ in WITNESSES]
+        if len(given) != len(WITNESSES) or not all(part.isdigit() and 0 < int(part) < 65536 for part in given):
+            raise RuntimeProblem(f"WITNESS_PORTS must be {len(WITNESSES)} port numbers with a comma between them.")
+        return [int(part) for part in given]
 
     def _signers(self) -> dict[str, str]:
         """Where the keys of permits' two signers are: apart from each other and from KEYS_DIR, unless one says otherwise."""
@@ -193,6 +204,11 @@ class Installation:
         if service.name == "tracking":  # its own address; the web processes know it as TRACKING_URL
             address = urlsplit(values["TRACKING_URL"])
             own |= {"HOST": str(address.hostname), "PORT": str(address.port)}
+        kind, _, name = service.name.partition("-")
+        if kind == "witness":
+            address = urlsplit(values["WITNESS_URLS"].split(",")[WITNESSES.index(name)])
+            own |= {"HOST": str(address.hostname), "PORT": str(address.port)}
+            own |= {"WITNESS_DIR": str(self.state.path / "witnesses" / name)}
         env = environment(service.variables, service.fixed, own, self._surroundings)
 
         def launch(output: IO[bytes] | int) -> "subprocess.Popen[bytes]":

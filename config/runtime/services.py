@@ -14,8 +14,11 @@ from typing import Final
 COMMON: Final = frozenset(
     {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
+    | {"WITNESS_POLICY"}
     | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}
 )
+# The witnesses that come along (manage.py setup_witnesses); WITNESS_URLS has their addresses, in this order.
+WITNESSES: Final = ("one", "two")
 # Our own tracking process, or an existing MLflow server in its place (MLFLOW_TRACKING_URI).
 EXISTING_SERVER: Final = "MLFLOW_TRACKING_URI"
 _TRACKING: Final = frozenset(
@@ -25,6 +28,14 @@ _TRACKING: Final = frozenset(
 
 # Of permits' two signers the first works in the sequencer's process (governance.followers.Permits).
 _ISSUER: Final = frozenset({"PERMIT_ISSUER_KEY", "PERMIT_STATUS_HOURS"})
+
+# Whom the notary asks beside the witnesses, and where it leaves copies of checkpoints.
+_ATTESTORS: Final = frozenset(
+    {"TIMESTAMP_URL", "TIMESTAMP_CA", "TIMESTAMP_INTERVAL", "BEACON_URL", "BEACON_INTERVAL", "HEADS_INTERVAL"}
+    | {"ANCHOR_INTERVAL", "ANCHOR_GIT_REMOTE", "ANCHOR_GIT_BRANCH", "ANCHOR_GIT_SSH_KEY"}
+    | {"ANCHOR_S3_BUCKET", "ANCHOR_S3_PREFIX", "ANCHOR_S3_ENDPOINT", "ANCHOR_S3_REGION", "ANCHOR_S3_MODE"}
+    | {"ANCHOR_S3_DAYS", "ANCHOR_S3_ACCESS_KEY_ID", "ANCHOR_S3_SECRET_ACCESS_KEY"}
+)
 
 
 class Probe(Enum):
@@ -128,22 +139,60 @@ SERVICES: Final = (
         fixed={"DATABASE_ROLE": "sequencer"},
         probe=Probe.SESSION,
     ),
+    # Two witnesses that come along, to be seen at work: run some elsewhere. They know no setting of ours and no database.
+    *(
+        Service(
+            name=f"witness-{name}",
+            command=("python", "-m", "config.cli", "witness"),
+            variables=frozenset({"HOST", "PORT", "WITNESS_DIR"}),
+            probe=Probe.HTTP,
+            health="/health",
+        )
+        for name in WITNESSES
+    ),
+    Service(
+        # Asks witnesses and others outside. A process of its own: whatever they do, it holds up nobody.
+        name="notary",
+        command=("python", "manage.py", "notary"),
+        variables=COMMON | _ATTESTORS | {"DATABASE_URL"},
+        probe=Probe.ANNOUNCES,
+        says="The notary begins",
+        patience=30.0,  # what it is asking may take twenty seconds to answer
+    ),
 )
 
 # Run to their end, in this order, before the services start. compose.yaml: the one-shot service "migrate".
 PREPARE: Final = (
     ("python", "manage.py", "ensure_keys"),
+    ("python", "manage.py", "setup_witnesses"),
     ("python", "manage.py", "setup_database"),
     ("python", "manage.py", "setup_trust"),
     ("python", "manage.py", "setup_governance"),
     ("python", "manage.py", "first_account"),
     ("python", "manage.py", "collectstatic", "--noinput", "--verbosity", "0"),
 )
-PREPARE_VARIABLES: Final = COMMON | {"PERMIT_ISSUER_KEY", "PERMIT_COUNTERSIGNER_KEY", "OFFLINE_KEYS_DIR"} | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL", "UNGOVERNED_MODELS"}
+PREPARE_VARIABLES: Final = (
+    COMMON
+    | {"PERMIT_ISSUER_KEY", "PERMIT_COUNTERSIGNER_KEY", "OFFLINE_KEYS_DIR"}
+    | {"DATABASE_OWNER_URL", "TRACKING_DATABASE_URL", "UNGOVERNED_MODELS"}
+    | {"WITNESS_URLS"}
+)
 PREPARE_FIXED: Final = {"DATABASE_ROLE": "owner", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 # The workers first, so that what they finish can still be stored, and the sequencer last: it logs what all did.
-STOP_ORDER: Final = ("worker", "courier", "scheduler", "countersigner", "web", "tracking", "sequencer", "broker", "database")
+STOP_ORDER: Final = (
+    "notary",
+    "worker",
+    "courier",
+    "scheduler",
+    "countersigner",
+    "web",
+    "tracking",
+    "sequencer",
+    *(f"witness-{name}" for name in WITNESSES),
+    "broker",
+    "database",
+)
 
 # Of the surroundings, every process gets these, when they are set.
 SURROUNDINGS: Final = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")

@@ -204,6 +204,7 @@ SPECTACULAR_SETTINGS = {
 
 # Who attests the log from outside: audit.witnessing. The permits' actions are named, not imported.
 WITNESS_POLICY = ENV.witness_policy or ENV.data_dir / "witnesses" / "policy"
+WITNESS_URLS = ENV.witness_urls
 TIMESTAMP_URL = ENV.timestamp_url
 TIMESTAMP_CA = ENV.timestamp_ca
 TIMESTAMP_INTERVAL = timedelta(seconds=ENV.timestamp_interval)

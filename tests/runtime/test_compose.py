@@ -23,7 +23,7 @@ from config.runtime.journal import Journal
 from config.runtime.ports import LOOPBACK, free_port
 from config.runtime.postgres import Cluster
 from config.runtime.secretfiles import SecretFiles
-from config.runtime.services import PREPARE_FIXED, PREPARE_VARIABLES, SERVICES, Probe, Service
+from config.runtime.services import PREPARE_FIXED, PREPARE_VARIABLES, SERVICES, WITNESSES, Probe, Service
 from config.runtime.supervisor import Supervisor, Unit
 from config.runtime.valkey import Broker
 from tests.runtime import composition
@@ -101,10 +101,27 @@ def test_only_the_web_process_can_be_reached_and_only_from_this_machine_by_defau
     assert port == "127.0.0.1:8000:8000"
 
 
-def test_only_web_and_courier_have_a_way_out_and_neither_runs_the_code_of_models() -> None:
+def test_only_web_courier_and_notary_have_a_way_out_and_none_runs_the_code_of_models() -> None:
     outside = {name for name, service in COMPOSE["services"].items() if "outside" in service["networks"]}
-    assert outside == {"web", "courier"}
-    assert {COMPOSE["services"][name]["image"] for name in outside} == {"countersign:${COUNTERSIGN_TAG:-local}"}
+    assert outside == {"web", "courier", "notary"}
+    images = {COMPOSE["services"][name]["image"].partition(":")[0] for name in outside}
+    assert images == {"countersign", "countersign-notary"}
+
+
+def test_a_witness_gets_nothing_of_ours_but_its_own_volume() -> None:
+    for name in WITNESSES:
+        service = COMPOSE["services"][f"witness-{name}"]
+        assert set(service["environment"]) == {"HOST", "PORT", "WITNESS_DIR"}
+        assert service["volumes"] == [f"witness-{name}:/data"]
+        assert service["networks"] == ["inside"]
+    holders = {
+        name: [volume for volume in service.get("volumes", []) if volume.startswith("witness-")]
+        for name, service in COMPOSE["services"].items()
+    }
+    assert {name for name, volumes in holders.items() if volumes} == {
+        "migrate",
+        *(f"witness-{name}" for name in WITNESSES),
+    }
 
 
 @pytest.mark.parametrize("name", ["migrate", *OURS])
@@ -122,15 +139,15 @@ def test_the_keys_can_be_read_only_by_the_processes_that_sign() -> None:
         for volume in service.get("volumes", [])
         if volume.startswith("keys:")
     }
-    assert holders == {"migrate": "keys:/keys", "web": "keys:/keys:ro", "sequencer": "keys:/keys:ro"}
+    assert holders == {"migrate": "keys:/keys", "sequencer": "keys:/keys:ro"}
 
 
 def test_no_secret_has_a_default() -> None:
     text = composition.FILE.read_text()
     asked = {name for name in composition.variables(text) if name.endswith(("PASSWORD", "SECRET", "KEY"))}
     assert len(asked) >= 8
-    # Of an existing MLflow server, which many have not: empty means none.
-    for name in asked - {"MLFLOW_TRACKING_PASSWORD"}:
+    # Of an existing MLflow server and of anchors, which many have not: empty means none.
+    for name in asked - {"MLFLOW_TRACKING_PASSWORD", "ANCHOR_S3_SECRET_ACCESS_KEY", "ANCHOR_GIT_SSH_KEY"}:
         assert f"${{{name}:-" not in text
 
 
@@ -158,7 +175,7 @@ class Stack:
         self.place = place
         self.cluster = Cluster(place / "postgres", SecretFiles(place / "secrets"), durable=False)
         self.broker = Broker(place / "broker", SecretFiles(place / "secrets"))
-        self.web, self.tracking = free_port(), free_port()
+        self.ports = {name: free_port() for name in ("web", "tracking", *(f"witness-{one}" for one in WITNESSES))}
         names = composition.required(composition.FILE.read_text())
         self.values = {name: random.token_urlsafe(40) for name in names if name not in {"HOST", "PORT"}}
         self.values["POSTGRES_PASSWORD"] = self.cluster.secrets.get(roles.secret_name(roles.SUPERUSER))
@@ -168,23 +185,30 @@ class Stack:
     def environment(self, name: str) -> dict[str, str]:
         """Return what the file gives ``name``, with the hosts and directories of this machine."""
         given = COMPOSE["services"][name]["environment"]
-        own_port = {"web": self.web, "tracking": self.tracking}.get(name)
+        own_port = self.ports.get(name)
         told = {key: self._here(composition.interpolate(value, self.values)) for key, value in given.items()}
         if own_port is not None:
             told |= {"HOST": LOOPBACK, "PORT": str(own_port)}
+        if name.startswith("witness-"):  # the volume that "migrate" has below its /data
+            told["WITNESS_DIR"] = str(self.place / "data" / "witnesses" / name.partition("-")[2])
         return {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1", **told}
 
     def _here(self, value: str) -> str:
         value = value.replace("@database:5432/", f"@{LOOPBACK}:{self.cluster.port}/")
         value = value.replace("@broker:6379/", f"@{LOOPBACK}:{self.broker.port}/")
-        value = value.replace("http://tracking:5000", f"http://{LOOPBACK}:{self.tracking}")
-        return {"/data": str(self.place / "data"), "/keys": str(self.place / "keys")}.get(value, value)
+        value = value.replace("http://tracking:5000", f"http://{LOOPBACK}:{self.ports['tracking']}")
+        for name in WITNESSES:
+            value = value.replace(f"http://witness-{name}:7070", f"http://{LOOPBACK}:{self.ports[f'witness-{name}']}")
+        volumes = ("/data", "/keys", "/permit-issuer", "/permit-countersigner", "/offline")
+        inside = any(value == volume or value.startswith(f"{volume}/") for volume in volumes)
+        return f"{self.place}{value}" if inside else value
 
     def is_ready(self, service: Service, journal: Journal) -> bool:
         match service.probe:
             case Probe.HTTP:
-                port = self.web if service.name == "web" else self.tracking
-                return probes.http(f"http://{LOOPBACK}:{port}{service.health}", {"Host": "models.example.org"})()
+                return probes.http(
+                    f"http://{LOOPBACK}:{self.ports[service.name]}{service.health}", {"Host": "models.example.org"}
+                )()
             case Probe.CONSUMES:
                 return probes.consumes(self.broker, service.name)()
             case Probe.SESSION:

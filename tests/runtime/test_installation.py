@@ -13,12 +13,12 @@ from typing import Final
 import pytest
 
 from config.runtime.ports import LOOPBACK, free_port
-from config.runtime.services import STOP_ORDER
+from config.runtime.services import SERVICES, STOP_ORDER
 from tests.runtime.processes import alive, descendants
 from tests.waiting import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PROCESSES: Final = {"database", "broker", "tracking", "web", "worker", "courier", "scheduler", "sequencer"}
+PROCESSES: Final = {"database", "broker", *(service.name for service in SERVICES)}
 # The tests tell one story, in order, of one installation.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -140,6 +140,10 @@ def test_each_process_holds_the_secrets_it_needs_and_no_others(running: Machine)
         "scheduler": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL"},
         "sequencer": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_SEQUENCER_URL", "BROKER_URL"}
         | {"TRACKING_URL", "TRACKING_SECRET"},
+        "countersigner": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL", "BROKER_URL"},
+        "notary": {"PUBLIC_URL", "SECRET_KEY", "DATABASE_URL"},
+        "witness-one": set(),
+        "witness-two": set(),
     }
 
 

@@ -1,5 +1,6 @@
 """The notary process: asks witnesses, time-stamp authorities and beacons, and puts checkpoints where they are kept."""
 
+import logging
 import signal
 import threading
 
@@ -8,6 +9,8 @@ from django.db import DatabaseError, connection
 
 from audit.witnessing import notary
 from audit.witnessing.configured import Misconfigured
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -21,7 +24,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        self.stdout.write("The notary begins")
+        logger.info("The notary begins")
         try:
             while not stop.is_set() and not _mine():
                 stop.wait(notary.LOOK)
