@@ -374,6 +374,7 @@ def verify(
     now = time.time_ns() // 1000 if now is None else now
     try:
         need(file.get("format") == "countersign-permit-file/1", "this is no permit file (.permit.json)")
+        need(isinstance(file.get("trust", []), list), "the trust root in the file is no list of versions")
         root = check_chain(pinned, [*file.get("trust", []), *(chain or [])], now)
         payload, _, _ = opened(file["envelope"], PERMIT, "the permit")
         made = load(payload, "the permit")
@@ -399,7 +400,7 @@ def verify(
             artifact is None or manifest(artifact) == digest,
             f"the files in {artifact} are not those that the permit is for",
         )
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, ValueError) as error:
         raise Refused(f"a part of the permit is missing or malformed: {type(error).__name__} {error}") from None
     proved = [
         f"trust root version {root['version']}, good until {at(root['expires_at'])}",
