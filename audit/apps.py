@@ -13,6 +13,7 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect to the end of ``migrate``: this is configuration of the database, not a business reaction."""
+        import audit.log_actions
         import audit.witnessing.actions  # noqa: F401
 
         post_migrate.connect(_grant, sender=self, dispatch_uid="audit.grants")

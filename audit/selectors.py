@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
-from audit.models import Checkpoint, Entry
+from audit.models import Checkpoint, Entry, Verification
 from config.pagination import Page, page_of
 
 NEWEST_FIRST = ("-index",)
@@ -60,3 +60,28 @@ def entry_of(entry_id: str) -> Entry | None:
 def head() -> Checkpoint | None:
     """Return the latest checkpoint, or None for an empty log."""
     return Checkpoint.objects.order_by("-size").first()
+
+
+def verification_under_way() -> Verification | None:
+    """Return the look at the log that waits or is being done, or None."""
+    return Verification.objects.filter(state__in=["waiting", "running"]).order_by("-id").first()
+
+
+def last_verification() -> Verification | None:
+    """Return the last look at the log that came to a result, or None."""
+    return Verification.objects.filter(state__in=["sound", "broken"]).order_by("-id").first()
+
+
+def verification(pk: int) -> Verification | None:
+    """Return one look at the log, or None."""
+    return Verification.objects.filter(pk=pk).first() if pk < 2**63 else None
+
+
+def last_with(actions: tuple[str, ...]) -> Entry | None:
+    """Return the last entry with one of these actions, or None."""
+    return Entry.objects.filter(action__in=actions).order_by("-index").first()
+
+
+def checkpoint(size: int) -> Checkpoint | None:
+    """Return the checkpoint of this size, or None."""
+    return Checkpoint.objects.filter(size=size).first() if 0 < size < 2**63 else None

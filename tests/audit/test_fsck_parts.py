@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from pytest_django import Settings
 
-from audit import actions, partitions, services
+from audit import actions, keys, partitions, sequencer, services
 from audit.actors import SYSTEM
 from audit.fsck import Report, fsck
 from audit.guard import Guard, Head
@@ -192,3 +194,27 @@ def test_two_processes_find_what_one_finds(guard: Guard) -> None:
     alone, together = (fsck(key=KEY.public_key(), guard=guard, processes=number) for number in (1, 2))
     assert words(alone) == words(together) != []
     assert (alone.entries, together.entries) == (700, 700)
+
+
+@pytest.mark.django_db
+def test_the_command_looks_at_a_part(
+    keys_dir: Path, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.DATA_DIR = tmp_path
+    keys.ensure_keys(keys_dir)
+    for batch in (3, 4):
+        for number in range(batch):
+            touch(str(number))
+        sequencer.run_once()
+    for options, said in (
+        (("--since", "3"), "Sound: 7 entries, 2 checkpoints"),
+        (("--incremental",), "Sound: 7 entries, 2 checkpoints"),
+        (("--partition", "audit_entry_from_0"), "Sound: 7 entries, 2 checkpoints"),
+        (("--partition", "list"), "audit_entry_from_0: entries 0 to"),
+    ):
+        call_command("audit_verify", *options)
+        assert said in capsys.readouterr().out
+    for wrong in (("--since", "4"), ("--partition", "audit_node"), ("--processes", "65")):
+        with pytest.raises(CommandError) as refusal:
+            call_command("audit_verify", *wrong)
+        assert refusal.value.returncode == 2

@@ -1,0 +1,34 @@
+"""Work of the log that takes time. Every task may run twice, or be killed half-way, and does no harm."""
+
+from typing import Final
+
+from celery import shared_task
+
+from audit import verifying
+from audit.actors import Actor
+from audit.models import Verification
+from config.celery import app
+
+LONGEST: Final = 6 * 3600
+CLOCK: Final = Actor.service("scheduler")
+
+
+@shared_task(name="audit.tasks.verify", soft_time_limit=LONGEST - 60, time_limit=LONGEST)  # type: ignore[untyped-decorator]
+def verify(verification_id: int) -> None:
+    """Do one look at the log that was asked for."""
+    verifying.verify(verification_id)
+
+
+@shared_task(name="audit.tasks.ask_for_verification", soft_time_limit=50, time_limit=60)  # type: ignore[untyped-decorator]
+def ask_for_verification() -> None:
+    """Ask for a look at the log if one is due."""
+    verifying.ask_if_due(by=CLOCK)
+
+
+@shared_task(name="audit.tasks.sweep", soft_time_limit=50, time_limit=60)  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Have what waits begun, and end what a worker that died left under way."""
+    verifying.reap()
+    waiting = Verification.objects.filter(state=Verification.State.WAITING).values_list("pk", flat=True).first()
+    if waiting is not None:
+        app.send_task("audit.tasks.verify", args=[waiting], expires=60)
