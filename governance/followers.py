@@ -18,6 +18,7 @@ from governance.services.permits import issuing, lists
 logger = logging.getLogger(__name__)
 
 RUN_CHECK = "governance.tasks.run_check"
+MAKE_REPORT = "governance.tasks.make_report"
 DOORBELL_SECONDS = 120
 
 
@@ -75,3 +76,8 @@ class Permits(Follower):
 def ring(run_id: UUID) -> None:
     """Send one doorbell message; it expires, because the sweeper sends another."""
     app.send_task(RUN_CHECK, args=[str(run_id)], queue="checks", expires=DOORBELL_SECONDS, ignore_result=True)
+
+
+def ring_for_report(job_id: UUID) -> None:
+    """Tell a worker of a report that somebody asked for; the sweeper tells another if nobody hears it."""
+    app.send_task(MAKE_REPORT, args=[str(job_id)], queue="exports", expires=DOORBELL_SECONDS, ignore_result=True)

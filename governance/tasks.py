@@ -13,13 +13,15 @@ from django.conf import settings
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
-from governance.followers import ring
+from governance.documents.job import make
+from governance.followers import ring, ring_for_report
 from governance.models import WorkerHeartbeat
-from governance.services import checks, permits, promotions
+from governance.services import checks, permits, promotions, reports
 
 logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 5.0
 GRACE: Final = 60
+REPORT_SECONDS: Final = 600
 FORGET_AFTER: Final = timedelta(hours=1)
 
 
@@ -51,6 +53,16 @@ def run_check(check_run_id: str) -> None:
             )
 
 
+@shared_task(  # type: ignore[untyped-decorator]
+    name="governance.tasks.make_report", soft_time_limit=REPORT_SECONDS, time_limit=REPORT_SECONDS + GRACE
+)
+def make_report(job_id: str) -> None:
+    """Make one report that somebody asked for. Delivered twice, or after the fact, it does nothing."""
+    held = reports.claim(UUID(job_id), owner=f"{worker_name()}:{uuid4().hex[:8]}")
+    if held is not None:
+        make(held)
+
+
 @shared_task(name="governance.tasks.sweep")  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Ring for what waits, put back what dead workers left, give up on what kills them; forget workers long gone.
@@ -61,12 +73,15 @@ def sweep() -> None:
     WorkerHeartbeat.objects.filter(seen_at__lt=timezone.now() - FORGET_AFTER).delete()
     for run_id in checks.sweep():
         ring(run_id)
+    for job_id in reports.sweep():
+        ring_for_report(job_id)
 
 
 @shared_task(name="governance.tasks.expire")  # type: ignore[untyped-decorator]
 def expire() -> None:
-    """End the permits whose time is up."""
+    """End the permits whose time is up, and remove the files of old reports."""
     permits.expire_due()
+    reports.forget()
 
 
 def worker_name() -> str:

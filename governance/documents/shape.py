@@ -311,7 +311,7 @@ class Pack:
 def pack_bytes(data: Mapping[str, Any]) -> bytes:
     """A pack as UTF-8 JSON: sorted keys, no white space, shortest numbers. Equal packs give equal bytes."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass")
+    return text.encode()
 
 
 def is_empty(value: Value) -> bool:

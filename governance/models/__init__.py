@@ -6,6 +6,7 @@ from governance.models.exemptions import GateExemption
 from governance.models.exports import Export, Sample
 from governance.models.issuing import PermitIssuance, StatusList, TrustRoot
 from governance.models.policies import Policy, PolicyVersion
+from governance.models.reports import ReportFile, ReportJob
 from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
 from governance.models.waivers import Waiver, WaiverSignature
 
@@ -23,6 +24,8 @@ __all__ = [
     "Policy",
     "PolicyVersion",
     "PromotionRequest",
+    "ReportFile",
+    "ReportJob",
     "Sample",
     "StatusList",
     "TrustRoot",
