@@ -7,6 +7,9 @@
 | reader    | nothing         | nothing           | nothing        | SELECT                  | SELECT         |
 | catalogue | SELECT of few   | nothing           | nothing        | nothing                 | nothing        |
 
+Keys and disclosures of people (``audit_person``, ``audit_disclosure``): app and sequencer make them, and destroy them with a
+person that is erased; the reader sees neither, so that a copy of what it reads has nobody's name.
+
 Nobody but the owner holds anything on a partition of the log; rights are asked of the table that a statement names. The
 sequencer may have the next partition made (``audit_ensure_partitions``), which is a function of the owner's.
 
@@ -39,6 +42,9 @@ LEDGER_GRANTS: Final = (
     ("INSERT", "audit_node", (SEQUENCER,)),
     ("INSERT", "audit_checkpoint", (SEQUENCER,)),
     ("INSERT, UPDATE", "audit_cursor", (SEQUENCER,)),
+    # Keys are made and destroyed, never changed; audit_person_ends_once holds that, too.
+    ("SELECT, INSERT (subject, key), UPDATE (key, erased_at, erased_entry)", "audit_person", (APP, SEQUENCER)),
+    ("SELECT, INSERT, DELETE", "audit_disclosure", (APP, SEQUENCER)),
     *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
     # The notary is the app, too. What it keeps is verified when it is read.
     *(("INSERT", f"audit_{table}", (APP, SEQUENCER)) for table in ("cosignature", "timestamp", "anchor")),

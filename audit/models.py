@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import F, Func
 
 from audit.append_only import append_only_triggers
+from audit.persons import Disclosure, Person
 from audit.witnessing.models import Anchor, Attestor, Cosignature, TimeStamp
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "Checkpoint",
     "Cosignature",
     "Cursor",
+    "Disclosure",
     "Entry",
     "Inbox",
     "Node",
+    "Person",
     "StreamHead",
     "TimeStamp",
     "Verification",
@@ -91,6 +94,7 @@ class Entry(models.Model):
     action = _from_canon("action", models.TextField())
     actor_id = _from_canon("actor,id", models.TextField())
     actor_name = _from_canon("actor,name", models.TextField())
+    """Of entries of the first format; null in the second, which says nobody's name (``audit.personal.named``)."""
     actor_kind = _from_canon("actor,kind", models.TextField())
     object_type = _from_canon("object,type", models.TextField())
     object_id = _from_canon("object,id", models.TextField())
@@ -117,6 +121,11 @@ class Entry(models.Model):
             models.Index("entry_id", name="entry_by_id"),
             models.Index("request_id", name="entry_by_request", condition=~models.Q(request_id="")),
         ]
+
+    who: str = ""
+    """What people call the actor, once ``audit.personal.named`` has looked it up."""
+    whom: str = ""
+    """The same of the account that the entry is about, if it is about one."""
 
     def __str__(self) -> str:
         return f"entry {self.index}: {self.action}"

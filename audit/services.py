@@ -2,22 +2,24 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from django.conf import settings
 from django.db import connection, models
 
-from audit import actions
+from audit import actions, personal
 from audit.actors import Actor
 from audit.canonical import Json, NotCanonical, canonical
+from audit.commitments import Personal
 from audit.subjects import Subject, subject_of
 from config import statements
 from config.errors import Invalid
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 LONGEST_REASON: Final = 10_000
-LONGEST_ENTRY: Final = 2**20
+LONGEST_ENTRY: Final = 65_000
+"""A leaf, which adds its place in a stream, must fit into an entry bundle (65,535 bytes; C2SP tlog-tiles)."""
 _NOTHING: Final[Mapping[str, Json]] = {}
 
 
@@ -33,12 +35,16 @@ def append(
     diff: Mapping[str, Json] = _NOTHING,
     reason: str = "",
     facts: Mapping[str, Json] = _NOTHING,
+    people: Iterable[Personal] = (),
 ) -> str:
     """Log a change in the caller's transaction and return the id of its entry.
 
     The entry exists if and only if the transaction commits. It takes no lock that another writer could wait for. Its
-    index in the log is assigned shortly after the commit, by the sequencer. Of a person only the account id and the
-    handle are kept.
+    index in the log is assigned shortly after the commit, by the sequencer.
+
+    An entry is for ever, so it says nothing personal: people are account ids (``user:7``) in ``diff`` and ``facts``, and
+    what is personal about them goes into ``people``, of which the entry keeps salted commitments (``audit.personal``); the
+    actor's user name is always among them. What somebody writes as a ``reason`` is kept as it is.
 
     Raises ``OutsideTransaction``, ``audit.actions.UnknownAction``, ``audit.canonical.NotCanonical`` (naming the place
     in ``diff`` or ``facts``) for mistakes of the calling code, and ``Invalid`` for a ``reason`` that cannot be kept.
@@ -59,12 +65,13 @@ def append(
         "salt": secrets.token_hex(16),
         "at": microseconds,
         "action": action,
-        "actor": {"id": by.id, "name": by.name, "kind": by.kind, "session": by.session, "auth": by.auth},
+        "actor": {"id": by.id, "kind": by.kind, "session": by.session, "auth": by.auth},
         "object": {"type": about.type, "id": about.id, "version": about.version, "digest": about.digest},
         "request_id": by.request_id,
         "diff": diff,
         "reason": reason,
         "facts": facts,
+        "commitments": personal.committed([*_actor(by), *people]),
         "source": settings.VERSION,
     }
     try:
@@ -77,6 +84,11 @@ def append(
         raise ValueError(f"{action}: an entry of {len(body)} bytes; the limit is {LONGEST_ENTRY}: log a digest instead")
     statements.run("INSERT INTO audit_inbox (canon) VALUES (%s)", [body.decode()])
     return entry_id
+
+
+def _actor(by: Actor) -> list[Personal]:
+    """What is personal about the actor: nothing, if it is no account."""
+    return [Personal(by.id, personal.USERNAME, by.name)] if by.kind == "user" and by.name else []
 
 
 def _time_ordered_id(milliseconds: int) -> str:

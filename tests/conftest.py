@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django import Settings
 
+from audit import personal
 from audit.append_only import TRUNCATE_TRIGGER
 
 _STAND_ASIDE = f"""
@@ -34,6 +35,12 @@ def _transactional_tests_may_clean_up() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "execute_sql_flush", flush)
         yield
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_known() -> None:
+    """A test's database forgets people, so what this process knows to be committed there is forgotten, too."""
+    personal.forget_what_is_known()
 
 
 @pytest.fixture

@@ -34,6 +34,9 @@ class EntrySerializer(serializers.ModelSerializer[Entry]):
     """One entry: its columns and its body as written."""
 
     id = serializers.CharField(source="entry_id")
+    actor_name = serializers.CharField(
+        source="who", help_text="What the actor is called today; the entry itself names accounts by id."
+    )
     leaf_hash = serializers.SerializerMethodField()
     body = serializers.DictField(read_only=True)
 

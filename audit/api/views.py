@@ -20,6 +20,7 @@ from audit.api.serializers import (
     FilterSerializer,
 )
 from audit.models import Checkpoint, Entry
+from audit.personal import named
 from config.errors import Invalid, NotAllowed, NotFound
 from config.pagination import KeysetPagination
 
@@ -50,6 +51,13 @@ class NewestFirst(KeysetPagination):
     """By index, newest first."""
 
     ordering = "-index"
+
+    def paginate_queryset(
+        self, queryset: "QuerySet[Entry]", request: Request, view: APIView | None = None
+    ) -> list[Entry] | None:
+        """One page, with the names of the actors."""
+        rows = super().paginate_queryset(queryset, request, view)
+        return named(rows) if rows is not None else None
 
 
 class EntryList(Ledger, generics.ListAPIView[Entry]):
@@ -88,7 +96,7 @@ class EntryDetail(Ledger):
             "hashes": [digest.hex() for digest in proof.hashes],
             "checkpoint": checkpoint.note,
         }
-        return Response({**EntrySerializer(entry).data, "leaf": entry.leaf_text, "inclusion": inclusion})
+        return Response({**EntrySerializer(named([entry])[0]).data, "leaf": entry.leaf_text, "inclusion": inclusion})
 
 
 class NoteRenderer(BaseRenderer):

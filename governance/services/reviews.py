@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 from django.db import transaction
 from django.utils import timezone
 
+from audit import personal
 from audit.actors import Actor
 from audit.canonical import canonical
+from audit.commitments import Personal
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed, NotFound
 from governance import guards
@@ -24,7 +26,7 @@ from governance.standing import Standing, display_name, person_id, standing_of
 from governance.states import RequestState
 
 CHALLENGE_LIFE: Final = timedelta(minutes=30)
-RECORD_FORMAT: Final = "countersign-decision/1"
+RECORD_FORMAT: Final = "countersign-decision/2"
 _AGAINST: Final = {
     Decision.Outcome.REJECT: (RequestState.REJECTED, "promotion.rejected"),
     Decision.Outcome.RETURN: (RequestState.CHANGES_REQUESTED, "promotion.changes_requested"),
@@ -155,6 +157,7 @@ def _sign(request_id: UUID, vote: _Vote, authenticated: str, by: Actor) -> Decis
             "stage": decision.stage,
             "role": decision.role,
         },
+        people=[_signer(decision)],
     )
     decision.save(force_insert=True)
     _follow(request, decision, by)
@@ -214,6 +217,11 @@ def _use(challenge_id: UUID, request: PromotionRequest, by: Actor) -> Challenge:
     return Challenge.objects.get(pk=challenge_id)
 
 
+def _signer(decision: Decision) -> Personal:
+    """The printed name of the signer (21 CFR 11.50): the record and its entry commit to it, and it can be erased."""
+    return Personal(person_id(decision.person), personal.DISPLAY_NAME, display_name(decision.person))
+
+
 def _record(decision: Decision, standing: Standing, *, independent: bool) -> None:
     """Write the record that is signed: canonical JSON, whose digest the signer's ledger entry keeps."""
     request = decision.request
@@ -224,7 +232,7 @@ def _record(decision: Decision, standing: Standing, *, independent: bool) -> Non
             "request": str(request.pk),
             "round": decision.round,
             "person": person_id(decision.person),
-            "name": display_name(decision.person),
+            "name_commitment": personal.commitment(_signer(decision)),
             "outcome": decision.outcome,
             "meaning": decision.meaning,
             "meaning_text": Decision.Meaning(decision.meaning).label,

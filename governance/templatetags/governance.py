@@ -120,8 +120,8 @@ def version_requests(version: ModelVersion) -> dict[str, Any]:
 
 @register.simple_tag
 def entry_sentence(entry: Entry) -> str:
-    """A ledger entry in words."""
-    return actions.sentence(str(entry.action), actor=str(entry.actor_name), subject=str(entry.object_version or "it"))
+    """A ledger entry in words, once ``audit.personal.named`` has said who."""
+    return actions.sentence(str(entry.action), actor=entry.who, subject=str(entry.object_version or "it"))
 
 
 @register.simple_tag(takes_context=True)

@@ -52,6 +52,12 @@ class Sources:
     lineage_url: str
 
 
+def _person(run: Node, people: Mapping[str, str]) -> str:
+    """Whose run it was, or ""."""
+    user = str(run.facts.get("user", ""))
+    return people.get(user, user)
+
+
 def sources(screen: DecisionScreen, origin: Origin) -> Sources:
     """The strip from source to target, and the documents with their digests."""
     request = screen.request
@@ -66,8 +72,9 @@ def sources(screen: DecisionScreen, origin: Origin) -> Sources:
         if one.node.digests.get("sha256") not in tested_on or one.context not in TESTING
     ]
     code = [_strip(one, "k-code", "Code") for one in origin.of(Node.Kind.CODE)]
+    people = names(str(run.facts["user"]) for run in origin.runs if run.facts.get("user"))
     runs = [
-        StripNode("k-run", "Run", run.name[:12], _node_url(run), tuple(filter(None, [str(run.facts.get("user", ""))])))
+        StripNode("k-run", "Run", run.name[:12], _node_url(run), tuple(filter(None, [_person(run, people)])))
         for run in origin.runs
     ]
     environment = [_strip(one, "k-env", "Environment") for one in origin.of(Node.Kind.ENVIRONMENT)]

@@ -7,6 +7,8 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
 
+from audit import personal
+from audit.commitments import Personal
 from audit.governed import EntryOf
 
 
@@ -36,18 +38,18 @@ class User(AbstractUser):
             )
         ]
 
-    @property
-    def ledger_version(self) -> str:
-        """The words by which the ledger's readers know it."""
-        return self.username
-
     def __str__(self) -> str:
         return self.username
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers: never the password, never personal detail."""
+        """What the ledger's after-digest covers: never the password, and what is personal by its commitment.
+
+        A digest over a user name itself could be guessed, for ever. That of an erased account covers what stands in its
+        place.
+        """
+        about = Personal(f"user:{self.pk}", personal.USERNAME, self.username)
         return {
-            "username": self.username,
+            "username": personal.commitment(about) or self.username,
             "is_active": self.is_active,
             "is_staff": self.is_staff,
             "is_superuser": self.is_superuser,

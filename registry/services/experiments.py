@@ -58,7 +58,7 @@ def adopt_experiment(*, tracking_id: str, name: str, artifact_root: str, owner: 
             code="experiment.known",
             field="tracking_id",
         )
-    facts = {"tracking_id": tracking_id, "name": name, "owner": owner.username}
+    facts = {"tracking_id": tracking_id, "name": name, "owner": f"user:{owner.pk}"}
     append(action="experiment.adopted", subject=experiment, by=by, facts=facts)
     return experiment
 

@@ -22,6 +22,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audit.models import Entry
+from audit.personal import named
 from config.errors import Invalid
 from registry.events import read
 from registry.models import Webhook, WebhookDelivery
@@ -73,7 +74,7 @@ def plan(entry: Entry) -> list[UUID]:
         "action": action,
         "timestamp": entry.at.isoformat(),
         "data": happening.data,
-        "actor": {"id": entry.actor_id, "name": entry.actor_name, "kind": entry.actor_kind},
+        "actor": {"id": entry.actor_id, "name": named([entry])[0].who, "kind": entry.actor_kind},
         "ledger": {"index": entry.index, "id": entry.entry_id, "leaf_hash": bytes(entry.leaf_hash).hex()},
     }
     body, now = json.dumps(document), timezone.now()

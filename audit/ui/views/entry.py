@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from audit import merkle, proofs, selectors
 from audit.models import Checkpoint, Entry
+from audit.personal import named
 from audit.ui.head import TreeHead, tree_head
 from audit.ui.views.access import check_auditor
 from audit.ui.views.lines import line_of, words_of
@@ -89,7 +90,7 @@ def _entry(index: int) -> tuple[Entry, Checkpoint | None]:
     found = Entry.objects.filter(index=index).first() if index < 2**63 else None
     if found is None:
         raise NotFound(f"There is no entry {index} in the log.", code="ledger.no_entry")
-    return found, selectors.head()
+    return named([found])[0], selectors.head()
 
 
 def _proof(found: Entry, head: TreeHead | None) -> tuple[list[Step], proofs.Inclusion | None]:

@@ -49,8 +49,8 @@ def line_of(entry: Entry, size: int, day: date | None = None) -> Line:
 
 
 def words_of(entry: Entry) -> str:
-    """The entry in words, without who: the column before it says that."""
-    ident = str(entry.object_version) or str(entry.object_id)
+    """The entry in words, without who: the column before it says that. ``named`` has told of whom."""
+    ident = entry.whom or str(entry.object_version) or str(entry.object_id)
     short = ident[:8] if len(ident) == _UUID_LENGTH else ident
     kind = str(entry.object_type).rpartition(".")[2]
     noun = _NOUNS.get(kind, kind)

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from audit import actions, selectors
 from audit.models import Entry
+from audit.personal import named
 from audit.selectors import Filters
 from audit.ui.head import tree_head
 from audit.ui.views.access import check_auditor
@@ -85,7 +86,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "form": form,
         "head": head,
         "first": Entry.objects.order_by("index").only("canon").values_list("at", flat=True).first(),
-        "lines": lines_of(page.rows if page else [], head.checkpoint.size if head else 0),
+        "lines": lines_of(named(page.rows) if page else [], head.checkpoint.size if head else 0),
         "searched": bool(kept),
         "older": f"{request.path}?{urlencode({**kept, 'after': page.next})}" if page and page.next else "",
         "newer": f"{request.path}?{urlencode(kept)}" if request.GET.get("after") else "",

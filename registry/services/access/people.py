@@ -7,8 +7,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
+from audit import personal
 from audit.actors import Actor
 from audit.canonical import Json
+from audit.commitments import Personal
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import guards, names
@@ -16,6 +18,12 @@ from registry.models import User
 from registry.services.access.sign_in import check_may_try_sign_in, record_failed_sign_in
 
 LONGEST_ACCOUNT_NAME: Final = 150
+_PRIVATE: Final = (personal.DISPLAY_NAME, personal.EMAIL)
+
+
+def _personal(user: User, *fields: str) -> list[Personal]:
+    """What an entry about the account vouches for without saying it."""
+    return [Personal(f"user:{user.pk}", field, value) for field in fields if (value := str(getattr(user, field)))]
 
 
 @transaction.atomic
@@ -70,7 +78,7 @@ def create_user(
         if "username" not in str(error):
             raise
         raise Conflict(f"There is an account {username!r} already.", code="user.exists", field="username") from error
-    append(action="user.created", subject=user, by=by, facts={"username": username})
+    append(action="user.created", subject=user, by=by, people=_personal(user, "username", *_PRIVATE))
     return user
 
 
@@ -143,11 +151,18 @@ def update_user(
         user.sign_in_locked_until = user.signing_locked_until = None
     if changed or password is not None:
         user.save()
-        private = {"display_name", "email"}  # personal data: that it changed is logged, not to what
+        # Personal data: that it changed is logged, and a commitment to what it is now.
         diff: dict[str, Json] = {
-            field: ("changed" if field in private else bool(value)) for field, value in changed.items()
+            field: ("changed" if field in _PRIVATE else bool(value)) for field, value in changed.items()
         }
-        append(action="user.changed", subject=user, by=by, diff={**diff, "password_changed": password is not None})
+        diff["password_changed"] = password is not None
+        append(
+            action="user.changed",
+            subject=user,
+            by=by,
+            diff=diff,
+            people=_personal(user, *(field for field in _PRIVATE if field in changed)),
+        )
     return user
 
 

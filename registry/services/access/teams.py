@@ -60,7 +60,7 @@ def add_member(*, team: Group, user: User, by: Actor) -> None:
         raise _own_vote()
     if not _lock_team(team).user_set.filter(pk=user.pk).exists():
         team.user_set.add(user)
-        append(action="team.member_added", subject=_team(team), by=by, facts={"user": user.username})
+        append(action="team.member_added", subject=_team(team), by=by, facts={"user": f"user:{user.pk}"})
 
 
 @transaction.atomic
@@ -69,7 +69,7 @@ def remove_member(*, team: Group, user: User, by: Actor) -> None:
     guards.check_can_administer(by)
     if _lock_team(team).user_set.filter(pk=user.pk).exists():
         team.user_set.remove(user)
-        append(action="team.member_removed", subject=_team(team), by=by, facts={"user": user.username})
+        append(action="team.member_removed", subject=_team(team), by=by, facts={"user": f"user:{user.pk}"})
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.canonical import Json
 from audit.services import append
 from config import statements
 from config.errors import Invalid, NotAllowed, Unauthenticated
@@ -58,7 +59,8 @@ def issue_token(
         scope=scope,
         expires_at=timezone.now() + timedelta(days=days),
     )
-    append(action="token.created", subject=token, by=by, facts={"user": user.username, "scope": scope, "days": days})
+    facts: dict[str, Json] = {"user": f"user:{user.pk}", "scope": scope, "days": days}
+    append(action="token.created", subject=token, by=by, facts=facts)
     return token, f"{TOKEN_MARK}{prefix}.{secret}"
 
 

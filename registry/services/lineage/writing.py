@@ -6,11 +6,13 @@ from typing import Any, Final
 
 from django.db import transaction
 
+from audit import personal
 from audit.actors import Actor
 from audit.canonical import Json, canonical
 from audit.services import append
 from config.errors import Invalid
 from registry.models import DatasetVersion, Edge, ModelVersion, Node, User
+from registry.services.differences import told
 from registry.services.lineage.inputs import (
     CodeInput,
     DatasetInput,
@@ -59,7 +61,7 @@ def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
             subject=locked,
             by=by,
             diff=learnt,
-            facts={"nodes": writing.nodes, "edges": writing.edges},
+            facts={"nodes": told(writing.nodes), "edges": told(writing.edges)},
         )
     return subject
 
@@ -120,7 +122,7 @@ def _activity(writing: _Writing, version: ModelVersion, inputs: LineageInput) ->
     run = inputs.run or RunInput()
     facts = {
         "entry_point": inputs.code.path if inputs.code else "",
-        "user": run.user,
+        "user": _who(run.user),
         "status": run.status,
         "started_ms": run.started_ms,
         "ended_ms": run.ended_ms,
@@ -187,7 +189,7 @@ def _code(writing: _Writing, given: CodeInput) -> Node:
     """A commit of a repository. Where the client did not say which, the commit alone is the identity."""
     repository = repository_of(given.repository)
     name = re.split(r"[/:]", repository)[-1] or UNNAMED_REPOSITORY
-    facts = {"dirty": given.dirty, "author": given.author, "branch": given.branch}
+    facts = {"dirty": given.dirty, "author": _who(given.author), "branch": given.branch}
     return writing.node(
         Node.Kind.CODE,
         repository,
@@ -233,24 +235,32 @@ def _learn(version: ModelVersion, inputs: LineageInput, by: Actor) -> dict[str, 
     """
     trainer = inputs.run.user if inputs.run and (by.kind == "service" or not version.run_id) else ""
     new: dict[str, Any] = {}
-    told: dict[str, Json] = {}
+    learnt: dict[str, Json] = {}
     for name, person in (
         ("trained_by", _person(trainer)),
         ("code_author", _person(inputs.code.author if inputs.code else "")),
     ):
         if person is not None and getattr(version, f"{name}_id") is None:
             new[name] = person
-            told[name] = {"before": None, "after": f"user:{person.pk}"}
+            learnt[name] = {"before": None, "after": f"user:{person.pk}"}
     for name, values in (
         ("parameters", dict(inputs.run.parameters) if inputs.run else {}),
         ("metrics", dict(inputs.run.metrics) if inputs.run else {}),
     ):
         if values and not getattr(version, name):
             new[name] = values
-            told[name] = {"before": 0, "after": len(values)}
+            learnt[name] = {"before": 0, "after": len(values)}
     if new:
         ModelVersion.objects.filter(pk=version.pk).update(**new)
-    return told
+    return learnt
+
+
+def _who(given: str) -> str:
+    """How lineage names somebody: by account, or by a pseudonym. A node is never changed, so it holds nobody's name."""
+    person = _person(given)
+    if person is not None:
+        return f"user:{person.pk}"
+    return personal.pseudonym(given.strip(), field="author") if given.strip() else ""
 
 
 def _person(given: str) -> User | None:

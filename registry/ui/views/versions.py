@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from audit.models import Entry
+from audit.personal import named
 from audit.selectors import entries_about
 from config.errors import NotFound
 from config.pages import render_page, signed_in
@@ -180,7 +181,7 @@ def audit(request: HttpRequest, name: str, number: int) -> HttpResponse:
     return render_page(
         request,
         "registry/version_audit.html",
-        {**_frame(version, "audit"), **_pages(request, page), "entries": page.rows},
+        {**_frame(version, "audit"), **_pages(request, page), "entries": named(page.rows)},
     )
 
 
