@@ -16,7 +16,9 @@ class Person(models.Model):
     (``audit_person_ends_once``).
     """
 
-    ledger_free: ClassVar[str] = "a key and no statement; its destruction has the entry person.erased about the account"
+    ledger_free: ClassVar[str] = (
+        "A key and no statement; its destruction is told by the entry person.erased of the account."
+    )
 
     subject = models.TextField(primary_key=True)
     key = models.BinaryField(null=True)
@@ -41,7 +43,9 @@ class Person(models.Model):
 class Disclosure(models.Model):
     """What opens one commitment, encrypted under the key of its person (``audit.commitments``)."""
 
-    ledger_free: ClassVar[str] = "the entries hold its digest; it is deleted with the person, whose entry says so"
+    ledger_free: ClassVar[str] = (
+        "Entries hold its digest; it goes with the person, of whom the entry person.erased tells."
+    )
 
     digest = models.TextField(primary_key=True)
     subject = models.TextField(db_index=True)

@@ -1,6 +1,7 @@
 """The ledger's endpoints. Read-only; for people with the auditor's permission on every model."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -52,13 +53,6 @@ class NewestFirst(KeysetPagination):
 
     ordering = "-index"
 
-    def paginate_queryset(
-        self, queryset: "QuerySet[Entry]", request: Request, view: APIView | None = None
-    ) -> list[Entry] | None:
-        """One page, with the names of the actors."""
-        rows = super().paginate_queryset(queryset, request, view)
-        return named(rows) if rows is not None else None
-
 
 class EntryList(Ledger, generics.ListAPIView[Entry]):
     """Entries, newest first."""
@@ -66,6 +60,11 @@ class EntryList(Ledger, generics.ListAPIView[Entry]):
     serializer_class = EntrySerializer
     pagination_class = NewestFirst
     queryset = Entry.objects.none()
+
+    def paginate_queryset(self, queryset: Any) -> Any:  # noqa: ANN401 - as the framework gives it
+        """One page, with the names of the actors."""
+        rows = super().paginate_queryset(queryset)
+        return None if rows is None else named(rows)
 
     def get_queryset(self) -> "QuerySet[Entry]":
         """Apply the filters. Raises a validation error naming the parameter."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from audit.canonical import canonical
+from audit.personal import names
 from config.figures import figure, moment, size
 from governance.screens import DecisionScreen
 from governance.selectors.decision import Input, Origin

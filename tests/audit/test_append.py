@@ -41,11 +41,17 @@ def test_an_entry_says_who_did_what_to_which_object_when() -> None:
     body = parse(waiting()[0])
     assert body.pop("id") == entry_id
     assert re.fullmatch("[0-9a-f]{32}", body.pop("salt"))
+    (commitment,) = body["commitments"]
+    body["commitments"] = []
+    assert (commitment["subject"], commitment["field"]) == ("user:7", "username")
+    assert re.fullmatch("[A-Za-z0-9_-]{43}", commitment["digest"])
+    assert "ada" not in waiting()[0]
     assert before.timestamp() * 1e6 - 1 <= body.pop("at") <= datetime.now(UTC).timestamp() * 1e6
     assert body == {
-        "v": 1,
+        "v": 2,
         "action": TOUCHED,
-        "actor": {"id": "user:7", "name": "ada", "kind": "user", "auth": "session", "session": "5e55"},
+        "actor": {"id": "user:7", "kind": "user", "auth": "session", "session": "5e55"},
+        "commitments": [],
         "object": {"type": "test.thing", "id": "1", "version": "3", "digest": "ab" * 32},
         "request_id": "r-1",
         "diff": {"tier": {"from": 2, "to": 1}},
@@ -142,7 +148,10 @@ def test_a_row_is_its_own_subject() -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        {"v": 2},
+        {"v": 1},
+        {"v": 3},
+        {"commitments": None},
+        {"actor": {"id": "user:7", "name": "ada", "kind": "user", "auth": "session", "session": ""}},
         {"at": "yesterday"},
         {"at": 1.5},
         {"at": -1},
@@ -175,7 +184,7 @@ def test_the_columns_of_an_entry_come_from_its_text() -> None:
     assert (entry.action, entry.actor_id, entry.actor_name, entry.actor_kind) == (
         TOUCHED,
         "service:robot",
-        "robot",
+        None,
         "service",
     )
     assert (entry.subject_type, entry.subject_id, dict(entry.facts)) == ("test.thing", "x", {"number": 4})

@@ -104,7 +104,8 @@ def test_a_new_history_signed_with_the_real_key_is_betrayed_by_the_guard_file(gu
     with connection.cursor() as cursor:
         for body in bodies:
             cursor.execute(
-                "INSERT INTO audit_inbox (canon) VALUES (%s)", [body.replace('"name":"robot"', '"name":"human"')]
+                "INSERT INTO audit_inbox (canon) VALUES (%s)",
+                [body.replace('"id":"service:robot"', '"id":"service:human"')],
             )
     run_once(key=KEY, guard=Guard(tmp_path / "attackers.json"))
     assert complaints(Guard(tmp_path / "attackers.json")) == []

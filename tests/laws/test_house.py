@@ -27,6 +27,8 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "audit.Entry": audit_factories.log_of,
     "audit.Node": audit_factories.log_of,
     "audit.Checkpoint": audit_factories.integrate,
+    "audit.Person": "made by the first entry that tells of somebody",
+    "audit.Disclosure": "made by the first entry that vouches for the value",
     "audit.Cursor": "made by the follower itself when it first runs",
     "audit.Cosignature": "made from what a witness answers, which is what its tests are about",
     "audit.TimeStamp": "made from what an authority answers, which is what its tests are about",

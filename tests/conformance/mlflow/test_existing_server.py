@@ -71,7 +71,7 @@ def test_a_model_is_logged_there_and_sealed_here(
     assert (version.status, version.run_id, version.logged_model_id) == ("READY", run.info.run_id, logged.model_id)
     assert version.artifact_path == f"{run.info.experiment_id}/models/{logged.model_id}/artifacts"
     provenance.record_from_run(version.pk)
-    assert Node.objects.get(kind="run").facts["user"] == "ada"
+    assert Node.objects.get(kind="run").facts["user"] == f"user:{ada.user.pk}"
     loaded = mlflow.pyfunc.load_model("models:/credit/1")
     assert list(loaded.predict(frame)) == list(estimator.predict(frame))
     experiment = Experiment.objects.get()

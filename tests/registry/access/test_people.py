@@ -106,7 +106,7 @@ def test_members_come_and_go(team: Group, admin: User) -> None:
         verb(team=team, user=user, by=by)
 
     assert make.actions(before) == ["team.member_added", "team.member_removed"]
-    assert make.entries()[-1]["facts"] == {"user": user.username}
+    assert make.entries()[-1]["facts"] == {"user": f"user:{user.pk}"}
 
 
 @pytest.mark.parametrize("role", list(Role))

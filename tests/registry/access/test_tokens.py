@@ -43,7 +43,7 @@ def test_a_token_names_its_account_and_is_kept_as_a_hash(ada: User, token: tuple
     secret = text.partition(".")[2]
     assert secret not in str(ApiToken.objects.values().get())
     assert secret not in str(make.entries())
-    assert make.entries()[-1]["facts"] == {"user": "ada", "scope": "write", "days": 30}
+    assert make.entries()[-1]["facts"] == {"user": f"user:{ada.pk}", "scope": "write", "days": 30}
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_token_that_has_ended_is_refused_and_that_is_on_record_once_a_minute(
     logged = make.entries(before)
     assert [entry["action"] for entry in logged] == ["token.refused"] * 2
     assert logged[0]["facts"] == {"why": why}
-    assert (logged[0]["actor"]["name"], logged[0]["actor"]["auth"]) == ("ada", f"token:{row.prefix}")
+    assert (logged[0]["actor"]["id"], logged[0]["actor"]["auth"]) == (f"user:{ada.pk}", f"token:{row.prefix}")
     row.refresh_from_db()
     assert row.last_used_at is None
 

@@ -8,7 +8,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from audit.actors import Actor
 from registry.formats import prov
-from registry.models import Edge, ModelVersion, Node
+from registry.models import Edge, ModelVersion, Node, User
 from registry.selectors.lineage import around, downstream, node_of, upstream
 from registry.services.lineage import record
 from tests.registry.lineage.test_record import WHOLE
@@ -86,7 +86,9 @@ def test_prov_says_who_used_what_for_what(version: ModelVersion, by: Actor) -> N
     made = f"cs:version-{node.pk}"
     assert {"prov:activity": run, "prov:entity": data, "prov:role": "training"} in document["used"].values()
     assert {"prov:entity": made, "prov:activity": run} in document["wasGeneratedBy"].values()
-    assert {"prov:entity": made, "prov:agent": "cs:person-ada"} in document["wasAttributedTo"].values()
+    assert {"prov:entity": made, "prov:agent": f"cs:person-user_3a{User.objects.get(username='ada').pk}"} in document[
+        "wasAttributedTo"
+    ].values()
     assert document["entity"][data]["cs:mlflow_md5_32"] == "0a1b2c3d"
     assert document["activity"][run]["cs:metrics-auc"] == {"$": "0.75", "type": "xsd:double"}
 
