@@ -318,7 +318,7 @@ def test_changes_are_in_the_ledger_without_a_secret_or_a_path(alma: Person) -> N
     integrate()
     found = list(Entry.objects.filter(action__startswith="webhook.").order_by("index"))
     assert [entry.action for entry in found] == ["webhook.created", "webhook.changed", "webhook.deleted"]
-    assert all(entry.actor_name == "alma" for entry in found)
+    assert all(entry.actor_id == f"user:{alma.user.pk}" for entry in found)
     assert found[0].facts["origin"] == "https://hooks.example.org"
     assert found[1].diff["origin"] == {
         "before": "https://hooks.example.org",

@@ -34,7 +34,7 @@ def test_a_contributor_saves_the_card_and_the_ledger_knows(model: RegisteredMode
     model.refresh_from_db()
     assert model.card == {"intended_use": "Rank applications.", "limitations": "Short histories."}
     integrate()
-    assert Entry.objects.filter(action="model.changed", actor_name="ada").count() == 1
+    assert Entry.objects.filter(action="model.changed", actor_id=f"user:{model.owner_id}").count() == 1
 
 
 def test_a_field_that_is_emptied_is_gone_and_fields_of_others_stay(model: RegisteredModel, visit: Visit) -> None:
