@@ -59,7 +59,7 @@ ALTER TABLE audit_person ENABLE ALWAYS TRIGGER audit_person_ends_once;
 class Migration(migrations.Migration):
     """Undone, the function stays: entries of the second format may be there."""
 
-    dependencies = [("audit", "0005_verifications")]
+    dependencies = [("audit", "0006_witnessing")]
 
     operations = [
         migrations.RunSQL(SOUND, migrations.RunSQL.noop),
