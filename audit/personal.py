@@ -186,7 +186,8 @@ def disclosures(entries: Iterable[Entry]) -> list[dict[str, Json]]:
     """Return what opens the commitments of these entries, each once, for those who check them without us.
 
     Each has ``subject``, ``field``, ``digest``, and ``disclosure`` (RFC 9901); in its place ``erased`` (``at``, in
-    microseconds, and the id of the ``entry`` that tells why) if the person is erased, or ``missing`` if nobody knows.
+    microseconds, and the id of the ``entry`` that tells why) if the person is erased. A commitment whose disclosure is gone
+    without an erasure is left out: it proves as much as before, but nobody can tell of what.
     """
     wanted: dict[str, tuple[str, str]] = {}
     for entry in entries:
@@ -204,7 +205,7 @@ def disclosures(entries: Iterable[Entry]) -> list[dict[str, Json]]:
             at = int(person.erased_at.timestamp()) * 1_000_000 + person.erased_at.microsecond
             row["erased"] = {"at": at, "entry": person.erased_entry}
         else:
-            row["missing"] = True
+            continue
         told.append(row)
     return told
 
