@@ -40,6 +40,7 @@ app.config_from_object(
             "send-waiting-ingests": {"task": "registry.tasks.sweep", "schedule": schedule(5.0)},
             "send-waiting-webhooks": {"task": "registry.tasks.sweep_webhooks", "schedule": schedule(5.0)},
             "send-waiting-verifications": {"task": "audit.tasks.sweep", "schedule": schedule(5.0)},
+            "publish-log": {"task": "audit.tasks.publish", "schedule": schedule(60.0)},
             "verify-log": {"task": "audit.tasks.ask_for_verification", "schedule": crontab(minute="20")},
             "tidy": {"task": "registry.tasks.tidy", "schedule": crontab(hour="3", minute="15")},
             "send-waiting-exports": {"task": "governance.tasks.sweep_exports", "schedule": schedule(5.0)},

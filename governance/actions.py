@@ -29,6 +29,8 @@ register("permit.expired", "{actor} ended the permit {object}, whose time was up
 register("permit.suspended", "{actor} suspended the permit {object}")
 register("permit.resumed", "{actor} resumed the permit {object}")
 register("trust.root_adopted", "{actor} adopted the trust root {object}")
+register("sample.planned", "{actor} planned the sample {object}, with a seed that nobody has seen")
+register("sample.drawn", "{actor} drew the sample {object}")
 register("evidence.exported", "{actor} exported the evidence of {object}")
 register("permit.openssf_signed", "{actor} signed the files of {object} in the way of OpenSSF")
 register("glass.broken", "{actor} reported that {object} was let into a cluster without a permit")

@@ -18,6 +18,7 @@ from governance.services.permits import issuing, lists
 logger = logging.getLogger(__name__)
 
 RUN_CHECK = "governance.tasks.run_check"
+RUN_EXPORT = "governance.tasks.run_export"
 MAKE_REPORT = "governance.tasks.make_report"
 DOORBELL_SECONDS = 120
 
@@ -81,3 +82,8 @@ def ring(run_id: UUID) -> None:
 def ring_for_report(job_id: UUID) -> None:
     """Tell a worker of a report that somebody asked for; the sweeper tells another if nobody hears it."""
     app.send_task(MAKE_REPORT, args=[str(job_id)], queue="exports", expires=DOORBELL_SECONDS, ignore_result=True)
+
+
+def ring_export(export_id: UUID) -> None:
+    """Tell a worker of a bundle to write. Nobody hears it: ``governance.tasks.sweep_exports`` rings again."""
+    app.send_task(RUN_EXPORT, args=[str(export_id)], queue="exports", expires=DOORBELL_SECONDS, ignore_result=True)

@@ -14,9 +14,9 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from governance.documents.job import make
-from governance.followers import ring, ring_for_report
+from governance.followers import ring, ring_export, ring_for_report
 from governance.models import WorkerHeartbeat
-from governance.services import checks, permits, promotions, reports
+from governance.services import checks, exports, permits, promotions, reports
 
 logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 5.0
@@ -75,6 +75,19 @@ def sweep() -> None:
         ring(run_id)
     for job_id in reports.sweep():
         ring_for_report(job_id)
+
+
+@shared_task(name="governance.tasks.run_export", soft_time_limit=7000, time_limit=7100)  # type: ignore[untyped-decorator]
+def run_export(export_id: str) -> None:
+    """Write one evidence bundle, if it still is to be written."""
+    exports.write(UUID(export_id), owner=f"{worker_name()}:{uuid4().hex[:8]}")
+
+
+@shared_task(name="governance.tasks.sweep_exports")  # type: ignore[untyped-decorator]
+def sweep_exports() -> None:
+    """Ring for the bundles that wait, put back what dead workers left, remove files that are too old."""
+    for export_id in exports.sweep():
+        ring_export(export_id)
 
 
 @shared_task(name="governance.tasks.expire")  # type: ignore[untyped-decorator]

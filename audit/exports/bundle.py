@@ -112,7 +112,9 @@ def write_bundle(
             progress(done, total)
     for name, data in attachments.members(checkpoint, wanted):
         archive.add(name, data)
-    for name, data in contents.members:
+    for number, (name, data) in enumerate(contents.members, start=1):
+        if progress is not None and number % 50 == 0:
+            progress(done, total)
         if name == "manifest.json" or name.startswith("log/"):
             raise BadMember(f"{name} is written by the bundle itself")
         archive.add(name, data)

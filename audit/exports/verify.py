@@ -838,12 +838,26 @@ class Story:
             for about in sorted(self.log.streams):
                 if about[0] == kind:
                     tell(about[1], self.log.streams[about])
+        for stream in self.log.streams.values():
+            for entry in stream:
+                self._follow(entry)
         stray = sorted(set(self.by_digest.values()) - self.reached)
         need(not stray, f"{stray[0] if stray else ''}: no entry of the log here leads to it")
         for name in self.members:
             if name.startswith("requests/"):
                 about = ("governance.promotionrequest", name.removeprefix("requests/").removesuffix(".json"))
                 need(about in self.log.streams, f"{name} is of a request that no entry here is about")
+
+    def _follow(self, entry: Entry) -> None:
+        """What an entry names by digest is here, or said to be left out."""
+        facts, where = entry["facts"], f"entry {entry['index']}"
+        for room, name in (("artifacts", "manifest_digest"), ("policies", "policy_digest")):
+            if facts.get(name):
+                self.find(room, facts[name], where)
+        if facts.get("evidence_digest"):
+            self.snapshot(facts["evidence_digest"], where)
+        if entry["action"] == "check.finished":
+            self.result(facts["result_digest"], where)
 
     def tell_version(self, identity: str, stream: list[Entry]) -> None:
         for entry in stream:
@@ -864,9 +878,6 @@ class Story:
         states = [entry["diff"]["state"][1] for entry in stream if "state" in entry["diff"]]
         state = states[-1] if states else "draft"
         self._check_told(identity, stream, state)
-        for entry in stream:
-            if entry["facts"].get("evidence_digest"):
-                self.snapshot(entry["facts"]["evidence_digest"], f"entry {entry['index']}")
         label = opened["object"]["version"] or identity
         self.say(
             f"ok  request {label} ({identity}), asked by {self.people.called(facts['requested_by'])} {day(opened['at'])}: {state}"
@@ -878,9 +889,6 @@ class Story:
         for entry in stream:  # a signature may be logged on the request itself
             if "record_digest" in entry["facts"]:
                 votes += self.vote(entry, identity, facts)
-        for about, run in sorted(self.log.streams.items()):
-            if about[0] == "governance.checkrun":
-                self._check_run(run, identity)
         self.say(
             f"    {votes} signatures, each a record of that person about these bytes, this policy and this evidence, and in the log"
         )
@@ -899,11 +907,6 @@ class Story:
         need("id" in told, f"{name} does not say which request it is")
         for key, value in told.items():
             need(key in known | facts and value == (known | facts)[key], f"{name} tells of another {key} than the log")
-
-    def _check_run(self, run: list[Entry], identity: str) -> None:
-        for entry in run:
-            if entry["action"] == "check.finished" and entry["facts"].get("request") == identity:
-                self.result(entry["facts"]["result_digest"], f"entry {entry['index']}")
 
     def vote(self, entry: Entry, request: str, opened: Json) -> int:
         """One signature: the record is that of the entry's person, and both are about the same things."""

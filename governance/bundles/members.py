@@ -4,13 +4,15 @@ All of it is what the log said up to the checkpoint and what has not changed sin
 checkpoint has the same answer, whatever happened in the meantime.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from audit.canonical import canonical
-from audit.exports.bundle import Contents
+from audit.exports.bundle import Contents, positions
 from audit.exports.extract import Interval
 from audit.models import Entry
 from governance.bundles import subjects as objects
@@ -100,3 +102,36 @@ def _roots(size: int) -> list[str]:
     versions = {int(str(key)) for key in logged}
     roots = list(TrustRoot.objects.order_by("version").values_list("version", "envelope"))
     return [envelope for version, envelope in roots if version in versions] or [envelope for _, envelope in roots]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How large an answer will be: entries of the log, objects whose whole story is in it, members beside the log."""
+
+    entries: int
+    objects: int
+    requests: int
+    permits: int
+    decisions: int
+    checks: int
+
+
+def scale_of(question: Question, *, size: int) -> Scale:
+    """What the answer will hold, without writing it: for the page that offers it, and to tell a small one from a job."""
+    subjects = objects.once(_subjects(question, size))
+    kinds = Counter(kind for kind, _ in subjects)
+    entries = len(positions(subjects, size))
+    if question.kind == "period":
+        begin, end = stretch(int(str(question.document["since"])), int(str(question.document["until"])), size)
+        entries = end - begin
+    if question.kind == "sample":
+        plan = Sample.objects.values_list("plan", flat=True).get(pk=question.subject)
+        entries += int(plan["end"]) - int(plan["begin"])
+    return Scale(
+        entries=entries,
+        objects=len(subjects),
+        requests=kinds["governance.promotionrequest"],
+        permits=kinds["governance.permit"],
+        decisions=kinds["governance.decision"],
+        checks=kinds["governance.checkrun"],
+    )
