@@ -120,6 +120,12 @@ def attested(*, addresses: bool = True) -> Attested:
     return Attested(at_head, best, standings)
 
 
+def alarm() -> str:
+    """Who contradicts our log and how, in one sentence; empty when nobody does. One query, for every page."""
+    found = Attestor.objects.exclude(alarm="").order_by("name").first()
+    return f"{found.name.replace(':', ' ')} contradicts the log: {found.alarm}." if found else ""
+
+
 def cosigned_note(size: int) -> str:
     """Return the checkpoint of ``size`` with the line of every witness of the policy that cosigned it.
 

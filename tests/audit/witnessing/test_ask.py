@@ -147,6 +147,7 @@ def test_a_rewritten_log_is_refused_and_said_loudly_with_the_proof(
     assert notes.verify_checkpoint(record.evidence, LOG.name, KEY.public_key()).size == 5
     assert "THE LOG IS CONTRADICTED by witness:one" in caplog.text
     assert selectors.attested().standings[0].state == "contradicts"
+    assert selectors.alarm().startswith("witness one contradicts the log: ")
     notary.ask_all()
     integrate()
     logged = Entry.objects.get(action="log.contradicted")
@@ -185,6 +186,7 @@ def test_an_alarm_ends_when_the_witness_vouches_for_the_log_again(
     notary.ask_all()
     record = Attestor.objects.get(name="witness:one")
     assert (record.alarm, record.evidence, record.failures) == ("", "", 0)
+    assert selectors.alarm() == ""
 
 
 @pytest.mark.parametrize(
