@@ -33,7 +33,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None
             cluster.set_up_roles()
             with cluster.connect() as server:
                 server.execute(f"ALTER ROLE {roles.OWNER} CREATEDB")
-            os.environ.update(cluster.urls())
+            # What a superuser can do to the ledger is tested, too. With a server of somebody's own it is not.
+            os.environ.update({**cluster.urls(), "TEST_SUPERUSER_URL": cluster.url(roles.SUPERUSER)})
     return (yield)
 
 
