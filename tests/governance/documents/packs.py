@@ -67,10 +67,10 @@ def small(*, title: str = "A small report", text: str = "Some words.", **fields:
     )  # fmt: skip
 
 
-def words(pdf: bytes) -> str:
-    """Everything a reader of the PDF sees as text, white space made single; thin spaces and true minuses made plain."""
+def words(pdf: bytes, *, pages: int | None = None) -> str:
+    """What a reader of the PDF (of its first pages) sees as text: white space single, thin spaces and minuses plain."""
     read = PdfReader(io.BytesIO(pdf))
-    text = " ".join(page.extract_text() for page in read.pages)
+    text = " ".join(page.extract_text() for page in read.pages[:pages])
     return re.sub(r"\s+", " ", text.replace("\u2009", " ").replace("\u2212", "-"))
 
 

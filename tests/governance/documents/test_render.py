@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -174,7 +175,7 @@ def test_only_what_cannot_be_seen_or_set_is_replaced() -> None:
 
 def test_tables_are_csv_that_no_spreadsheet_runs() -> None:
     columns = (Column("name", "Name"), Column("measured", "Measured", "estimate"), Column("ok", "Ok", "yesno"))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": "=1+1", "measured": {"value": 0.5, "low": None, "high": None}, "ok": True},
         {"name": 'comma, "quote"\nline', "measured": None, "ok": None},
     ]
