@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from audit.models import Entry
-from governance.models import Decision, Permit, PromotionRequest
+from governance.models import BrokenGlass, Decision, Permit, PromotionRequest
 from registry.events import Data, Event, Happening, Reader, Table
 
 _DIGEST: Final = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -123,6 +123,36 @@ def _of_permit(event: str, state: str) -> Reader:
     return read
 
 
+_GLASS: Final[Data] = {
+    "id": "6a3a1d8e-0f5e-4a0c-8a53-2b4f8f5f9c10",
+    "title": "Deployment credit/scorer",
+    "namespace": "credit",
+    "digests": [_DIGEST],
+    "reason": "Fraud wave; the permitted model is down.",
+    "url": "https://models.example.org/broken-glass/6a3a1d8e-0f5e-4a0c-8a53-2b4f8f5f9c10/",
+}
+
+
+def _of_glass(event: str) -> Reader:
+    def read(entry: Entry) -> Happening | None:
+        broken = BrokenGlass.objects.filter(pk=entry.subject_id).first()
+        if broken is None:
+            return None
+        data: Data = {
+            "id": str(broken.pk),
+            "title": broken.title,
+            "namespace": broken.namespace,
+            "digests": list(broken.digests),
+            "reason": entry.reason,
+            "url": f"{settings.PUBLIC_URL}/broken-glass/{broken.pk}/",
+        }
+        if event == "reviewed":
+            data |= {"outcome": broken.outcome}
+        return Happening(f"broken_glass.{event}", data, f"namespace:{broken.namespace}"[:120])
+
+    return read
+
+
 TABLE: Final = Table(
     events=(
         *(
@@ -134,11 +164,15 @@ TABLE: Final = Table(
             "Somebody signs a decision on a request.",
             {**_REQUEST, "state": "in_review", "outcome": "approve", "role": "approver"},
         ),
+        Event("broken_glass.reported", "A cluster let something in without a permit.", _GLASS),
+        Event("broken_glass.reviewed", "Somebody reviewed why.", {**_GLASS, "outcome": "justified"}),
         *(Event(f"permit.{event}", words, {**_PERMIT, "state": state}) for event, state, words in _OF_PERMITS.values()),
     ),
     readers={
         **{action: _of_request(event, state) for action, (event, state, _) in _OF_REQUESTS.items()},
         "decision.signed": _signed,
+        "glass.broken": _of_glass("reported"),
+        "glass.reviewed": _of_glass("reviewed"),
         **{action: _of_permit(event, state) for action, (event, state, _) in _OF_PERMITS.items()},
     },
 )

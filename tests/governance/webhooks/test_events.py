@@ -13,12 +13,12 @@ from django.utils import timezone
 from audit import actions
 from audit.actors import SYSTEM
 from governance.models import Permit, PromotionRequest
-from governance.services import permits, promotions
+from governance.services import broken_glass, permits, promotions
 from governance.states import PermitState, RequestState
 from registry import events
 from registry.models import ModelVersion, User, WebhookDelivery
 from registry.roles import Role
-from registry.services import webhooks
+from registry.services import access, webhooks
 from tests.factories import governance as make
 from tests.registry.webhooks.conftest import follow
 
@@ -132,3 +132,17 @@ def test_every_reader_reads_an_action_that_can_be_logged_and_every_event_has_a_r
     for name in named:
         state = events.known()[name].example["state"]
         assert state in RequestState.values
+
+
+@pytest.mark.usefixtures("webhook")
+def test_a_broken_glass_and_its_review(approvers: list[User]) -> None:
+    gate = access.create_user(username="gate", password=None, is_service=True, by=SYSTEM)
+    broken = broken_glass.report(
+        uid="1", namespace="credit", title="Pod credit/x", digests=["0" * 64], user="olga", reason="Fraud wave.",
+        refused_because="no permit", at=timezone.now(), by=make.actor(gate),
+    )  # fmt: skip
+    broken_glass.review(broken=broken, outcome="unjustified", text="It was up.", by=make.actor(approvers[0]))
+    (reported, first), (reviewed, second) = told("broken_glass.")
+    assert (reported, first["reason"], first["namespace"]) == ("broken_glass.reported", "Fraud wave.", "credit")
+    assert (reviewed, second["reason"], second["outcome"]) == ("broken_glass.reviewed", "It was up.", "unjustified")
+    assert second["url"].endswith(reverse("ui:broken-glass", args=[broken.pk]))
