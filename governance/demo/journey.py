@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
+from config.waiting import until
 from governance.demo import people, science
 from governance.demo.browser import Browser, DemoFailed
 from governance.demo.rest import Rest
@@ -19,6 +20,7 @@ from governance.demo.training import Split
 TARGET: Final = "alias:production"
 INTENDED_USE: Final = science.CARD["intended_use"]
 CHECKING_SECONDS: Final = 600
+PERMIT_SECONDS: Final = 60
 SETTLED: Final = frozenset({"ready", "checks_failed", "in_review", "approved", "approved_with_conditions", "rejected"})
 OFFICERS: Final = ("officer-1", "officer-2")
 Say = Callable[[str], object]
@@ -78,6 +80,7 @@ class Journey:
         if signed:
             self._sign(passes)
             self._verify(passes)
+            self._verify_permit(passes)
         self._hand_over(passes, fails, signed=signed)
 
     def _log(self, name: str, kind: str, split: Split, digests: dict[str, str]) -> int:
@@ -125,7 +128,7 @@ class Journey:
         for username in OFFICERS:
             account = self.accounts[username]
             if self.rest.call("GET", f"/requests/{ref}")["state"] == "approved":
-                return
+                break
             with Browser(self.url) as browser:
                 browser.sign_in(username, account.password)
                 if not browser.offers(f"/requests/{ref}/", "sign"):
@@ -144,6 +147,21 @@ class Journey:
         state = self.rest.call("GET", f"/requests/{ref}")["state"]
         if state != "approved":
             raise DemoFailed(f"{ref} is {state} after both officers signed")
+        self._permit(ref)
+
+    def _permit(self, ref: str) -> None:
+        """The two signers of permits do their part, without anybody's doing."""
+        found = self.rest.until(
+            f"/requests/{ref}",
+            lambda one: bool(one["permit"] or (one["issuance"] or {}).get("problem")),
+            seconds=PERMIT_SECONDS,
+            what=f"Making the permit of {ref}",
+        )
+        if not found["permit"]:
+            raise DemoFailed(f"no permit was made for {ref}: {found['issuance']['problem']}")
+        self.step(
+            f"the permit of {ref} is made, by the issuer's and the countersigner's key; {TARGET} names its version"
+        )
 
     def _verify(self, ref: str) -> None:
         """The auditor's part: download the bundle, take verify.py out of it, run it without network or server."""
@@ -165,6 +183,31 @@ class Journey:
             self.say(f"          {line}")
         if said.returncode:
             raise DemoFailed(f"verify.py refused the bundle of {ref} (exit code {said.returncode})")
+
+    def _verify_permit(self, ref: str) -> None:
+        """Somebody with a laptop: the permit's file, a trust root, the stand-alone program, and nothing else."""
+        permit = self.rest.call("GET", f"/requests/{ref}")["permit"]
+        file = f"/permits/{permit}/file"
+        if not until(lambda: self.rest.call("GET", file, accept=(404, 409)), seconds=PERMIT_SECONDS, every=0.5):
+            raise DemoFailed(f"the permit of {ref} stands on no status list: is the process “countersigner” running?")
+        account = self.accounts["auditor-1"]
+        with tempfile.TemporaryDirectory() as scratch, Browser(self.url) as browser:
+            browser.sign_in(account.username, account.password)
+            folder = Path(scratch)
+            addresses = {
+                "verify_permit.py": "/trust/verify_permit.py",
+                "root.json": "/trust/root.json",
+                "model.permit.json": f"/permits/{permit}/permit.json",
+            }
+            for name, address in addresses.items():
+                (folder / name).write_bytes(browser.download(address))
+            command = [sys.executable, "-I", "verify_permit.py", "model.permit.json", "--trust-root", "root.json"]
+            said = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+        self.step("verify_permit.py says of its permit:")
+        for line in (said.stdout + said.stderr).splitlines():
+            self.say(f"          {line}")
+        if said.returncode:
+            raise DemoFailed(f"verify_permit.py refused the permit of {ref} (exit code {said.returncode})")
 
     def _why_stopped(self, ref: str) -> list[str]:
         """One line for each check that stands in the way."""

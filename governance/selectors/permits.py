@@ -10,6 +10,8 @@ from django.utils import timezone
 from audit import receipts
 from audit.models import Entry
 from audit.selectors import entries_about
+from audit.tlog_proof import TlogProof
+from audit.witnessing import selectors as witnessed
 from config.errors import Conflict, NotFound
 from governance.models import Permit, StatusList, TrustRoot
 from governance.permits import dsse, trust, verify_permit
@@ -79,7 +81,7 @@ def issuing_entry(permit: Permit) -> Entry | None:
 def permit_file(permit: Permit) -> str:
     """The permit with everything that proves it, for one file: ``.permit.json``, docs/auditors/permits.md.
 
-    Raises ``Conflict`` while the log has not taken it in yet, and ``NotFound`` without trust root or status list.
+    Raises ``Conflict`` while the log has not taken it in yet or no status list names it, and ``NotFound`` without any list.
     """
     entry = issuing_entry(permit)
     if entry is None:
@@ -88,16 +90,36 @@ def permit_file(permit: Permit) -> str:
             code="permit.not_integrated",
             remedy="Try again in a second; if this stays, the sequencer is not running.",
         )
-    receipt = receipts.receipt_of(str(entry.entry_id))
+    size = witnessed.cosigned_size(entry.index + 1)
+    if size is None:
+        raise Conflict(
+            "The permit's entry is not cosigned by enough witnesses yet.",
+            code="permit.not_cosigned",
+            remedy="Try again in a few seconds; if this stays, look at the page of the log.",
+        )
+    receipt = receipts.receipt_of(str(entry.entry_id), size=size)
+    listed = json.loads(status_list())
+    if str(permit.pk) not in _named(listed):
+        raise Conflict(
+            "No status list names the permit yet, so nobody outside would accept it.",
+            code="permit.not_listed",
+            remedy="Try again in a second; if this stays, the countersigner is not running.",
+        )
     made = {
         "format": FILE_FORMAT,
         "envelope": json.loads(permit.envelope),
         "entry": receipt.leaf,
-        "proof": receipt.tlog_proof(),
+        "proof": str(TlogProof(receipt.index, receipt.hashes, witnessed.cosigned_note(size))),
         "trust": [json.loads(one) for one in trust_chain()],
-        "status": json.loads(status_list()),
+        "status": listed,
     }
     return dsse.canonical(made).decode()
+
+
+def _named(listed: dict[str, Any]) -> dict[str, str]:
+    payload, _, _ = verify_permit.opened(listed, dsse.STATUS, "the status list")
+    named: dict[str, str] = json.loads(payload)["permits"]
+    return named
 
 
 def in_force(permit: Permit, *, at: datetime | None = None) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from django.utils import timezone
 from audit import keys, notes
 from audit.actors import SYSTEM
 from audit.services import append
+from audit.witnessing import configured
+from audit.witnessing.cosignatures import ED25519
 from config.errors import Conflict, Invalid
 from governance.models import Permit, TrustRoot
 from governance.permits import dsse, keyfiles, trust, verify_permit
@@ -87,6 +90,21 @@ def set_up(places: Places, *, witnesses: Sequence[str] = (), quorum: int = 0) ->
     made = trust.document(contents, version=1, now=micro(timezone.now()), days=DAYS)
     row = _adopt(trust.sign(trust.draft(made), *(keyfiles.private(path) for path in offline)))
     return SetUp(row.version, row.expires_at, offline)
+
+
+def witnesses_of_the_policy() -> tuple[list[str], int]:
+    """The witnesses that the policy file names, and how many of them are enough: the fewest that satisfy it.
+
+    Only Ed25519 cosignatures, which the stand-alone verifier reads. Raises ``audit.witnessing.configured.Misconfigured``.
+    """
+    policy = configured.policy()
+    known = [one for one in policy.witnesses if one.verifier.kind == ED25519]
+    enough = (
+        number
+        for number in range(len(known) + 1)
+        if any(policy.satisfied(one.name for one in some) for some in combinations(known, number))
+    )
+    return [str(one.verifier) for one in known], next(enough, len(known))
 
 
 @transaction.atomic

@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from audit.keys import KeyProblem
+from audit.witnessing.configured import Misconfigured
 from governance.permits.keyfiles import NoKey
 from governance.permits.verify_permit import Refused
 from governance.services import trust
@@ -19,8 +20,9 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         """Say what there is, and where the offline keys lie if they were made just now."""
         try:
-            done = trust.set_up(trust.Places.default())
-        except (NoKey, KeyProblem, Refused) as problem:
+            vkeys, quorum = trust.witnesses_of_the_policy()
+            done = trust.set_up(trust.Places.default(), witnesses=vkeys, quorum=quorum)
+        except (NoKey, KeyProblem, Refused, Misconfigured) as problem:
             raise CommandError(str(problem)) from problem
         self.stdout.write(f"Trust root version {done.version}, good until {done.expires_at:%Y-%m-%d}.")
         if done.offline_keys:

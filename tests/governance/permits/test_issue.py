@@ -310,14 +310,15 @@ def _killed_at(statement: int, act: Callable[[], object]) -> bool:
                 step()
                 return execute(sql, params, many, context)
 
-            commit = connection._commit
+            backend: Any = connection
+            commit = backend._commit
 
             def deadly_commit() -> None:
                 step()
                 commit()
                 step()
 
-            connection._commit = deadly_commit  # type: ignore[method-assign]
+            backend._commit = deadly_commit
             with connection.execute_wrapper(deadly):
                 act()
             os._exit(0)
