@@ -60,6 +60,8 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "registry.ExperimentGroupObjectPermission": "guardian's rows follow from granting an experiment to a team",
     "registry.Webhook": "create_webhook is one call; its tests make one that leads to their receiver",
     "registry.WebhookDelivery": "written by the follower from an entry, which is what its tests are about",
+    "governance.ReportJob": "ask is one call, and its tests say who asks",
+    "governance.ReportFile": "written by the worker that makes the report, which is what its tests are about",
     "governance.CheckRun": governance.request,
     "governance.EvidenceSnapshot": governance.finish_all,
     "governance.WorkerHeartbeat": "a name and a moment; its tests write the moment they are about",

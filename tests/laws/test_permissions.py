@@ -27,7 +27,15 @@ from tests.api.conftest import (
 __all__ = ["ada", "contributor", "model", "nobody", "person", "places", "promotion", "sealed_version", "stranger"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-FOR_EVERYBODY_SIGNED_IN = {"me", "tokens", "openapi", "policies", "policy-versions", "policy-document"} | {
+FOR_EVERYBODY_SIGNED_IN = {
+    "report-kinds",
+    "me",
+    "tokens",
+    "openapi",
+    "policies",
+    "policy-versions",
+    "policy-document",
+} | {
     "permit-status-list",
     "trust-chain",
 }
@@ -57,6 +65,7 @@ SOMEWHERE: dict[str, object] = {
     "name": "credit-default", "number": 1, "alias": "champion", "path": "MLmodel", "ref": 1, "check": UUID(int=1),
     "upload": UUID(int=1), "permit": UUID(int=1), "waiver": UUID(int=1), "policy": "api-tests", "prefix": "abcdef",
     "index": 0, "webhook": UUID(int=1), "delivery": UUID(int=1), "experiment": "7", "team": "nobody",
+    "report": UUID(int=1), "file": "report.pdf",
 }  # fmt: skip
 
 
