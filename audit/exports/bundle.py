@@ -18,7 +18,6 @@ from audit.exports import attachments
 from audit.exports.archive import Archive, BadMember
 from audit.exports.extract import Interval, chunks, intervals, lines, union
 from audit.models import Checkpoint, Entry
-from audit.selectors import head
 from config.errors import NotFound
 
 __all__ = [
@@ -61,7 +60,8 @@ class Contents:
     """What goes into a bundle besides what every bundle has.
 
     ``subjects`` (type, id) bring every entry about them, and are shown to be complete. ``ranges`` bring whole stretches of
-    the log. ``without`` names entries about the subjects of which only the hash is shown. ``left_out`` says what the asker
+    the log. ``without`` names entries about the subjects of which only the hash is shown. ``heads``: prove by the head map
+    that the objects have no other entries; left open, it is done for a log small enough. ``left_out`` says what the asker
     may not see or what is no longer there: ``what`` and ``why``, and ``sha256`` where a digest in the log names it.
     """
 
@@ -72,6 +72,7 @@ class Contents:
     ranges: Sequence[Interval] = ()
     indices: Iterable[int] = ()
     without: frozenset[int] = frozenset()
+    heads: bool | None = None
     left_out: Sequence[Mapping[str, str]] = field(default_factory=tuple)
 
 
@@ -95,8 +96,11 @@ def write_bundle(
     checkpoint = checkpoint_of(size)
     subjects = sorted(set(contents.subjects))
     streams = [one for one in positions(subjects, checkpoint.size) if one[1] not in contents.without]
+    proved = (contents.heads is None and checkpoint.size <= attachments.HEADS_AT_ONCE) or contents.heads
+    heads = attachments.heads_of(checkpoint.size, sorted({about for about, _, _ in streams})) if proved else None
+    indices = [*_checked(contents.indices, checkpoint.size), *(index for _, index, _ in streams)]
     wanted = union(
-        intervals([*_checked(contents.indices, checkpoint.size), *(index for _, index, _ in streams)]),
+        intervals([*indices, *([heads.entry] if heads else [])]),
         [(max(begin, 0), min(end, checkpoint.size)) for begin, end in contents.ranges],
     )
     total = sum(end - begin for begin, end in wanted)
@@ -104,13 +108,16 @@ def write_bundle(
     reserved = _fixed(checkpoint, contents, subjects, streams)
     for name, data in reserved.items():
         archive.add(name, data)
-    done = 0
+    if heads:
+        archive.add("log/heads.json", canonical(heads.document))
+    people, done = attachments.People(), 0
     for number, chunk in enumerate(chunks(lines(wanted, checkpoint.size))):
         archive.add(f"log/entries/{number:06d}.txt", chunk)
+        people.look(chunk)
         done = min(total, done + chunk.count(b"\n"))
         if progress is not None:
             progress(done, total)
-    for name, data in attachments.members(checkpoint, wanted):
+    for name, data in (*attachments.stamps(checkpoint), *people.members()):
         archive.add(name, data)
     for number, (name, data) in enumerate(contents.members, start=1):
         if progress is not None and number % 50 == 0:
@@ -125,9 +132,9 @@ def write_bundle(
     return Written(checkpoint.size, archive.sha256, archive.size, total)
 
 
-def checkpoint_of(size: int | None = None) -> Checkpoint:
-    """Return the checkpoint of that size, or the latest. Raises ``NotFound``."""
-    found = head() if size is None else Checkpoint.objects.filter(size=size).first()
+def checkpoint_of(size: int | None = None, *, at_least: int = 0) -> Checkpoint:
+    """Return the checkpoint of that size; else the newest that witnesses cosigned, or the newest. Raises ``NotFound``."""
+    found = attachments.newest(at_least) if size is None else Checkpoint.objects.filter(size=size).first()
     if found is None and size is None:
         raise NotFound("The log has no checkpoint yet, so there is nothing to prove against.", code="ledger.empty")
     if found is None:

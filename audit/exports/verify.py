@@ -226,9 +226,13 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A verified checkpoint. ``witnesses`` maps the name of each witness that is known to us to when it cosigned."""
+    """A verified checkpoint. ``witnesses`` maps the name of each witness that is known to us to when it cosigned.
+
+    ``own`` is the note as the log signed it, before others did: what time stamps are over.
+    """
 
     text: str
+    own: str
     origin: str
     size: int
     root: bytes
@@ -265,7 +269,7 @@ def check_checkpoint(note: bytes, key: ed25519.Ed25519PublicKey, witnesses: list
     need(signatures.endswith("\n"), "log/checkpoint.txt is cut off")
     known = [vkey(line) for line in witnesses]
     identity = hashlib.sha256(origin.encode() + b"\n\x01" + raw(key)).digest()[:4]
-    signed, cosigned = False, {}
+    signed_note, cosigned = "", dict[str, int]()
     for line in signatures[:-1].split("\n"):
         match = re.fullmatch("\u2014 (\\S+) (\\S+)", line)
         if match is None:
@@ -273,7 +277,7 @@ def check_checkpoint(note: bytes, key: ed25519.Ed25519PublicKey, witnesses: list
         blob = from_base64(match[2], "a signature in log/checkpoint.txt")
         if match[1] == origin and blob[:4] == identity:
             verified(key, blob[4:], text.encode(), "the ledger key's signature in log/checkpoint.txt")
-            signed = True
+            signed_note = f"{text}\n{line}\n"
         for name, own, witness in known:
             if match[1] == name and blob[:4] == own:
                 need(len(blob) == 4 + 8 + 64, f"the cosignature of {name} is malformed")
@@ -281,8 +285,8 @@ def check_checkpoint(note: bytes, key: ed25519.Ed25519PublicKey, witnesses: list
                 message = f"cosignature/v1\ntime {moment}\n{text}".encode()
                 verified(witness, blob[12:], message, f"the cosignature of {name} in log/checkpoint.txt")
                 cosigned[name] = moment
-    need(signed, "log/checkpoint.txt is not signed by the ledger key")
-    return Checkpoint(text, origin, int(size), root, cosigned)
+    need(signed_note, "log/checkpoint.txt is not signed by the ledger key")
+    return Checkpoint(text, signed_note, origin, int(size), root, cosigned)
 
 
 def verified(key: ed25519.Ed25519PublicKey, signature: bytes, message: bytes, what: str) -> None:
@@ -332,6 +336,8 @@ class Log:
     streams: dict[About, list[Entry]] = field(default_factory=dict)
     complete: dict[About, bool] = field(default_factory=dict)
     leaf_hashes: dict[int, bytes] = field(default_factory=dict)
+    heads: Entry | None = None
+    headed: set[About] = field(default_factory=set)
 
     def whole(self, begin: int, end: int) -> bool:
         """Whether every entry from ``begin`` to before ``end`` is here."""
@@ -376,6 +382,7 @@ def check_log(bundle: Bundle, checkpoint: Checkpoint, told: Callable[[bytes], No
     stated = load(bundle.read("log/streams.json"), "log/streams.json")
     claims = {(one["type"], one["id"]): one for one in stated}
     need(len(claims) == len(stated), "log/streams.json names an object twice")
+    heads = load(bundle.read("log/heads.json"), "log/heads.json") if "log/heads.json" in bundle.names else None
     log, tree = Log(checkpoint), Tree()
     for index, stated_hash, leaf in leaves(bundle):
         if index is None:
@@ -392,6 +399,8 @@ def check_log(bundle: Bundle, checkpoint: Checkpoint, told: Callable[[bytes], No
         told(leaf)
         if claims:
             keep_if_wanted(log, claims, index, leaf, digest)
+        if heads is not None and index == heads["entry"]:
+            log.heads = load(leaf, f"entry {index}")["body"]
     need(
         tree.size == checkpoint.size,
         f"the log here ends at {tree.size}, the checkpoint says {checkpoint.size}: it was cut off or added to",
@@ -399,6 +408,8 @@ def check_log(bundle: Bundle, checkpoint: Checkpoint, told: Callable[[bytes], No
     need(tree.root() == checkpoint.root, "the log here does not lead to the signed root: an entry, or a hash between entries, "
          "was changed, or it is of another log")  # fmt: skip
     check_streams(log, claims)
+    if heads is not None:
+        check_heads(log, heads)
     return log
 
 
@@ -434,6 +445,43 @@ def check_streams(log: Log, claims: dict[About, Json]) -> None:
         log.complete[about] = whole
 
 
+def check_heads(log: Log, heads: Json) -> None:
+    """An entry ``log.heads`` holds the root of a tree with one line per object: how many entries it had, and which was last.
+
+    An object whose line is proved has no other entries, up to the size of the log that the map is of.
+    """
+    if log.heads is None or log.heads["action"] != "log.heads":
+        refuse("log/heads.json: the entry with the head map is not here")
+    facts = log.heads["facts"]
+    root = bytes.fromhex(facts["root"])
+    for proof in heads["proofs"]:
+        about = (proof["type"], proof["id"])
+        what = f"log/heads.json: {about[0]} {about[1]}"
+        need(about in log.streams and about not in log.headed, f"{what} is no object of this bundle, or is there twice")
+        line = json.dumps([*about, proof["n"], proof["index"]], ensure_ascii=False, separators=(",", ":"))
+        need(climbs(line.encode(), proof["number"], facts["streams"], proof["hashes"], root), f"{what}: its line is not in the map")
+        before = [entry for entry in log.streams[about] if entry["index"] < facts["size"]]
+        last = (before[-1]["n"], before[-1]["index"]) if before else None
+        need(last == (proof["n"], proof["index"]), f"{what}: the map says that it had {proof['n']} entries, others are here")
+        log.headed.add(about)
+
+
+def climbs(leaf: bytes, index: int, size: int, proof: list[str], root: bytes) -> bool:
+    """RFC 9162 2.1.3.2."""
+    node, last, running = index, size - 1, hashlib.sha256(b"\x00" + leaf).digest()
+    for sibling in map(bytes.fromhex, proof):
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            running = hashlib.sha256(b"\x01" + sibling + running).digest()
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            running = hashlib.sha256(b"\x01" + running + sibling).digest()
+        node, last = node >> 1, last >> 1
+    return last == 0 and running == root
+
+
 # 4. Time stamps (RFC 3161): the stamp is of this checkpoint; with --tsa also that this authority made it
 
 
@@ -467,8 +515,8 @@ DIGESTS: dict[bytes, hashes.HashAlgorithm] = {
 }
 
 
-def check_timestamp(name: str, response: bytes, stamped: list[bytes], authority: bytes | None) -> str:
-    """The moment that a stamp states. Raises ``Broken`` if it is not of one of ``stamped``, or not of the authority."""
+def check_timestamp(name: str, response: bytes, stamped: bytes, authority: bytes | None) -> str:
+    """The moment that a stamp states. Raises ``Broken`` if it is of something else than ``stamped``, or not of the authority."""
     answer = Der(response).parts()
     token = answer[1] if answer[0].parts()[0].tag == 2 else Der(response)  # a response, or the bare token
     kind, wrapped = token.parts()[:2]
@@ -482,8 +530,8 @@ def check_timestamp(name: str, response: bytes, stamped: list[bytes], authority:
     chosen = DIGESTS.get(algorithm.parts()[0].content)
     if chosen is None:
         refuse(f"{name} uses a digest that is not SHA-2")
-    made = {hashlib.new(chosen.name, text).digest() for text in stamped}
-    need(imprint.content in made, f"{name} is a time stamp of something else than log/checkpoint.txt")
+    right = imprint.content == hashlib.new(chosen.name, stamped).digest()
+    need(right, f"{name} is a time stamp of something else than the log's own note in log/checkpoint.txt")
     moment = datetime.strptime(info[4].content.decode()[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     if authority is not None:
         check_signer(name, signed, info_bytes, authority)
@@ -1355,15 +1403,14 @@ def verify(path: str, options: Options | None = None) -> list[str]:
     if not checkpoint.witnesses:
         said.append("--  no witness that is known here cosigned it")
     stamps = sorted(name for name in members if name.startswith("log/timestamps/"))
-    note = members["log/checkpoint.txt"]
-    own_note = note.decode().partition("\n\n")[0]
-    stamped = [note, checkpoint.text.encode(), checkpoint.root, (own_note + "\n").encode()]
     for name in stamps:
-        moment = check_timestamp(name, members[name], stamped, given.tsa)
+        moment = check_timestamp(name, members[name], checkpoint.own.encode(), given.tsa)
         sure = "by the authority you gave" if given.tsa else "its authority is not checked without --tsa"
         said.append(f"ok  {name}: this checkpoint existed {moment}; {sure}")
     if not stamps:
         said.append("--  no time stamp of an authority")
+    if log.streams and not log.headed:
+        said.append("--  no head map: a stream here may have gone on behind the last entry shown")
     said.append(f"ok  {log.entries} entries are in that log, unchanged, at the places they have here")
     question = load(members["question.json"], "question.json")
     need(
@@ -1396,7 +1443,10 @@ def verify(path: str, options: Options | None = None) -> list[str]:
 
 def stream_words(log: Log, about: About) -> str:
     number = log.streams[about][-1]["n"]
-    return f"complete from number 1 to {number}" if log.complete[about] else "some of its entries only"
+    if not log.complete[about]:
+        return "some of its entries only"
+    others = f"; there was no other when the log had {log.heads['facts']['size']}" if about in log.headed and log.heads else ""
+    return f"complete from number 1 to {number}{others}"
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from audit.canonical import canonical
+from audit.exports.attachments import HEADS_AT_ONCE
 from audit.exports.bundle import Contents, positions
 from audit.exports.extract import Interval
 from audit.models import Entry
@@ -28,7 +29,7 @@ PERMIT_VERIFIER: Final = Path(verify_permit.__file__)
 
 def contents_of(question: Question, *, user: User, size: int) -> Contents:
     """Everything that belongs into the answer to a question at the checkpoint of ``size``, for this person to see."""
-    document, ranges = dict(question.document), list[Interval]()
+    document, ranges = {"heads": size <= HEADS_AT_ONCE, **question.document}, list[Interval]()
     more: list[tuple[str, bytes]] = []
     if question.kind == "period":
         begin, end = stretch(int(str(document["since"])), int(str(document["until"])), size)
@@ -44,6 +45,7 @@ def contents_of(question: Question, *, user: User, size: int) -> Contents:
     rooms.look()
     return Contents(
         kind=question.kind,
+        heads=document["heads"] is True,
         question=document,
         members=_members(named, rooms, more, size),
         subjects=subjects,

@@ -75,6 +75,11 @@ def asked(user: User, kind: str, document: Mapping[str, Any]) -> Question:
 
     Raises ``NotFound`` and ``NotAllowed``.
     """
+    question = _asked(user, kind, document)
+    return with_heads(question) if document.get("heads") is True else question
+
+
+def _asked(user: User, kind: str, document: Mapping[str, Any]) -> Question:
     if kind == "period":
         return about_period(user, moment(int(document["since"])), moment(int(document["until"])))
     if kind == "sample":
@@ -101,6 +106,11 @@ def sample_of(user: User, which: UUID | str) -> Sample:
     if found is None:
         raise NotFound("There is no such sample.", code="sample.unknown")
     return found
+
+
+def with_heads(question: Question) -> Question:
+    """The same question, asking also for the proof that its objects have no other entries: a job, for a large log."""
+    return Question(question.kind, question.title, {**question.document, "heads": True})
 
 
 def check_auditor(user: User) -> None:

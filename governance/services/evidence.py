@@ -74,7 +74,7 @@ def export_bundle(*, request: PromotionRequest, by: Actor, out: IO[bytes], size:
     """
     guards.check_can_export(by, request)
     if size is None:
-        _check_sequenced(request)
+        size = checkpoint_of(at_least=_check_sequenced(request)).size
     return _export(questions.about_request(guards.person(by), request), by=by, out=out, size=size)
 
 
@@ -102,11 +102,16 @@ def _export(question: Question, *, by: Actor, out: IO[bytes], size: int | None) 
     return written
 
 
-def _check_sequenced(request: PromotionRequest) -> None:
+def _check_sequenced(request: PromotionRequest) -> int:
+    """The size of the log that has every signature of the request."""
     last = request.decisions.order_by("signed_at", "pk").last()
-    if last is not None and entry_of(last.entry_id) is None:
+    if last is None:
+        return 0
+    entry = entry_of(last.entry_id)
+    if entry is None:
         raise Conflict(
             "The last signature has no place in the log yet.",
             code="evidence.not_sequenced",
             remedy="Try again in a second; if this stays, the sequencer is not running.",
         )
+    return int(entry.index) + 1

@@ -19,6 +19,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.exports.attachments import HEADS_AT_ONCE
 from audit.exports.bundle import Written, checkpoint_of
 from config.errors import Conflict, NotFound, Refusal, TooMany
 from governance import guards
@@ -61,6 +62,7 @@ def ask(*, question: Question, by: Actor, size: int | None = None) -> Export:
     """
     person = guards.person(by)
     at = checkpoint_of(size).size
+    question = questions.with_heads(question)
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=person.pk)
         if Export.objects.unfinished().filter(asked_by=person).count() >= MOST_WAITING:
@@ -76,7 +78,7 @@ def ask(*, question: Question, by: Actor, size: int | None = None) -> Export:
             title=question.title[:400],
             log_size=at,
         )
-    if scale_of(question, size=at).entries <= AT_ONCE:
+    if at <= HEADS_AT_ONCE and scale_of(question, size=at).entries <= AT_ONCE:
         write(made.pk, owner=f"web:{os.getpid()}")
         made.refresh_from_db()
     return made

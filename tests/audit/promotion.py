@@ -77,6 +77,7 @@ class Promotion:
     members: dict[str, bytes] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     left_out: list[dict[str, str]] = field(default_factory=list)
+    packed: list[tuple[str, bytes]] = field(default_factory=list)
 
     def build(self, guard: Path) -> bytes:
         plot = b"<svg/>"
@@ -132,6 +133,7 @@ class Promotion:
             **self.members,
         }
         chosen = [(name, data) for name, data in members.items() if name.partition("/")[0] not in self.without]
+        self.packed = chosen
         contents = Contents(
             "request",
             {"request": REQUEST},

@@ -20,8 +20,9 @@ from audit import keys, notes
 from audit.exports import verify as program
 from audit.exports.bundle import BadMember, Contents, write_bundle
 from audit.models import Entry, leaf_text
+from audit.witnessing import heads
 from config.errors import NotFound
-from tests.audit.promotion import Promotion, envelope, pack, sha256, unpack
+from tests.audit.promotion import REQUEST, Promotion, envelope, pack, sha256, unpack
 from tests.factories.audit import integrate, touch
 
 pytestmark = pytest.mark.django_db
@@ -73,7 +74,7 @@ def test_the_program_accepts_what_we_wrote_and_says_what_it_proved(guard: Path, 
     )
     assert done.returncode == 0, done.stderr
     assert "the key you gave" in done.stdout
-    assert "signed by user:3, user:4, user:5" in done.stdout
+    assert "signed by user:3 (person3), user:4 (person4), user:5 (person5)" in done.stdout
     assert re.search("quorum is complete, as policies/.*itself asks: 1 validator, 2 approver", done.stdout)
     assert "governance.promotionrequest req-1: complete from number 1 to 4" in done.stdout
     assert "no witness that is known here cosigned it" in done.stdout
@@ -319,7 +320,6 @@ STRICT = b"policy: credit-risk\nreview:\n- stage: validation\n  all:\n  - {role:
         (Promotion(members={"checks/files/" + "0" * 64: b"x"}), "other content than its name"),
         (Promotion(members={f"checks/files/{sha256(b'x')}": b"x"}), "no entry of the log here leads to it"),
         (Promotion(members={f"decisions/{sha256(b'x')}.json": b"x"}), "no entry of the log here leads to it"),
-        (Promotion(members={"people.json": b'[{"subject":"user:1","field":"username","digest":"x"}]'}), "neither"),
         (Promotion(subjects=[("governance.permit", "permit-1")]), "request that question.json asks about"),
         (Promotion(without=("lineage",)), "lineage/44136fa355b3678a…"),
         (Promotion(without=("decisions",)), "which entry 1 names, is neither here nor said to be left out"),
@@ -329,6 +329,63 @@ def test_a_promotion_that_broke_the_rules_is_refused_though_all_of_it_is_logged_
     guard: Path, verify: Verify, wrong: Promotion, complaint: str
 ) -> None:
     assert complaint in verify(wrong.build(guard))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"disclosure": "WyJzYWx0IiwidXNlcm5hbWUiLCJNYWxsb3J5Il0"}, "it is not what was committed to"),
+        ({"field": "email"}, "it opens another field"),
+        ({"subject": "user:99"}, "is committed to by no entry here"),
+        ({"disclosure": None}, "neither opened nor said to be erased"),
+    ],
+)
+def test_another_name_for_a_person_is_noticed(
+    guard: Path, verify: Verify, change: dict[str, str | None], complaint: str
+) -> None:
+    members = unpack(Promotion().build(guard))
+    rows = json.loads(members["people.json"])
+    rows[0] = {name: value for name, value in {**rows[0], **change}.items() if value is not None}
+    assert complaint in verify(pack({**members, "people.json": json.dumps(rows).encode()}))
+
+
+def test_an_erased_person_is_named_as_erased_and_every_proof_holds(guard: Path, tmp_path: Path) -> None:
+    members = unpack(Promotion().build(guard))
+    rows = json.loads(members["people.json"])
+    erased = next(row for row in rows if row["subject"] == "user:3")
+    del erased["disclosure"]
+    erased["erased"] = {"at": 1, "entry": "x"}
+    path = tmp_path / "b.zip"
+    path.write_bytes(pack({**members, "people.json": json.dumps(rows).encode()}))
+    said = program.verify(str(path))
+    assert any("1 are erased" in line for line in said)
+    assert any("signed by user:3, user:4 (person4), user:5 (person5)" in line for line in said)
+
+
+def test_the_head_map_shows_that_an_object_has_no_other_entries(guard: Path, tmp_path: Path, verify: Verify) -> None:
+    promotion = Promotion()
+    promotion.build(guard)
+    assert heads.log_heads() is not None
+    integrate(key=keys.ledger_key())
+    out = io.BytesIO()
+    write_bundle(out, Contents("request", {"request": REQUEST}, members=promotion.packed, subjects=promotion.subjects))
+    path = tmp_path / "b.zip"
+    path.write_bytes(out.getvalue())
+    said = "\n".join(program.verify(str(path)))
+    assert "req-1: complete from number 1 to 4; there was no other when the log had 5" in said
+    # A stream cut at its end, with the hash of what is missing in its place, is found out by the map alone.
+    members = unpack(out.getvalue())
+    lines = members[PART].rstrip(b"\n").split(b"\n")
+    lines[3] = b"^ 0 3 " + sha256(b"\x00" + leaf_of(lines[3])).encode()
+    streams = json.loads(members["log/streams.json"])
+    next(one for one in streams if one["id"] == REQUEST)["n"] = 3
+    forged = {**members, PART: b"\n".join(lines) + b"\n", "log/streams.json": json.dumps(streams).encode()}
+    assert "the map says that it had 4 entries" in verify(pack(forged))
+    # Nor can the map be another.
+    mapped = json.loads(members["log/heads.json"])
+    for field, value in (("n", 3), ("index", 2), ("number", 1), ("hashes", [])):
+        changed = {**mapped, "proofs": [{**mapped["proofs"][0], field: value}, *mapped["proofs"][1:]]}
+        assert "log/heads.json" in verify(pack({**members, "log/heads.json": json.dumps(changed).encode()}))
 
 
 def test_what_is_left_out_is_said_to_be(guard: Path, tmp_path: Path) -> None:
