@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-from audit import actions, keys, selectors
+from audit import actions, keys, personal, selectors
 from audit.models import Entry
 from config.errors import Conflict
 from governance.documents.shape import Column, Fact, File, LogHead, Table
@@ -81,15 +81,10 @@ def name_of(user: User | None) -> str:
 
 
 def names_of(actor_ids: Iterable[str]) -> dict[str, str]:
-    """Names of the log's actors, by id: of people as they are called now, of our processes by their plain name."""
+    """Names of the log's actors, by id: of people as they are called now (erased ones as erased), of processes as they are."""
     wanted = set(actor_ids)
-    keys_ = [int(one.removeprefix("user:")) for one in wanted if one.startswith("user:") and one[5:].isdigit()]
-    people = {f"user:{user.pk}": name_of(user) for user in User.objects.filter(pk__in=keys_)}
-    return {one: people.get(one) or _process(one) for one in wanted}
-
-
-def _process(actor_id: str) -> str:
-    return "Countersign" if actor_id == "system" else actor_id.removeprefix("service:")
+    known = personal.names(wanted)
+    return {one: "Countersign" if one == "system" else known[one].removeprefix("service:") for one in wanted}
 
 
 def entry_indexes(entry_ids: Iterable[str], size: int) -> dict[str, int]:

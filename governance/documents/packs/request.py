@@ -145,7 +145,9 @@ def _answer(request: PromotionRequest, standing: Standing, permit: Permit | None
     if request.closed_at is not None:
         return f"{state.label} on {_day(request.closed_at)}, without a decision: {what} may not be called {target}."
     blocking = standing.verdict.blocking()
-    why = f" First open: {blocking[0].label}. {blocking[0].reason}" if blocking else ""
+    first = blocking[0] if blocking else None
+    about = "" if first is None or first.reason.startswith(first.label) else f"{first.label}: "
+    why = f" First open: {about}{first.reason}" if first else ""
     return f"Open ({state.label.lower()}): {what} may not be called {target} yet.{why}"
 
 
