@@ -1,14 +1,19 @@
 """Work of the log that takes time. Every task may run twice, or be killed half-way, and does no harm."""
 
+import logging
 from typing import Final
 
 from celery import shared_task
+from django.conf import settings
 
 from audit import verifying
 from audit.actors import Actor
 from audit.models import Verification
+from audit.tiles.publish import NotPublished
+from audit.tiles.publish import publish as publish_to
 from config.celery import app
 
+logger = logging.getLogger(__name__)
 LONGEST: Final = 6 * 3600
 CLOCK: Final = Actor.service("scheduler")
 
@@ -32,3 +37,14 @@ def sweep() -> None:
     waiting = Verification.objects.filter(state=Verification.State.WAITING).values_list("pk", flat=True).first()
     if waiting is not None:
         app.send_task("audit.tasks.verify", args=[waiting], expires=60)
+
+
+@shared_task(name="audit.tasks.publish", soft_time_limit=3540, time_limit=3600)  # type: ignore[untyped-decorator]
+def publish() -> None:
+    """Write what is new of the log as static files, if a directory is configured."""
+    if settings.LOG_PUBLISH_DIR is None:
+        return
+    try:
+        publish_to(settings.LOG_PUBLISH_DIR)
+    except (NotPublished, OSError) as problem:
+        logger.error("The log is not published: %s", problem)  # noqa: TRY400 - the message says it all

@@ -95,6 +95,9 @@ class Env(BaseSettings):
     report_keep_days: int = Field(default=30, ge=1, le=3650)
     log_format: str = Field(default="console", pattern="^(console|json)$")
 
+    # Where the log is written to as static files: docs/operators/publish-log.md
+    log_publish_dir: OptionalPath = None
+
     # Who attests the log from outside: docs/operators/witnesses.md
     witness_policy: OptionalPath = None
     witness_urls: Annotated[tuple[HttpUrl, ...], NoDecode] = ()
