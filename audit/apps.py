@@ -1,8 +1,8 @@
-"""The ledger as a Django app: after each migration the runtime roles get exactly the rights of ``audit.grants``."""
+"""The ledger as a Django app: after each migration the history follows the tables, and the runtime roles get their rights."""
 
 from django.apps import AppConfig
 from django.db import connections
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class AuditConfig(AppConfig):
@@ -16,6 +16,9 @@ class AuditConfig(AppConfig):
         import audit.log_actions
         import audit.witnessing.actions  # noqa: F401
 
+        pre_migrate.connect(_step_aside, sender=self, dispatch_uid="audit.history.step_aside")
+        # After the history: what it makes is granted to nobody in public.
+        post_migrate.connect(_remember, sender=self, dispatch_uid="audit.history.install")
         post_migrate.connect(_grant, sender=self, dispatch_uid="audit.grants")
 
 
@@ -27,3 +30,19 @@ def _grant(*, using: str, **kwargs: object) -> None:
     if "plan" in kwargs:
         refuse_truncate(connections[using])
         apply_grants(connections[using])
+
+
+def _step_aside(*, using: str, **kwargs: object) -> None:
+    """Take the views of the past away from the tables that are about to change."""
+    from audit.history.install import step_aside
+
+    if kwargs.get("plan"):
+        step_aside(connections[using])
+
+
+def _remember(*, using: str, **kwargs: object) -> None:
+    """Give every governed table its history, as the table is now."""
+    from audit.history.install import install
+
+    if "plan" in kwargs:
+        install(connections[using])

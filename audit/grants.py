@@ -41,11 +41,13 @@ LEDGER_GRANTS: Final = (
     ("INSERT (index, canon, stream_n, stream_previous)", "audit_entry", (SEQUENCER,)),
     ("INSERT", "audit_node", (SEQUENCER,)),
     ("INSERT", "audit_checkpoint", (SEQUENCER,)),
+    ("INSERT", "audit_moment", (SEQUENCER,)),
     ("INSERT, UPDATE", "audit_cursor", (SEQUENCER,)),
     # Keys are made and destroyed, never changed; audit_person_ends_once holds that, too.
     ("SELECT, INSERT (subject, key), UPDATE (key, erased_at, erased_entry)", "audit_person", (APP, SEQUENCER)),
     ("SELECT, INSERT, DELETE", "audit_disclosure", (APP, SEQUENCER)),
     *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
+    ("SELECT", "audit_moment", (APP, SEQUENCER)),
     # The notary is the app, too. What it keeps is verified when it is read.
     *(("INSERT", f"audit_{table}", (APP, SEQUENCER)) for table in ("cosignature", "timestamp", "anchor")),
     ("INSERT, UPDATE", "audit_attestor", (APP, SEQUENCER)),

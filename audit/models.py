@@ -217,6 +217,29 @@ class Checkpoint(models.Model):
         return f"checkpoint {self.size}"
 
 
+class Moment(models.Model):
+    """Which transactions had committed when a checkpoint was signed: the state that its entries, and no others, led to.
+
+    Only for checkpoints that left nothing waiting. ``snapshot`` is the ``pg_snapshot`` of the statement that took the
+    entries, in positions (``audit.history.era``). ``at`` is the checkpoint's time.
+    """
+
+    ledger_free: ClassVar[str] = "Where in the history of all rows the log's signed heads stand."
+
+    ledger_append_only: ClassVar[bool] = True
+
+    size = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    snapshot = models.TextField()
+
+    class Meta:
+        triggers = append_only_triggers("moment")
+        indexes = [models.Index(fields=["at", "size"], name="moment_by_time")]
+
+    def __str__(self) -> str:
+        return f"moment {self.size}"
+
+
 class Cursor(models.Model):
     """How far a follower has read: ``next_index`` is the first entry it has not handled."""
 

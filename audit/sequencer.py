@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection, transaction
 
 from audit import keys, notes, partitions, tree
 from audit.guard import Guard, Head, Refused
+from audit.history import moments
 from audit.merkle import EMPTY_ROOT, Frontier, Subtree, leaf_hash
 from audit.models import leaf_text
 
@@ -66,6 +67,10 @@ class Sequencer:
         """Return the head of the stored log. Raises ``Refused`` if it may not be continued, and ``Busy``."""
         with transaction.atomic():
             _take_lock()
+            try:
+                moments.check_cluster()
+            except moments.NotInThisCluster as problem:
+                raise Refused(str(problem)) from problem
             return self._continue_from()
 
     def run_once(self) -> int:
@@ -76,7 +81,7 @@ class Sequencer:
         """
         with transaction.atomic():
             _take_lock()
-            waiting = _take(self.batch)
+            waiting, snapshot = _take(self.batch)
             if not waiting:
                 return 0
             self._continue_from()
@@ -89,7 +94,9 @@ class Sequencer:
                     if subtree.level % tree.TILE_HEIGHT == 0:
                         _insert_node(subtree, digest)
             head = Head(edge.size, edge.root())
-            self._sign(head)
+            at = self._sign(head)
+            if len(waiting) < self.batch:  # nothing that had committed was left: this is a state that was
+                moments.record(head.size, at, snapshot)
         # Only now is it true. If we die here, the guard is a batch behind, which it accepts.
         self._edge = edge
         self.guard.write(head)
@@ -135,14 +142,15 @@ class Sequencer:
             self._ask_again_at = time.monotonic() + _PAUSE
             logger.error("No next partition, the log has room for %d more entries: %s", self._room - size, error)  # noqa: TRY400
 
-    def _sign(self, head: Head) -> None:
+    def _sign(self, head: Head) -> datetime:
         text = str(notes.CheckpointText(self.origin, head.size, head.root))
-        note = notes.sign(text, self.origin, self.key)
+        note, at = notes.sign(text, self.origin, self.key), datetime.now(UTC)
         with connection.cursor() as cursor:
             cursor.execute(
                 "INSERT INTO audit_checkpoint (size, root, note, at) VALUES (%s, %s, %s, %s)",
-                [head.size, head.root, note, datetime.now(UTC)],
+                [head.size, head.root, note, at],
             )
+        return at
 
 
 def run_once(*, key: Ed25519PrivateKey | None = None, guard: Guard | None = None) -> int:
@@ -163,13 +171,20 @@ def _take_lock() -> None:
         raise Busy("another sequencer is at work on this database")
 
 
-def _take(limit: int) -> list[str]:
+def _take(limit: int) -> tuple[list[str], str]:
+    """Take what is committed, and say which transactions this very statement saw (its ``pg_snapshot``)."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM audit_inbox WHERE id IN (SELECT id FROM audit_inbox ORDER BY id LIMIT %s) RETURNING id, canon",
+            """
+            WITH taken AS (
+                DELETE FROM audit_inbox WHERE id IN (SELECT id FROM audit_inbox ORDER BY id LIMIT %s) RETURNING id, canon
+            )
+            SELECT 0::bigint, pg_current_snapshot()::text UNION ALL SELECT id, canon FROM taken
+            """,
             [limit],
         )
-        return [str(canon) for _, canon in sorted(cursor.fetchall())]
+        (_, snapshot), *taken = sorted(cursor.fetchall())
+        return [str(canon) for _, canon in taken], str(snapshot)
 
 
 def _placed(first: int, bodies: Sequence[str]) -> list[_Row]:

@@ -10,6 +10,8 @@ from decimal import Decimal
 
 from django.utils import timezone
 
+from config import as_of
+
 THIN = "\u2009"
 MINUS = "\u2212"
 NOTHING = "\u2013"
@@ -99,7 +101,7 @@ def day(at: datetime) -> str:
 
 def relative(at: datetime, now: datetime | None = None) -> str:
     """Write a time as people say it: "just now", "5 min ago", "today, 08:55", "in 1 d 6 h", "10 Mar, 08:02"."""
-    local, here = timezone.localtime(at), timezone.localtime(now or timezone.now())
+    local, here = timezone.localtime(at), timezone.localtime(now or as_of.now())
     away = (local - here).total_seconds()
     if abs(away) < 60:
         return "just now" if away <= 0 else "in a moment"

@@ -8,6 +8,7 @@ class GovernanceConfig(AppConfig):
 
     name = "governance"
     verbose_name = "Governance"
+    history_functions = ("governance_governs",)
 
     def ready(self) -> None:
         """Make the ledger actions of governance known."""

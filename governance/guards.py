@@ -9,6 +9,7 @@ from typing import Final
 
 from audit.actors import Actor
 from audit.health import log_status
+from config import as_of
 from config.errors import Conflict, Invalid, NotAllowed, NotFound, Refusal
 from governance.models import BrokenGlass, CheckRun, Decision, Permit, PolicyVersion, PromotionRequest, Waiver
 from governance.policy import may_sign
@@ -22,7 +23,9 @@ LONGEST_TEXT: Final = 10_000
 
 
 def why_not(check: Callable[..., object], *args: object) -> str:
-    """The reason why ``check(*args)`` refuses, with its remedy, or "" if it does not."""
+    """The reason why ``check(*args)`` refuses, with its remedy, or "" if it does not. Nothing can be done in the past."""
+    if as_of.current():
+        return as_of.NOTHING_CHANGES
     try:
         check(*args)
     except Refusal as refusal:

@@ -11,9 +11,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from django.utils import timezone
-
 from audit.actors import Actor
+from config import as_of
 from governance import guards
 from governance.models import CheckRun, Comment, Decision, Permit, PromotionRequest, Waiver
 from governance.policy import Filled, Judged, Node, Policy, Verdict, fill
@@ -155,7 +154,7 @@ class DecisionScreen:
 
 def decision_screen(request: PromotionRequest, by: Actor) -> DecisionScreen:
     """The screen of a request that came from ``selectors.requests.request_of`` (its rows are prefetched)."""
-    standing = standing_of(request, at=timezone.now())
+    standing = standing_of(request, at=as_of.now())
     rows = tuple(_check_rows(request, standing, by))
     voids = {fact.id: fact.void for fact in standing.facts.signatures}
     stages = {fact.id: fact.stage for fact in standing.facts.signatures}

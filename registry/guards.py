@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from audit.actors import Actor
+from config import as_of
 from config.errors import Conflict, NotAllowed, Refusal
 from registry import reach
 from registry.models import Experiment, ModelVersion, RegisteredModel, User
@@ -12,7 +13,9 @@ P = ParamSpec("P")
 
 
 def why_not(check: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> str:
-    """The reason why ``check`` refuses, or an empty text."""
+    """The reason why ``check`` refuses, or an empty text. On a page of the past nothing can be done."""
+    if as_of.current():
+        return as_of.NOTHING_CHANGES
     try:
         check(*args, **kwargs)
     except Refusal as refusal:

@@ -8,6 +8,7 @@ from django.contrib.auth.models import Permission
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from config import as_of
 from registry import reach
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
             return self.none()
         if reach.holds(user, permission):
             return self
+        if as_of.current():
+            return self.filter(pk__in=reach.seen_today(user, permission))
         mine = Q(owner=user) if permission == VIEW else Q()
         codename = reach.codename_of(permission)
         granted = _granted_on_model(user, codename, "pk")
@@ -93,6 +96,10 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """The restricted ones that the user may not read (or write): not the owner's, not granted, no role for it."""
         from registry.models import ExperimentGroupObjectPermission as ByTeam  # noqa: PLC0415
 
+        if as_of.current():
+            with as_of.today():
+                closed = list(type(self)(self.model).closed_to(user, write=write).values_list("pk", flat=True))
+            return self.filter(pk__in=closed)
         restricted = self.filter(restricted=True)
         if not user.is_active:
             return restricted
@@ -114,6 +121,9 @@ class ExperimentQuerySet(models.QuerySet["Experiment"]):
         """Those the user may restrict and grant: their own, and for administrators all."""
         if not user.is_active:
             return self.none()
+        if as_of.current():
+            with as_of.today():
+                return self.filter(pk__in=list(type(self)(self.model).managed_by(user).values_list("pk", flat=True)))
         return self if reach.holds(user, reach.ADMINISTER) else self.filter(owner=user)
 
     def locked(self) -> Self:

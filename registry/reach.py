@@ -2,6 +2,8 @@
 
 Django's ``has_perm`` answers yes to everything for a superuser. A superuser here administers and sees; votes and
 contributions come from roles alone, so that nobody approves by being the administrator.
+
+Rights are those of today, whatever moment is being shown: what a person may not see now, they may not see as it was.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from django.contrib.auth.models import Permission
 from django.db.models import Q
+
+from config import as_of
 
 if TYPE_CHECKING:
     from registry.models import User
@@ -27,6 +31,7 @@ _NOTHING: Final[frozenset[str]] = frozenset()
 _EVERYWHERE = "_countersign_everywhere"
 _BY_MODEL = "_countersign_by_model"
 _TEAMS = "_countersign_teams"
+_SEEN = "_countersign_seen"
 
 
 # The same rules in SQL, for the few statements that are written by hand. ``u`` is the account, ``m`` the model.
@@ -67,7 +72,9 @@ def everywhere(user: User) -> frozenset[str]:
             content_type__app_label="registry",
             content_type__model="registeredmodel",
         )
-        cached = frozenset(held.values_list("codename", flat=True)) | (_SUPERUSER if user.is_superuser else _NOTHING)
+        with as_of.today():
+            codenames = frozenset(held.values_list("codename", flat=True))
+        cached = codenames | (_SUPERUSER if user.is_superuser else _NOTHING)
         user.__dict__[_EVERYWHERE] = cached
     return cached
 
@@ -94,7 +101,8 @@ def on_model(user: User, model_id: int) -> frozenset[str]:
     if model_id not in by_model:
         teams = ByTeam.objects.filter(content_object=model_id, group__user=user).values_list("permission__codename")
         person = ByPerson.objects.filter(content_object=model_id, user=user).values_list("permission__codename")
-        by_model[model_id] = frozenset(row[0] for row in teams.union(person))
+        with as_of.today():
+            by_model[model_id] = frozenset(row[0] for row in teams.union(person))
     return by_model[model_id]
 
 
@@ -109,8 +117,9 @@ def preload(user: User, model_ids: Collection[int]) -> None:
     teams = ByTeam.objects.filter(content_object__in=model_ids, group__user=user).values_list(*columns)
     person = ByPerson.objects.filter(content_object__in=model_ids, user=user).values_list(*columns)
     found: dict[int, set[str]] = {model_id: set() for model_id in model_ids}
-    for model_id, codename in teams.union(person):
-        found[model_id].add(codename)
+    with as_of.today():
+        for model_id, codename in teams.union(person):
+            found[model_id].add(codename)
     user.__dict__.setdefault(_BY_MODEL, {}).update({key: frozenset(held) for key, held in found.items()})
 
 
@@ -118,7 +127,8 @@ def teams_of(user: User) -> frozenset[int]:
     """Return the ids of the account's teams. One query per account object."""
     cached: frozenset[int] | None = user.__dict__.get(_TEAMS)
     if cached is None:
-        cached = frozenset(user.groups.values_list("pk", flat=True))
+        with as_of.today():
+            cached = frozenset(user.groups.values_list("pk", flat=True))
         user.__dict__[_TEAMS] = cached
     return cached
 
@@ -137,7 +147,21 @@ def holds_anywhere(user: User, permission: str) -> bool:
     codename = codename_of(permission)
     if codename in everywhere(user):
         return True
-    return user.is_active and (
-        ByTeam.objects.filter(permission__codename=codename, group__user=user).exists()
-        or ByPerson.objects.filter(permission__codename=codename, user=user).exists()
-    )
+    with as_of.today():
+        return user.is_active and (
+            ByTeam.objects.filter(permission__codename=codename, group__user=user).exists()
+            or ByPerson.objects.filter(permission__codename=codename, user=user).exists()
+        )
+
+
+def seen_today(user: User, permission: str) -> frozenset[int]:
+    """The models on which the account holds ``permission`` at present, for whoever looks at the past. One query."""
+    from registry.models import RegisteredModel  # noqa: PLC0415
+
+    seen: dict[str, frozenset[int]] = user.__dict__.setdefault(_SEEN, {})
+    if permission not in seen:
+        with as_of.today():
+            seen[permission] = frozenset(
+                RegisteredModel.objects.visible_to(user, permission).values_list("pk", flat=True)
+            )
+    return seen[permission]

@@ -57,6 +57,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "config.middleware.Refusals",
+    "registry.time_travel.TimeTravel",  # last: what is below answers in the past, and writes nothing
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -74,6 +75,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "config.pages.frame",
+                "registry.time_travel.banner",
                 "governance.ui.frame.frame",
             ],
         },
@@ -192,7 +194,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "config.api_docs.with_refusals"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.api_docs.with_refusals",
+        "registry.time_travel.described",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "RequestState": "governance.states.RequestState",
         "PermitState": "governance.states.PermitState",

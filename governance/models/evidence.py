@@ -19,6 +19,7 @@ class CheckRun(models.Model):
         quiet=("lease_until", "progress_done", "progress_total", "rung_at"),
         because="The lease of the worker that runs it, renewed every few seconds; start, loss and end have entries.",
     )
+    history_forgets: ClassVar = ("lease_until", "progress_done", "progress_total", "rung_at")
 
     class Verdict(models.TextChoices):
         PASS = "pass", "Pass"

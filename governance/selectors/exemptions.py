@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db import connection
 
+from config import as_of
 from governance.models import GateExemption
 from governance.models.exemptions import WHOLE_INSTANCE
 from registry.models import RegisteredModel
@@ -25,7 +26,7 @@ WHERE (%(all)s OR m.id = %(model)s OR m.name = ANY(%(names)s))
   AND governance_governs(s.model_id, s.target)
   AND NOT EXISTS (
       SELECT 1 FROM governance_permit p
-      WHERE p.version_id = s.version_id AND p.target = s.target AND p.state = 'active' AND p.expires_at > now()
+      WHERE p.version_id = s.version_id AND p.target = s.target AND p.state = 'active' AND p.expires_at > %(now)s
   )
 ORDER BY m.name, s.target, v.number
 """
@@ -77,5 +78,7 @@ def unpermitted_below(names: Sequence[str]) -> list[Unpermitted]:
 
 def _standing(*, model: int | None = None, names: Sequence[str] = ()) -> list[Unpermitted]:
     with connection.cursor() as cursor:
-        cursor.execute(_STANDING, {"all": WHOLE_INSTANCE in names, "model": model, "names": list(names)})
+        cursor.execute(
+            _STANDING, {"all": WHOLE_INSTANCE in names, "model": model, "names": list(names), "now": as_of.now()}
+        )
         return [Unpermitted(*row) for row in cursor.fetchall()]

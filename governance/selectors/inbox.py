@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.utils import timezone
 
 from audit.actors import Actor
+from config import as_of
 from config.errors import Refusal
 from governance import guards
 from governance.models import Decision, Permit, PromotionRequest
@@ -48,7 +48,7 @@ class Inbox:
 
 def inbox_of(user: User, by: Actor) -> Inbox:
     """The person's inbox: ready ones first, then by the day they must be decided, then the oldest."""
-    at = timezone.now()
+    at = as_of.now()
     rows = list(_open(user).order_by(F("decide_by").asc(nulls_last=True), "created_at")[: MOST + 1])
     preload(user, {row.model_id for row in rows})
     shown = [_waiting(row, by, at) for row in rows[:MOST]]

@@ -12,6 +12,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from audit.health import LogStatus, log_status
+from config import as_of
 from governance.models.exemptions import WHOLE_INSTANCE
 from governance.selectors.exemptions import exemptions_in_force
 from governance.selectors.inbox import waiting_count
@@ -46,7 +47,7 @@ def frame(request: HttpRequest) -> dict[str, Callable[[], Any]]:
 
     @cache
     def inbox_count() -> int:
-        return waiting_count(user)
+        return 0 if as_of.current() else waiting_count(user)
 
     @cache
     def status() -> LogStatus:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.models import Entry
 from audit.selectors import entry_of
+from config import as_of
 from config.figures import day
 from governance import guards
 from governance.models import Decision, EvidenceSnapshot, PromotionRequest
@@ -127,7 +128,7 @@ def waiver_form(screen: DecisionScreen, data: Mapping[str, Any] | None = None) -
     if not checks:
         return None
     rule = screen.policy.waivers
-    until = timezone.localdate() + timedelta(days=(rule.max_days - 1) if rule else 30)
+    until = timezone.localdate(as_of.now()) + timedelta(days=(rule.max_days - 1) if rule else 30)
     return WaiverForm(data, checks=checks, initial={"until": until, "check": checks[0][0]})
 
 

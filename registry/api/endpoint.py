@@ -83,7 +83,9 @@ class Endpoint(APIView):
 
         Raises ``ValidationError``: naming each parameter at fault.
         """
-        form = self.query(data=self.request.query_params)
+        asked = self.request.query_params.copy()
+        asked.pop("as_of", None)  # registry.time_travel has seen to it
+        form = self.query(data=asked)
         form.is_valid(raise_exception=True)
         return dict(form.validated_data)
 

@@ -124,6 +124,8 @@ def rpc(**methods: Call) -> View:
 
     @endpoint
     def dispatch(request: HttpRequest, by: Actor) -> HttpResponseBase:
+        if "as_of=" in request.META.get("QUERY_STRING", ""):
+            raise errors.invalid("MLflow's protocol speaks of today. What was is read below /api/v1/, with ?as_of=.")
         view = methods.get(request.method or "")
         if view is None:
             raise errors.ProtocolError(

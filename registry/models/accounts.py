@@ -5,11 +5,12 @@ from typing import ClassVar
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Model, Q
 
 from audit import personal
 from audit.commitments import Personal
 from audit.governed import EntryOf
+from config import as_of
 
 
 class User(AbstractUser):
@@ -22,6 +23,7 @@ class User(AbstractUser):
         ),
         because="Counters of tries to sign in and to sign; what matters of them has entries of its own.",
     )
+    history_free: ClassVar = "Names, addresses and passwords must be erasable: the past shows the names of today."
 
     display_name = models.CharField(max_length=120, blank=True)
     is_service = models.BooleanField(default=False, help_text="Service accounts use tokens and may never sign.")
@@ -37,6 +39,11 @@ class User(AbstractUser):
                 name="user_service_account_is_no_superuser", condition=~Q(is_service=True, is_superuser=True)
             )
         ]
+
+    def has_perm(self, perm: str, obj: Model | None = None) -> bool:
+        """Whether the account holds it today, also while the past is being shown."""
+        with as_of.today():
+            return super().has_perm(perm, obj)
 
     def __str__(self) -> str:
         return self.username
@@ -63,6 +70,7 @@ class ApiToken(models.Model):
     ledger_entry_of: ClassVar = EntryOf(
         quiet=("last_used_at", "refused_at"), because="When it was last seen: at most once a minute, by any request."
     )
+    history_free: ClassVar = "Secrets and their use; entries say when a token was made and revoked."
 
     class Scope(models.TextChoices):
         READ = "read", "Read"

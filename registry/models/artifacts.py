@@ -88,6 +88,7 @@ class Upload(models.Model):
         EntryOf("registry.modelversion", "version_id", quiet=("received",), because="How far it has come."),
         EntryOf("registry.datasetversion", "dataset_id"),
     )
+    history_free: ClassVar = "A file on its way; what arrived is in the manifest."
 
     class State(models.TextChoices):
         OPEN = "open", "Open"

@@ -116,6 +116,7 @@ class ModelVersion(models.Model):
         ),
         because="The job of reading its bytes, and where they were found; its end has an entry, with the reason.",
     )
+    history_forgets: ClassVar = ("ingest_lease_until", "ingest_attempts")
 
     class Status(models.TextChoices):
         PENDING = "PENDING_REGISTRATION", "Being sealed"

@@ -35,6 +35,7 @@ class DatasetVersion(models.Model):
     ledger_entry_of: ClassVar = EntryOf(
         quiet=("seal_attempts", "seal_lease_until"), because="The job of reading its bytes; its end has an entry."
     )
+    history_forgets: ClassVar = ("seal_attempts", "seal_lease_until")
 
     class Role(models.TextChoices):
         TRAIN = "train", "Training"

@@ -16,6 +16,7 @@ class Webhook(models.Model):
     ledger_entry_of: ClassVar = EntryOf(
         quiet=("failures", "paused_until", "since_index"), because="How sending goes, and where in the log it begins."
     )
+    history_free: ClassVar = "Its page shows how sending goes at present; entries say what was set when."
 
     class Status(models.TextChoices):
         ACTIVE = "ACTIVE", "Active"

@@ -5,11 +5,11 @@ from typing import Final
 
 from django.http import FileResponse
 from django.urls import reverse
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config import as_of
 from governance.api.serializers.requests import (
     CommentIn,
     CommentOut,
@@ -53,7 +53,7 @@ class RequestEndpoint(Endpoint):
     def detail(self, ref: int) -> dict[str, object]:
         """The request as it is now, with what the policy asks and what the person may do."""
         request = self.found(ref)
-        standing = standing_of(request, at=timezone.now())
+        standing = standing_of(request, at=as_of.now())
         permit = Permit.objects.filter(request=request).first()
         actions = [
             {"action": name, "allowed": action.allowed, "reason": action.why_not}

@@ -1,0 +1,1 @@
+"""What was, answered as of then: history, moments, pages, API."""
