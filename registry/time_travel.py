@@ -30,7 +30,7 @@ PARAMETER: Final = moments.FIELD
 
 TODAY_ONLY: Final = re.compile(
     r"/(?:admin|sign-in|sign-out|account|first-run|webhooks|marks|health|static|mlflow|audit|requests/[^/]+/evidence\.zip"
-    r"|models/[^/]+/versions/[0-9]+/promote|api/docs|api/reference|api/v1/(?:me|tokens|uploads|webhooks|webhook-events|audit"
+    r"|models/[^/]+/versions/[0-9]+/promote|api/docs|api/reference|api/v1/(?:me|tokens|uploads|webhooks|webhook-events|audit|log"
     r"|openapi\.json|requests/[^/]+/evidence\.zip))(?:/|$)"
 )
 """What speaks of the present: accounts and keys, what is under way, and the log, which is a history already."""
