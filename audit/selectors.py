@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from audit.models import Checkpoint, Entry, Verification
 from config.pagination import Page, page_of
@@ -85,3 +86,15 @@ def last_with(actions: tuple[str, ...]) -> Entry | None:
 def checkpoint(size: int) -> Checkpoint | None:
     """Return the checkpoint of this size, or None."""
     return Checkpoint.objects.filter(size=size).first() if 0 < size < 2**63 else None
+
+
+def last_failure() -> Verification | None:
+    """Return the last look at the log that could not be done, or None."""
+    return Verification.objects.filter(state="failed").order_by("-id").first()
+
+
+def finding() -> Verification | None:
+    """Return the last look that found something, unless a look at every entry has found the log whole since."""
+    cleared = Verification.objects.filter(state="sound", kind="full").order_by("-id").values("id")[:1]
+    since = Coalesce(Subquery(cleared), Value(0))
+    return Verification.objects.filter(state="broken", id__gt=since).order_by("-id").first()

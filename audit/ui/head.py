@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from audit import selectors, tree
 from audit.health import log_status, signature_of
 from audit.merkle import Frontier
-from audit.models import Checkpoint
+from audit.models import Checkpoint, Entry, Verification
+from audit.state import Attestation, attestation, last_reconciliation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,40 @@ def tree_head() -> TreeHead | None:
     except tree.TreeDamaged as damage:
         problem = problem or f"The stored tree has a gap: {damage}"
     return TreeHead(checkpoint, key, signed, rooted, problem or log_status().problem)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the log beyond its head: the looks at it, who else vouches for it, and the tables beside it."""
+
+    under_way: Verification | None
+    last: Verification | None
+    finding: Verification | None
+    failed: Verification | None
+    attestation: Attestation
+    reconciled: Entry | None
+
+    @property
+    def percent(self) -> int:
+        """How far the look that is under way is."""
+        return self.under_way.done * 100 // self.under_way.size if self.under_way and self.under_way.size else 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the last one took."""
+        if self.last is None or self.last.started_at is None or self.last.finished_at is None:
+            return 0.0
+        return (self.last.finished_at - self.last.started_at).total_seconds()
+
+
+def standing() -> Standing:
+    """Gather it, with six queries and those for the witnesses."""
+    last, failed = selectors.last_verification(), selectors.last_failure()
+    return Standing(
+        under_way=selectors.verification_under_way(),
+        last=last,
+        finding=selectors.finding(),
+        failed=failed if failed and (last is None or failed.pk > last.pk) else None,
+        attestation=attestation(),
+        reconciled=last_reconciliation(),
+    )

@@ -2,11 +2,13 @@
 
 from django.urls import path
 
-from audit.ui.views import entry, log, status
+from audit.ui.views import entry, log, status, verify
 
 urlpatterns = [
     path("audit/", log.index, name="audit"),
     path("audit/checkpoint.txt", status.checkpoint, name="audit-checkpoint"),
+    path("audit/head/", verify.head, name="audit-head"),
+    path("audit/verify/", verify.verify, name="audit-verify"),
     path("audit/status/", status.status, name="log-status"),
     path("audit/<int:index>/", entry.entry, name="audit-entry"),
     path("audit/<int:index>/proof.json", entry.proof, name="audit-proof"),

@@ -16,7 +16,7 @@ from audit import actions, selectors
 from audit.models import Entry
 from audit.personal import named
 from audit.selectors import Filters
-from audit.ui.head import tree_head
+from audit.ui.head import standing, tree_head
 from audit.ui.views.access import check_auditor
 from audit.ui.views.lines import lines_of
 from config.pages import render_page, signed_in
@@ -85,6 +85,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "section": "audit",
         "form": form,
         "head": head,
+        "standing": standing(),
         "first": Entry.objects.order_by("index").only("canon").values_list("at", flat=True).first(),
         "lines": lines_of(named(page.rows) if page else [], head.checkpoint.size if head else 0),
         "searched": bool(kept),
