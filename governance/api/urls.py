@@ -3,11 +3,20 @@
 from django.urls import path, register_converter
 
 from governance.api.converters import RefConverter
-from governance.api.views import checks, decisions, gate, permits, reports, requests
+from governance.api.views import checks, decisions, exports, gate, permits, reports, requests
 
 register_converter(RefConverter, "ref")
 
 urlpatterns = [
+    path("exports", exports.Exports.as_view(), name="exports"),
+    path("exports/scale", exports.ExportScale.as_view(), name="export-scale"),
+    path("exports/<uuid:export>", exports.OneExport.as_view(), name="export"),
+    path("exports/<uuid:export>/bundle.zip", exports.ExportFile.as_view(), name="export-file"),
+    path("samples", exports.Samples.as_view(), name="samples"),
+    path("samples/count", exports.SampleCount.as_view(), name="sample-count"),
+    path("samples/size", exports.SampleSize.as_view(), name="sample-size"),
+    path("samples/<uuid:sample>", exports.OneSample.as_view(), name="sample"),
+    path("samples/<uuid:sample>/draw", exports.SampleDraw.as_view(), name="sample-draw"),
     path("requests", requests.Requests.as_view(), name="requests"),
     path("requests/<ref:ref>", requests.OneRequest.as_view(), name="request"),
     path("requests/<ref:ref>/withdraw", requests.Withdrawal.as_view(), name="request-withdraw"),

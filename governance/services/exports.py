@@ -6,6 +6,7 @@ and each attempt writes a file of its own, so a worker killed at any point leave
 """
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,6 +96,12 @@ def export_of(user: User, which: UUID) -> Export:
     if found is None:
         raise NotFound("There is no such export of yours.", code="export.unknown")
     return found
+
+
+def name_of(export: Export) -> str:
+    """What the file is called on somebody's disk."""
+    words = re.sub("[^A-Za-z0-9]+", "-", export.title).strip("-")[:60]
+    return f"{export.kind}-{words or export.pk}-evidence.zip"
 
 
 def file_of(export: Export) -> Path:

@@ -2,11 +2,16 @@
 
 from django.urls import path
 
-from governance.ui.views import acts, broken_glass, checks, inbox, permits, policies, reports, requests, trust
+from governance.ui.views import acts, broken_glass, checks, exports, inbox, permits, policies, reports, requests, trust
 
 REQUEST = "requests/<str:ref>/"
 
 urlpatterns = [
+    path("exports/", exports.index, name="exports"),
+    path("exports/<uuid:pk>/", exports.detail, name="export"),
+    path("exports/<uuid:pk>/bundle.zip", exports.download, name="export-file"),
+    path("samples/", exports.sample_index, name="samples"),
+    path("samples/<uuid:pk>/", exports.sample_detail, name="sample"),
     path("", inbox.index, name="inbox"),
     path("inbox/waiting/", inbox.waiting, name="inbox-waiting"),
     path("requests/", requests.index, name="requests"),
