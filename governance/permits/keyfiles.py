@@ -49,9 +49,9 @@ def private(path: Path, password: bytes | None = None) -> ec.EllipticCurvePrivat
     try:
         key = load_pem_private_key(_read(path), password)
     except (ValueError, TypeError) as error:
-        raise NoKey(f"{path} holds no private key that can be read: {error}") from error
+        raise NoKey(f"{_shown(path)} holds no private key that can be read: {error}") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise NoKey(f"{path} is no ECDSA P-256 key")
+        raise NoKey(f"{_shown(path)} is no ECDSA P-256 key")
     return key
 
 
@@ -60,10 +60,15 @@ def public(path: Path) -> ec.EllipticCurvePublicKey:
     try:
         key = load_pem_public_key(_read(path))
     except ValueError as error:
-        raise NoKey(f"{path} holds no public key that can be read: {error}") from error
+        raise NoKey(f"{_shown(path)} holds no public key that can be read: {error}") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise NoKey(f"{path} is no ECDSA P-256 key")
+        raise NoKey(f"{_shown(path)} is no ECDSA P-256 key")
     return key
+
+
+def _shown(path: Path) -> str:
+    """Enough of it to know which: people who see why a permit waits need not know where the server keeps things."""
+    return "/".join(path.parts[-2:])
 
 
 def _read(path: Path) -> bytes:
@@ -71,7 +76,7 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise NoKey(
-            f"cannot read {path}: {error.strerror}; restore it, or rotate the key out of the trust root"
+            f"cannot read {_shown(path)}: {error.strerror}; restore it, or rotate the key out of the trust root"
         ) from error
 
 

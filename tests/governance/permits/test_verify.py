@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config.cli import main
 from governance.permits import dsse, trust, verify_permit
 from governance.permits.statement import Quorum
 from tests.governance.permits.made import (
@@ -329,6 +330,15 @@ def test_the_program_alone_accepts_and_looks_at_the_bytes(files: Path) -> None:
     (files / "model" / "data" / "model.bin").write_bytes(bytes(999) + b"\x01")
     code, said = run(files, "--artifact", str(files / "model"))
     assert (code, "are not those that the permit is for" in said) == (1, True), said
+
+
+def test_the_command_says_the_same_as_the_program(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["permit", "verify", str(files / "p.json"), "--trust-root", str(files / "root.json")]
+    assert main([*given, "--target", "alias:production"]) == 0
+    assert main([*given, "--target", "alias:staging"]) == 1
+    said = capsys.readouterr().out
+    assert "IN FORCE" in said
+    assert "REFUSED: the permit is for the target alias:production, not for alias:staging" in said
 
 
 @pytest.mark.parametrize("what", ["link", "added", "renamed", "swapped", "hidden", "empty"])

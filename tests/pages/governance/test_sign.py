@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -57,6 +58,20 @@ def test_two_officers_sign_and_when_the_permit_is_made_the_version_is_live(
     page = as_person(officers[0]).get(f"/requests/{ready.ref}/").content.decode()
     assert "Countersigned" in page
     assert str(Permit.objects.get().pk) in page
+
+
+def test_a_permit_that_is_refused_says_why_and_that_it_is_tried_again(
+    ready: PromotionRequest, officers: list[User], as_person: Browser, keys_dir: Path
+) -> None:
+    make.trust_root()
+    for officer in officers:
+        make.sign(ready, officer)
+    (keys_dir / "permit-countersigner.pem").unlink()
+    make.issue()
+    page = as_person(officers[0]).get(f"/requests/{ready.ref}/").content.decode()
+    assert "It was refused, and is tried again: cannot read" in page
+    assert "permit-countersigner.pem" in page
+    assert "Until then nothing is live." in page
 
 
 def test_with_htmx_the_panel_comes_back_and_tells_the_other_regions(
