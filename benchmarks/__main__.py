@@ -5,6 +5,7 @@ import sys
 
 QUICK = {
     "benchmarks.mlflow_registry": ["--quick"],
+    "benchmarks.ledger": ["--quick"],
     "benchmarks.decision_screen": ["--models", "200", "--versions", "1000", "--rounds", "5"],
 }
 

@@ -52,6 +52,15 @@ class Report:
         other = "" if theirs is None else f"{_number(theirs)} {unit}"
         self._add(Figure(title, f"{_number(value)} {unit}", other, "", f"≤ {target:g} {unit}", value <= target))
 
+    def at_least(self, title: str, value: float, unit: str, target: float) -> None:
+        """A value of ours that must not be below ``target``."""
+        shown = f"{_number(value)}{unit}"
+        self._add(Figure(title, shown, "", "", f"≥ {target:,g}{unit}", value >= target))
+
+    def told(self, title: str, value: float, unit: str) -> None:
+        """A value of ours without a target."""
+        self._add(Figure(title, f"{_number(value)} {unit}", "", "", "", None))
+
     def _ratio(self, title: str, both: tuple[float, float], ratio: float, unit: str, target: float | None) -> None:
         ours, theirs = (f"{_number(value)} {unit}" for value in both)
         wanted = "" if target is None else f"≥ {target:g}×"
@@ -67,12 +76,17 @@ class Report:
             f"  {figure.title}: {figure.ours}{against}{', ' + figure.value if figure.value else ''}{target}", flush=True
         )
 
-    def table(self) -> None:
-        """Print every figure that has a target, in Markdown, and how many were reached."""
+    def table(self, *, peer: str = "MLflow") -> None:
+        """Print every figure that has a target, in Markdown, and how many were reached. Without a peer, all figures."""
         judged = [figure for figure in self.figures if figure.target]
-        print("\n| Figure | Countersign | MLflow | Ratio | Target | |\n|---|---:|---:|---:|---:|---|")
-        for one in judged:
-            print(f"| {one.title} | {one.ours} | {one.theirs} | {one.value} | {one.target} | {one.verdict} |")
+        if peer:
+            print(f"\n| Figure | Countersign | {peer} | Ratio | Target | |\n|---|---:|---:|---:|---:|---|")
+            for one in judged:
+                print(f"| {one.title} | {one.ours} | {one.theirs} | {one.value} | {one.target} | {one.verdict} |")
+        else:
+            print("\n| Figure | Value | Target | |\n|---|---:|---:|---|")
+            for one in self.figures:
+                print(f"| {one.title} | {one.ours} | {one.target} | {one.verdict} |")
         print(f"\n{sum(bool(figure.reached) for figure in judged)} of {len(judged)} targets reached.", flush=True)
 
 

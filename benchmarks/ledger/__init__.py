@@ -1,0 +1,1 @@
+"""The ledger at scale: how fast it takes, proves, verifies and publishes."""
