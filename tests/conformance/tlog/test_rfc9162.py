@@ -178,3 +178,67 @@ def test_no_proof_is_made_for_a_leaf_outside_the_tree(index: int, size: int) -> 
 def test_an_edge_of_the_wrong_width_is_refused() -> None:
     with pytest.raises(ValueError, match="2 edge hashes, not 1"):
         Frontier(3, [LEAVES[0]])
+
+
+def reference(subtrees: Sequence[Subtree]) -> Mapping[Subtree, bytes]:
+    """The complete subtrees of the eight reference leaves."""
+    leaves = [leaf_hash(bytes.fromhex(leaf)) for leaf in REFERENCE_LEAVES]
+
+    def root(begin: int, end: int) -> bytes:
+        if end - begin == 1:
+            return leaves[begin]
+        middle = (begin + end) // 2
+        return hashlib.sha256(b"\x01" + root(begin, middle) + root(middle, end)).digest()
+
+    return {one: root(one.index << one.level, (one.index + 1) << one.level) for one in subtrees}
+
+
+A = "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7"
+B = "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e"
+C = "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4"
+D = "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b"
+E = "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0"
+F = "0ebc5d3437fbe2db158b9f126a1d118e308181031d0a949f8dededebc558ef6a"
+
+
+@pytest.mark.parametrize(
+    ("index", "size", "hashes"),
+    [
+        (0, 1, []),
+        (0, 8, [A, B, C]),
+        (5, 8, [D, E, REFERENCE_ROOTS[3]]),
+        (2, 3, [REFERENCE_ROOTS[1]]),
+        (1, 5, [REFERENCE_ROOTS[0], B, D]),
+    ],
+)
+def test_inclusion_proofs_are_those_of_the_reference_tests(index: int, size: int, hashes: list[str]) -> None:
+    proof = prove(inclusion_ranges(index, size), reference)
+    assert [one.hex() for one in proof] == hashes
+    leaf = leaf_hash(bytes.fromhex(REFERENCE_LEAVES[index]))
+    verify_inclusion(leaf, index, size, proof, bytes.fromhex(REFERENCE_ROOTS[size - 1]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hashes"),
+    [(1, 1, []), (1, 8, [A, B, C]), (6, 8, [F, E, REFERENCE_ROOTS[3]]), (2, 5, [B, D])],
+)
+def test_consistency_proofs_are_those_of_the_reference_tests(old: int, new: int, hashes: list[str]) -> None:
+    proof = prove(consistency_ranges(old, new), reference)
+    assert [one.hex() for one in proof] == hashes
+    roots = (bytes.fromhex(REFERENCE_ROOTS[size - 1]) for size in (old, new))
+    verify_consistency(old, new, proof, *roots)
+
+
+@given(st.integers(0, LARGEST), st.integers(0, 6))
+def test_an_edge_that_grows_by_subtrees_is_the_one_that_grows_by_leaves(size: int, level: int) -> None:
+    size = size >> level << level
+    edge, other = Frontier(), Frontier()
+    for index in range(size >> level):
+        edge.extend(level, mth(index << level, (index + 1) << level))
+    for leaf in LEAVES[:size]:
+        list(other.append(leaf))
+    assert (edge.size, edge.root()) == (other.size, other.root())
+    if level and size < LARGEST:
+        edge.extend(0, LEAVES[size])
+        with pytest.raises(ValueError, match="no subtree of level"):
+            edge.extend(level, LEAVES[0])
