@@ -13,6 +13,6 @@ urlpatterns = [
     path("audit/verifications/", status.Verifications.as_view(), name="audit-verifications"),
     path("audit/verifications/<int:verification>/", status.VerificationDetail.as_view(), name="audit-verification"),
     # Without a slash at the end: these are the names that C2SP tools append to a prefix.
-    path("log/checkpoint", tiles.LogCheckpoint.as_view(), name="log-checkpoint"),
-    path("log/tile/<path:path>", tiles.LogTile.as_view(), name="log-tile"),
+    path("log/checkpoint", tiles.LogCheckpoint.as_view(), name="audit-log-checkpoint"),
+    path("log/tile/<path:path>", tiles.LogTile.as_view(), name="audit-log-tile"),
 ]

@@ -64,7 +64,7 @@ CALLS = [(name, method) for name, pattern in VIEWS.items() for method in _method
 SOMEWHERE: dict[str, object] = {
     "name": "credit-default", "number": 1, "alias": "champion", "path": "MLmodel", "ref": 1, "check": UUID(int=1),
     "upload": UUID(int=1), "permit": UUID(int=1), "waiver": UUID(int=1), "policy": "api-tests", "prefix": "abcdef",
-    "index": 0, "webhook": UUID(int=1), "delivery": UUID(int=1), "experiment": "7", "team": "nobody",
+    "index": 0, "webhook": UUID(int=1), "delivery": UUID(int=1), "experiment": "7", "team": "nobody", "verification": 1,
     "report": UUID(int=1), "file": "report.pdf",
 }  # fmt: skip
 
