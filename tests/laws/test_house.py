@@ -27,6 +27,7 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "audit.Entry": audit_factories.log_of,
     "audit.Node": audit_factories.log_of,
     "audit.Checkpoint": audit_factories.integrate,
+    "audit.Moment": audit_factories.integrate,
     "audit.Person": "made by the first entry that tells of somebody",
     "audit.Disclosure": "made by the first entry that vouches for the value",
     "audit.Cursor": "made by the follower itself when it first runs",

@@ -260,7 +260,8 @@ def test_a_table_of_ones_own_exempts_nothing(version: ModelVersion) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f'GRANT TEMPORARY ON DATABASE "{name}" TO {roles.APP}')
     with psycopg.connect(os.environ["DATABASE_URL"], dbname=name) as session:
-        session.execute("CREATE TEMPORARY TABLE governance_gateexemption (LIKE public.governance_gateexemption)")
+        like = "LIKE public.governance_gateexemption INCLUDING DEFAULTS"
+        session.execute(f"CREATE TEMPORARY TABLE governance_gateexemption ({like})")
         session.execute("INSERT INTO pg_temp.governance_gateexemption (id, name, began_at) VALUES (1, '*', now())")
         with pytest.raises(psycopg.errors.IntegrityError, match="no active permit"):
             session.execute(INSERT, (version.model_id, "production", version.pk))
