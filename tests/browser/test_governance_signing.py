@@ -163,10 +163,25 @@ def test_without_a_script_two_people_sign(people: House, browser_page: Tabs) -> 
         fill_and_sign(page)
         assert page.get_by_text(f"You approved {promotion.ref}.").is_visible()
 
+    assert page.get_by_role("heading", name="Approved", exact=True).is_visible()
+    assert page.get_by_text("Approved; the permit is being made").is_visible()
+    make.issue()
+    page.reload()
     assert page.get_by_role("heading", name="Countersigned").is_visible()
     page.locator("#sign").get_by_role("link", name="Permit").click()
     assert page.get_by_role("heading", level=1).inner_text().startswith(str(people.version))
     assert Permit.objects.get().state == "active"
+
+
+def test_after_the_last_signature_the_page_waits_for_the_permit_and_shows_it(people: House, browser_page: Tabs) -> None:
+    promotion = measured(asked(people))
+    make.sign(promotion, people.second)
+    page = opened(browser_page, people, promotion)
+    fill_and_sign(page)
+    expect(page.locator("#run-progress")).to_contain_text("the permit is being made")
+    make.issue()
+    expect(page.locator("#sign")).to_contain_text("Countersigned")
+    expect(page.locator("#sign").get_by_role("link", name="Permit")).to_be_visible()
 
 
 def test_a_text_field_that_was_resized_breaks_no_rule_of_the_page(people: House, browser_page: Tabs) -> None:
