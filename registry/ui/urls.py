@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.ui.views import account, catalog, experiments, lineage, versions, webhooks
+from registry.ui.views import account, catalog, experiments, lineage, roles, versions, webhooks
 
 VERSION = "models/<str:name>/versions/<int:number>/"
 
@@ -23,6 +23,7 @@ urlpatterns = [
     path("experiments/<slug:tracking_id>/restrict/", experiments.restrict, name="experiment-restrict"),
     path("experiments/<slug:tracking_id>/grant/", experiments.grant, name="experiment-grant"),
     path("experiments/<slug:tracking_id>/grants/<int:team>/revoke/", experiments.revoke, name="experiment-revoke"),
+    path("roles/", roles.index, name="roles"),
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke, name="token-revoke"),
     path("account/password/", account.password_change, name="password-change"),

@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from audit.history.inspection import broken_chains, disagreements
@@ -161,3 +162,17 @@ def test_a_row_smuggled_into_the_past_is_found(model: RegisteredModel) -> None:
     )
 
     assert [one.key for one in disagreements(then)] == ["4711"]
+
+
+def test_the_command_says_what_it_found_and_ends_with_it(
+    described: RegisteredModel, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("audit_history")
+    assert "agrees with the log at 4 moments" in capsys.readouterr().out
+
+    as_owner(f"UPDATE {_PAST} SET description = 'forged' WHERE description = 'second'")
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("audit_history")
+    assert ended.value.code == 1
+    assert "was not what its last entry vouches for" in capsys.readouterr().out
