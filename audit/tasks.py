@@ -1,13 +1,16 @@
 """Work of the log that takes time. Every task may run twice, or be killed half-way, and does no harm."""
 
+import logging
 from typing import Final
 
 from celery import shared_task
 
-from audit import verifying
+from audit import reconcile, verifying
 from audit.actors import Actor
 from audit.models import Verification
 from config.celery import app
+
+logger = logging.getLogger(__name__)
 
 LONGEST: Final = 6 * 3600
 CLOCK: Final = Actor.service("scheduler")
@@ -32,3 +35,12 @@ def sweep() -> None:
     waiting = Verification.objects.filter(state=Verification.State.WAITING).values_list("pk", flat=True).first()
     if waiting is not None:
         app.send_task("audit.tasks.verify", args=[waiting], expires=60)
+
+
+@shared_task(name="audit.tasks.reconcile_tables", soft_time_limit=3000, time_limit=3300)  # type: ignore[untyped-decorator]
+def reconcile_tables() -> None:
+    """Compare every governed table with the log, and put what was found into the log."""
+    report = reconcile.reconcile()
+    reconcile.record(report)
+    for one in report.differences:
+        logger.error("Table and log differ: %s", one)
