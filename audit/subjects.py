@@ -28,6 +28,7 @@ from audit.governed import EntryOf
 SCHEME: Final = "2:"
 """What every digest of this kind begins with. Those of the first releases covered fewer columns and begin with nothing."""
 GONE: Final = f"{SCHEME}gone"
+MIGRATED: Final = "migrated"
 _EXACT: Final = 2**53
 
 
@@ -66,6 +67,14 @@ def mention(obj: models.Model) -> Subject:
 def gone(obj: models.Model) -> Subject:
     """Return the subject of the entry that says that the row is deleted."""
     return _subject(obj, GONE)
+
+
+def migrated(obj: models.Model) -> Subject:
+    """Return the subject of an entry that a data migration writes: its models are of the past and know no digest.
+
+    The row is compared again after its next change.
+    """
+    return _subject(obj, MIGRATED)
 
 
 def _subject(obj: models.Model, digest: str) -> Subject:

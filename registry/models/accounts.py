@@ -59,7 +59,7 @@ class User(AbstractUser):
             ),
         }
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         """Whether this is the password. Unlike Django's, it changes nothing: a hash is written by services only."""
         return check_password(raw_password, self.password)
 

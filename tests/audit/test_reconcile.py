@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -15,7 +16,7 @@ from audit.governed import governed_models
 from audit.models import Entry
 from audit.reconcile import DIFFERS, LEFT, LOST, OPEN, UNSAID
 from audit.services import append
-from audit.subjects import mention
+from audit.subjects import mention, migrated
 from governance.models import Policy, PromotionRequest
 from registry.models import Alias, ModelVersion
 from registry.roles import Role
@@ -69,7 +70,7 @@ def behind_the_log() -> Iterator[None]:
             cursor.execute(f'ALTER TABLE {table} ENABLE ALWAYS TRIGGER "{name}"')
 
 
-def sql(statement: str, *parameters: object) -> None:
+def sql(statement: str, *parameters: int | str | UUID) -> None:
     with behind_the_log(), connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         assert cursor.rowcount > 0, "nothing was tampered with"
@@ -180,6 +181,18 @@ def test_what_says_nothing_of_the_row_is_passed_over(approved: PromotionRequest)
         append(action="gate.refused", subject=mention(ModelVersion(model=approved.model)), by=SYSTEM)
     integrate()
     assert found() == set()
+
+
+def test_a_row_that_a_migration_changed_is_counted_until_its_next_change(approved: PromotionRequest) -> None:
+    with transaction.atomic():
+        ModelVersion.objects.update(run_link="https://new.example.org")
+        append(action="version.changed", subject=migrated(approved.version), by=SYSTEM, reason="Migrated.")
+    integrate()
+    report = reconcile.reconcile()
+    assert (report.whole, report.earlier) == (True, 1)
+    versions.set_version_tag(version=approved.version, key="a", value="", by=make.actor(approved.requested_by))
+    report = reconcile.reconcile()
+    assert (report.whole, report.earlier) == (True, 0)
 
 
 def test_tables_are_compared_one_by_one_and_from_where_one_stopped(approved: PromotionRequest) -> None:
