@@ -1,4 +1,4 @@
-"""The ledger as a Django app: after each migration the history follows the tables, and the runtime roles get their rights."""
+"""The ledger as a Django app: each migration is followed by the history of its tables, by rights and by triggers."""
 
 from django.apps import AppConfig
 from django.db import connections
@@ -6,7 +6,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 
 class AuditConfig(AppConfig):
-    """Registers the ledger's own actions and re-applies the grants after ``migrate``."""
+    """Registers the ledger's own actions and re-applies grants and triggers after ``migrate``."""
 
     name = "audit"
     default_auto_field = "django.db.models.BigAutoField"
@@ -14,6 +14,7 @@ class AuditConfig(AppConfig):
     def ready(self) -> None:
         """Connect to the end of ``migrate``: this is configuration of the database, not a business reaction."""
         import audit.log_actions
+        import audit.own_actions
         import audit.witnessing.actions  # noqa: F401
 
         pre_migrate.connect(_step_aside, sender=self, dispatch_uid="audit.history.step_aside")
@@ -23,13 +24,15 @@ class AuditConfig(AppConfig):
 
 
 def _grant(*, using: str, **kwargs: object) -> None:
-    """Apply the grants, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
+    """Apply both, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
     from audit.append_only import refuse_truncate
     from audit.grants import apply_grants
+    from audit.triggers import apply_triggers
 
     if "plan" in kwargs:
         refuse_truncate(connections[using])
         apply_grants(connections[using])
+        apply_triggers(connections[using])
 
 
 def _step_aside(*, using: str, **kwargs: object) -> None:
