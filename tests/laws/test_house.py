@@ -32,6 +32,8 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "audit.Moment": audit_factories.integrate,
     "audit.Person": "made by the first entry that tells of somebody",
     "audit.Disclosure": "made by the first entry that vouches for the value",
+    "audit.LegalHold": "made by keeping.set_hold",
+    "audit.RetentionRule": "made by keeping.set_rule",
     "governance.PermitIssuance": governance.prepare,
     "governance.StatusList": governance.publish,
     "governance.TrustRoot": governance.trust_root,
