@@ -54,9 +54,10 @@ class User(AbstractUser):
         A digest over a user name itself could be guessed, for ever. That of an erased account covers what stands in its
         place.
         """
+        gone = self.username == personal.placeholder(self.pk)
         about = Personal(f"user:{self.pk}", personal.USERNAME, self.username)
         return {
-            "username": personal.commitment(about) or self.username,
+            "username": self.username if gone else personal.commitment(about),
             "is_active": self.is_active,
             "is_staff": self.is_staff,
             "is_superuser": self.is_superuser,
