@@ -13,6 +13,7 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect to the end of ``migrate``: this is configuration of the database, not a business reaction."""
+        import audit.keeping_actions
         import audit.log_actions
         import audit.own_actions
         import audit.witnessing.actions  # noqa: F401

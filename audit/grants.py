@@ -46,6 +46,8 @@ LEDGER_GRANTS: Final = (
     # Keys are made and destroyed, never changed; audit_person_ends_once holds that, too.
     ("SELECT, INSERT (subject, key), UPDATE (key, erased_at, erased_entry)", "audit_person", (APP, SEQUENCER)),
     ("SELECT, INSERT, DELETE", "audit_disclosure", (APP, SEQUENCER)),
+    ("SELECT, INSERT, UPDATE", "audit_legalhold", (APP, SEQUENCER)),
+    (READ_WRITE, "audit_retentionrule", (APP, SEQUENCER)),
     *(("SELECT", f"audit_{table}", (APP, SEQUENCER, READER)) for table in ("entry", "node", "checkpoint", "cursor")),
     ("SELECT", "audit_moment", (APP, SEQUENCER)),
     # The notary is the app, too. What it keeps is verified when it is read.

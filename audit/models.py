@@ -15,6 +15,7 @@ from django.db.models import F, Func
 
 from audit.append_only import append_only_triggers
 from audit.persons import Disclosure, Person
+from audit.retention import LegalHold, RetentionRule
 from audit.witnessing.models import Anchor, Attestor, Cosignature, TimeStamp
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "Disclosure",
     "Entry",
     "Inbox",
+    "LegalHold",
     "Node",
     "Person",
+    "RetentionRule",
     "StreamHead",
     "TimeStamp",
     "Verification",

@@ -6,8 +6,9 @@ its own under a key of that person, and goes when the person is erased. See docs
 
 import hashlib
 import hmac
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -22,8 +23,6 @@ from audit.commitments import Keys, Personal
 from audit.models import Entry
 from audit.persons import Disclosure, Person
 from config import statements
-
-__all__ = ["Personal", "commitment", "committed", "disclosures", "forget_what_is_known", "named", "names", "pseudonym"]
 
 USERNAME: Final = "username"
 DISPLAY_NAME: Final = "display_name"
@@ -67,6 +66,31 @@ def pseudonym(text: str, *, field: str) -> str:
     subject = _OUTSIDER + hmac.digest(site, canonical([field, text]), hashlib.sha256).hex()[:16]
     commitment(Personal(subject, field, text))
     return subject
+
+
+def destroy(subject: str, *, entry_id: str) -> int:
+    """Destroy the key of a person and everything under it, for good; return how many commitments can never be opened again.
+
+    The entry ``entry_id`` of the same transaction says who asked and why. Waits for whoever is about to seal something
+    more. Somebody of whom nothing was ever told is noted as erased all the same.
+    """
+    _keys_of([subject])
+    statements.one("SELECT key FROM audit_person WHERE subject = %s FOR UPDATE", [subject])
+    gone = statements.run("DELETE FROM audit_disclosure WHERE subject = %s", [subject])
+    statements.run(
+        "UPDATE audit_person SET key = NULL, erased_at = now(), erased_entry = %s WHERE subject = %s",
+        [entry_id, subject],
+    )
+    for one in [one for one in _known if one.subject == subject]:
+        del _known[one]
+    return gone
+
+
+def outsiders_called(is_called: Callable[[str], bool]) -> list[str]:
+    """Return the pseudonyms of people without an account who are this person, by the text that stands for them."""
+    rows = Disclosure.objects.filter(subject__startswith=_OUTSIDER).values_list("digest", "subject")
+    subjects = dict(rows)
+    return sorted({subjects[one] for one, text in _opened(subjects).items() if is_called(commitments.read(text)[1])})
 
 
 def forget_what_is_known() -> None:
@@ -159,6 +183,33 @@ def names(ids: Iterable[str]) -> dict[str, str]:
     if outsiders := {one for one in wanted if one.startswith(_OUTSIDER)}:
         found |= _outsiders(outsiders)
     return found
+
+
+def subject_of(pk: int) -> str:
+    """Return how entries name an account."""
+    return f"{ACCOUNT}{pk}"
+
+
+def is_person(subject: str) -> bool:
+    """Say whether this is how entries name a person."""
+    return _account_number(subject) is not None or bool(re.fullmatch(r"person:[0-9a-f]{16}", subject))
+
+
+def is_erased(subject: str) -> bool:
+    """Say whether the key of this person was destroyed."""
+    return Person.objects.filter(subject=subject, erased_at__isnull=False).exists()
+
+
+def erased_among(subjects: Iterable[str]) -> set[str]:
+    """Return those of them who are erased."""
+    return set(
+        Person.objects.filter(subject__in=list(subjects), erased_at__isnull=False).values_list("subject", flat=True)
+    )
+
+
+def placeholder(pk: int) -> str:
+    """Return what stands in the place of an erased account's user name. Nobody else may be called so."""
+    return f"erased-{pk}"
 
 
 def erased_name(pk: int) -> str:

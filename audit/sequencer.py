@@ -5,7 +5,6 @@ wrote its row later and so has a higher id: cause comes before effect. A transac
 nothing is skipped, because rows are taken by being there and not by being newer than the last one.
 """
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
+import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import DatabaseError, connection, transaction
 
@@ -191,7 +191,7 @@ def _placed(first: int, bodies: Sequence[str]) -> list[_Row]:
     """Give each body its index and its place in the stream of its object."""
     objects = []
     for body in bodies:
-        about = json.loads(body)["object"]
+        about = orjson.loads(body)["object"]
         objects.append((str(about["type"]), str(about["id"])))
     heads = _stream_heads(sorted(set(objects)))
     rows = []

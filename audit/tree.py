@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from django.db import connection
 
-from audit.merkle import Subtree, fold, node_hash
+from audit.merkle import HASH_SIZE, Subtree, fold, node_hash
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
@@ -45,29 +45,27 @@ def _members(subtree: Subtree) -> range:
 
 
 def _read(level: int, indexes: list[int]) -> dict[int, bytes]:
-    with connection.cursor() as cursor:
-        if level == 0:
-            cursor.execute("SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)", [indexes])
-        else:
-            cursor.execute("SELECT index, hash FROM audit_node WHERE level = %s AND index = ANY(%s)", [level, indexes])
-        found = {int(index): bytes(digest) for index, digest in cursor.fetchall()}
-        if level == 0 and len(found) < len(indexes):
-            found.update(_of_dropped(set(indexes) - set(found)))
-        return found
-
-
-def _of_dropped(indexes: set[int]) -> dict[int, bytes]:
-    """Return the leaf hashes of entries whose partition was dropped: the tiles over them are kept."""
+    """Return the hashes at a tile level: of a full tile from the one row over it, which also outlives its entries."""
+    found = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            """
-            SELECT leaf, substring(children FROM (leaf %% 256 * 32 + 1)::int FOR 32) FROM unnest(%s::bigint[]) AS leaf
-            JOIN audit_node ON level = 8 AND audit_node.index = leaf / 256
-            WHERE leaf < (SELECT min(low) FROM audit_partition_bounds('audit_entry'))
-            """,
-            [sorted(indexes)],
+            "SELECT index, children FROM audit_node WHERE level = %s AND index = ANY(%s)",
+            [level + TILE_HEIGHT, sorted({index >> TILE_HEIGHT for index in indexes})],
         )
-        return {int(index): bytes(digest) for index, digest in cursor.fetchall()}
+        tiles = {int(tile): bytes(children) for tile, children in cursor.fetchall()}
+        for index in indexes:
+            place = index % TILE_WIDTH * HASH_SIZE
+            if digest := tiles.get(index >> TILE_HEIGHT, b"")[place : place + HASH_SIZE]:
+                found[index] = digest
+        if missing := [index for index in indexes if index not in found]:
+            if level == 0:
+                cursor.execute("SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)", [missing])
+            else:
+                cursor.execute(
+                    "SELECT index, hash FROM audit_node WHERE level = %s AND index = ANY(%s)", [level, missing]
+                )
+            found.update((int(index), bytes(digest)) for index, digest in cursor.fetchall())
+    return found
 
 
 def _root(subtree: Subtree, known: Mapping[int, bytes]) -> bytes:

@@ -6,6 +6,7 @@ the order given, the manifest last. The same arguments at the same checkpoint gi
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -111,12 +112,23 @@ def write_bundle(
     if heads:
         archive.add("log/heads.json", canonical(heads.document))
     people, done = attachments.People(), 0
-    for number, chunk in enumerate(chunks(lines(wanted, checkpoint.size))):
-        archive.add(f"log/entries/{number:06d}.txt", chunk)
+
+    def pack(name: str, chunk: bytes) -> None:
+        archive.add(name, chunk)
         people.look(chunk)
-        done = min(total, done + chunk.count(b"\n"))
-        if progress is not None:
-            progress(done, total)
+
+    # Hashing one part and reading the next take as long as each other, and neither needs the interpreter's lock.
+    with ThreadPoolExecutor(1) as aside:
+        packing: Future[None] | None = None
+        for number, (chunk, count) in enumerate(chunks(lines(wanted, checkpoint.size))):
+            if packing is not None:
+                packing.result()
+            packing = aside.submit(pack, f"log/entries/{number:06d}.txt", chunk)
+            done = min(total, done + count)
+            if progress is not None:
+                progress(done, total)
+        if packing is not None:
+            packing.result()
     for name, data in (*attachments.stamps(checkpoint), *people.members()):
         archive.add(name, data)
     for number, (name, data) in enumerate(contents.members, start=1):

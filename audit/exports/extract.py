@@ -6,24 +6,37 @@ index 2 (leaves 16 to 23). Whoever hashes them up in that order meets the signed
 left out, doubled or moved. A path per entry would repeat the tree's upper nodes for each; here every hash stands once, and
 a whole range of the log needs none but those at its ends.
 
-Memory does not grow with the extract: rows are read a few thousand at a time, by ``COPY``.
+Memory does not grow with the extract: rows are read a few thousand at a time.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
 from audit import tree
+from audit.exports.archive import LARGEST_MEMBER
 from audit.merkle import Subtree
 from config.errors import NotFound
 
 Interval = tuple[int, int]
+Piece = tuple[bytes, int]
+"""Whole lines, and how many."""
 CHUNK: Final = 8192
-"""Lines per member of the bundle, and rows per statement: some ten megabytes at most."""
+"""Lines from which on a member of the bundle is full; or so many bytes:"""
+FULL: Final = 2**24
+ROWS: Final = 4096
+"""Rows per statement. An entry has at most 65,000 bytes, so they fit into one member whatever they say."""
 TOGETHER: Final = 256
 """Gaps whose hashes are looked up at once."""
+_AS_ONE: Final = 64
+# The text of audit.models.leaf_text, behind the index and the beginning of its hash.
+_LINES: Final = """
+    SELECT string_agg(
+        index || ' ' || encode(substr(leaf_hash, 1, 8), 'hex') || ' {"body":' || canon || ',"stream":{"n":' || stream_n
+        || ',"previous":' || coalesce(stream_previous::text, 'null') || '}}', E'\\n' ORDER BY index
+    ), count(*) FROM audit_entry"""
 
 
 def intervals(indices: Iterable[int]) -> list[Interval]:
@@ -60,88 +73,89 @@ def aligned(begin: int, end: int) -> Iterator[Subtree]:
         begin += 1 << level
 
 
-def lines(wanted: Sequence[Interval], size: int) -> Iterator[bytes]:
-    """Yield the lines that cover the tree of ``size`` leaves, with the leaves of ``wanted`` in full.
+def lines(wanted: Sequence[Interval], size: int) -> Iterator[Piece]:
+    """Yield the lines that cover the tree of ``size`` leaves, with the leaves of ``wanted`` in full, some at a time.
 
     Raises ``NotFound`` if one of these is not in the database (it was pruned), ``tree.TreeDamaged`` for a damaged tree.
     """
     edges = [(0, 0), *wanted, (size, size)]
     gaps = [(before[1], after[0]) for before, after in pairwise(edges)]
     for first in range(0, len(gaps), TOGETHER):
-        some = gaps[first : first + TOGETHER]
-        parts = [list(aligned(begin, end)) for begin, end in some]
+        parts = [list(aligned(begin, end)) for begin, end in gaps[first : first + TOGETHER]]
         hashes = tree.stored([subtree for part in parts for subtree in part]) if any(parts) else {}
-        leaves = _leaves([*wanted[first : first + TOGETHER]])
+        leaves = _leaves(wanted[first : first + TOGETHER])
         for number, part in enumerate(parts, start=first):
-            for subtree in part:
-                yield b"^ %d %d %s\n" % (subtree.level, subtree.index, hashes[subtree].hex().encode())
+            told = [b"^ %d %d %s\n" % (one.level, one.index, hashes[one].hex().encode()) for one in part]
+            if told:
+                yield b"".join(told), len(told)
             if number < len(wanted):
-                begin, end = wanted[number]
-                for _ in range(begin, end):
-                    yield next(leaves)
+                yield from next(leaves)
 
 
-def chunks(some: Iterable[bytes]) -> Iterator[bytes]:
-    """Join lines into members of ``CHUNK`` lines."""
+def chunks(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Join lines into members, none larger than a member may be."""
     held: list[bytes] = []
-    for line in some:
-        held.append(line)
-        if len(held) == CHUNK:
-            yield b"".join(held)
-            held = []
+    count = length = 0
+    for text, number in pieces:
+        if held and length + len(text) > LARGEST_MEMBER:
+            yield b"".join(held), count
+            held, count, length = [], 0, 0
+        held.append(text)
+        count, length = count + number, length + len(text)
+        if count >= CHUNK or length >= FULL:
+            yield b"".join(held), count
+            held, count, length = [], 0, 0
     if held:
-        yield b"".join(held)
+        yield b"".join(held), count
 
 
-def _leaves(wanted: Sequence[Interval]) -> Iterator[bytes]:
-    """Yield the line of every leaf of the intervals, in order."""
+def _leaves(wanted: Sequence[Interval]) -> Iterator[Iterable[Piece]]:
+    """Yield for each interval its lines. Short intervals are read together, long ones a part at a time."""
     batch: list[Interval] = []
-    room = CHUNK
-    for begin, end in wanted:
-        place = begin
-        while place < end:
-            stop = min(end, place + room)
-            batch.append((place, stop))
-            room -= stop - place
-            place = stop
-            if not room:
-                yield from _copied(batch)
-                batch, room = [], CHUNK
+    for interval in wanted:
+        length = interval[1] - interval[0]
+        if batch and sum(end - begin for begin, end in batch) + length > ROWS:
+            yield from _together(batch)
+            batch = []
+        if length > ROWS:
+            yield _long(interval)
+        else:
+            batch.append(interval)
     if batch:
-        yield from _copied(batch)
+        yield from _together(batch)
 
 
-def _copied(batch: Sequence[Interval]) -> list[bytes]:
+def _long(interval: Interval) -> Iterator[Piece]:
+    for begin in range(interval[0], interval[1], ROWS):
+        part = (begin, min(begin + ROWS, interval[1]))
+        yield _read([part]), part[1] - part[0]
+
+
+def _together(batch: Sequence[Interval]) -> Iterator[Iterable[Piece]]:
+    rows = iter(_read(batch).split(b"\n"))
+    for begin, end in batch:
+        yield [(b"".join(next(rows) + b"\n" for _ in range(begin, end)), end - begin)]
+
+
+def _read(batch: Sequence[Interval]) -> bytes:
     """Read the leaves of a few intervals in one statement, in the form of the lines. Raises ``NotFound``.
 
-    ``COPY`` writes text with each backslash doubled; control characters cannot occur in canonical JSON. So undoing that is
-    all it takes, and nothing of an entry becomes a Python object.
+    PostgreSQL writes the lines, and sends some dozens as one value, so that nothing of an entry becomes a Python object:
+    a row at a time, even by COPY, costs the client more than the disk costs the server.
     """
-    expected = sum(end - begin for begin, end in batch)
-    rows: list[bytes] = []
-    with connection.cursor() as cursor, cursor.copy(_statement(batch)) as copied:
-        rows.extend(bytes(row).replace(b"\\\\", b"\\") for row in copied)
-    if len(rows) != expected:
-        there = {int(row.partition(b" ")[0]) for row in rows}
+    where = "index >= %(begin)s AND index < %(end)s" + (" AND index = ANY (%(wanted)s)" if len(batch) > 1 else "")
+    wanted = [index for begin, end in batch for index in range(begin, end)] if len(batch) > 1 else []
+    given: dict[str, Any] = {"begin": batch[0][0], "end": batch[-1][1], "wanted": wanted}
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_LINES} WHERE {where} GROUP BY index / {_AS_ONE} ORDER BY index / {_AS_ONE}", given)
+        rows = cursor.fetchall()
+    text = "".join([f"{lines}\n" for lines, _ in rows]).encode()
+    if sum(number for _, number in rows) != sum(end - begin for begin, end in batch):
+        there = {int(row.partition(b" ")[0]) for row in text.split(b"\n")[:-1]}
         missing = next(index for begin, end in batch for index in range(begin, end) if index not in there)
         raise NotFound(
             f"Entry {missing} is not in the database any more.",
             code="ledger.no_entry",
             remedy="It was pruned after an export; ask for a period that begins later, or take that export.",
         )
-    return rows
-
-
-def _statement(batch: Sequence[Interval]) -> str:
-    if len(batch) == 1:
-        where = f"index >= {batch[0][0]:d} AND index < {batch[0][1]:d}"
-    else:
-        wanted = ",".join(str(int(index)) for begin, end in batch for index in range(begin, end))
-        where = f"index = ANY ('{{{wanted}}}'::bigint[])"
-    # The text of audit.models.leaf_text. Only integers of ours are put into it.
-    return (
-        "COPY (SELECT index || ' ' || encode(substr(leaf_hash, 1, 8), 'hex') || ' "  # noqa: S608
-        """{"body":' || canon || ',"stream":{"n":' || stream_n || ',"previous":' """
-        "|| coalesce(stream_previous::text, 'null') || '}}' "
-        f"FROM audit_entry WHERE {where} ORDER BY index) TO STDOUT"
-    )
+    return text

@@ -200,6 +200,8 @@ SPECTACULAR_SETTINGS = {
         "registry.time_travel.described",
     ],
     "ENUM_NAME_OVERRIDES": {
+        "HoldOfEnum": "audit.retention.LegalHold.Of",
+        "RetentionOfEnum": "audit.retention.RetentionRule.Of",
         "RequestState": "governance.states.RequestState",
         "PermitState": "governance.states.PermitState",
         "IssuanceState": "governance.states.IssuanceState",
@@ -259,6 +261,7 @@ FOLLOWERS = [
     "governance.followers.Plan",
     "governance.followers.Permits",
 ]
+PERSON_NEEDED_BY = ["governance.selectors.people.needs"]
 WEBHOOK_EVENTS = ["registry.selectors.webhook_events.TABLE", "governance.selectors.webhook_events.TABLE"]
 WEBHOOK_ALLOWED_SCHEMES = ENV.webhook_allowed_schemes
 WEBHOOK_ALLOWED_NETWORKS = ENV.webhook_allowed_networks

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.ui.views import account, catalog, experiments, lineage, roles, versions, webhooks
+from registry.ui.views import account, catalog, experiments, lineage, people, roles, versions, webhooks
 
 VERSION = "models/<str:name>/versions/<int:number>/"
 
@@ -27,6 +27,8 @@ urlpatterns = [
     path("account/", account.account, name="account"),
     path("account/tokens/<int:pk>/revoke/", account.token_revoke, name="token-revoke"),
     path("account/password/", account.password_change, name="password-change"),
+    path("people/", people.index, name="people"),
+    path("people/<int:pk>/erase/", people.erase, name="person-erase"),
     path("webhooks/", webhooks.index, name="webhooks"),
     path("webhooks/<uuid:pk>/", webhooks.detail, name="webhook"),
     path("webhooks/<uuid:pk>/test/", webhooks.test, name="webhook-test"),

@@ -1,5 +1,6 @@
 """Accounts: made, changed, deactivated; never deleted."""
 
+import re
 from typing import Final
 
 from django.contrib.auth.password_validation import validate_password
@@ -18,6 +19,7 @@ from registry.models import User
 from registry.services.access.sign_in import check_may_try_sign_in, record_failed_sign_in
 
 LONGEST_ACCOUNT_NAME: Final = 150
+_PLACEHOLDER: Final = re.compile(r"erased-[0-9]+", re.IGNORECASE)
 _PRIVATE: Final = (personal.DISPLAY_NAME, personal.EMAIL)
 
 
@@ -51,6 +53,8 @@ def create_user(
             code="user.username",
             field="username",
         )
+    if _PLACEHOLDER.fullmatch(username):
+        raise Invalid("Erased accounts are called so.", code="user.username", field="username")
     if is_service and (is_superuser or password is not None):
         raise Invalid(
             "A service account uses tokens: it has no password and is no superuser.",
@@ -128,6 +132,8 @@ def update_user(
     _check_may_make_superuser(by, wanted=is_superuser)
     _check_person(display_name, email)
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if _PLACEHOLDER.fullmatch(user.username):
+        raise Conflict("This person is erased; the account is a number now.", code="person.erased")
     if user.is_superuser and (is_active is False or password is not None or is_superuser is False):
         _check_may_make_superuser(by, wanted=True)
     if user.is_service and (is_superuser or password is not None):

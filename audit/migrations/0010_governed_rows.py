@@ -39,7 +39,7 @@ REVOKE ALL ON FUNCTION audit_last_said(text, text[], bigint, boolean) FROM PUBLI
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('audit', '0008_moment'),
+        ('audit', '0009_retention'),
     ]
 
     operations = [
