@@ -11,14 +11,14 @@ What is digested is never published: secrets enter it as digests of their own.
 """
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from django.apps import apps
 from django.db import models
 from django.utils.module_loading import import_string
@@ -40,15 +40,6 @@ class Subject:
     id: str
     version: str = ""
     digest: str = ""
-
-
-@runtime_checkable
-class HasLedgerFacts(Protocol):
-    """A model whose digest covers more than its row (or less)."""
-
-    def ledger_facts(self) -> Mapping[str, object]:
-        """Return what becomes the entry's object digest: ``row_facts(self)`` and the rows logged as its own."""
-        ...
 
 
 def subject_of(obj: models.Model) -> Subject:
@@ -85,17 +76,20 @@ def _subject(obj: models.Model, digest: str) -> Subject:
 
 
 def digest_of(obj: models.Model) -> str:
-    """Return the digest of what the ledger vouches for of this object; nothing for what is no object of the ledger."""
-    if isinstance(obj, HasLedgerFacts):
-        facts = obj.ledger_facts()
+    """Return the digest of what the ledger vouches for of this object; nothing for what is no object of the ledger.
+
+    That is what ``ledger_facts()`` of its model returns (``row_facts`` and the rows that are logged as its own), or the row.
+    """
+    own: Callable[[], Mapping[str, object]] | None = getattr(obj, "ledger_facts", None)
+    if own is not None:
+        facts = own()
     elif (function := _facts_of_others().get(obj._meta.label_lower)) is not None:
         facts = import_string(function)(obj)
     elif isinstance(getattr(type(obj), "ledger_entry_of", None), EntryOf):
         facts = row_facts(obj)
     else:
         return ""
-    text = json.dumps(plain(facts), sort_keys=True, separators=(",", ":"))
-    return SCHEME + hashlib.sha256(text.encode()).hexdigest()
+    return SCHEME + hashlib.sha256(orjson.dumps(plain(facts), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def row_facts(row: models.Model) -> dict[str, object]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from io import StringIO
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
@@ -17,10 +18,12 @@ from audit.models import Entry
 from audit.reconcile import DIFFERS, LEFT, LOST, OPEN, UNSAID
 from audit.services import append
 from audit.subjects import mention, migrated
+from config.runtime import roles
 from governance.models import Policy, PromotionRequest
 from registry.models import Alias, ModelVersion
 from registry.roles import Role
 from registry.services import access, catalog, experiments, versions
+from tests.audit.conftest import Connect
 from tests.factories import governance, pages
 from tests.factories import registry as make
 from tests.factories.audit import integrate
@@ -215,6 +218,24 @@ def test_the_log_of_a_past_size_is_compared_with_rows_of_then(approved: Promotio
     integrate()
     assert [one.kind for one in reconcile.reconcile(below=then).differences] == [DIFFERS]
     assert size < then
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_step_is_one_snapshot_and_the_runtime_roles_may_ask(
+    signed_in_as: Connect, approved: PromotionRequest
+) -> None:
+    """Not inside a transaction of the test's: half in the inbox, half in the log, and read as workers read."""
+    integrate()
+    versions.set_version_tag(version=approved.version, key="later", value="", by=make.actor(approved.requested_by))
+    assert reconcile.reconcile(step=2).whole
+    assert not connection.in_atomic_block
+    for role in (roles.APP, roles.SEQUENCER):
+        session = signed_in_as(role)
+        ask = "SELECT digest, index FROM audit_last_said('registry.modelversion', %s, 1000000, true)"
+        ((digest, index),) = session.execute(ask, [[str(approved.version_id)]]).fetchall()
+        assert (str(digest)[:2], index) == ("2:", None), "that of the inbox"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        signed_in_as(roles.APP).execute("SELECT canon FROM audit_inbox")
 
 
 def test_the_task_logs_what_it_found(approved: PromotionRequest, caplog: pytest.LogCaptureFixture) -> None:
