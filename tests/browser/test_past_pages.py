@@ -54,7 +54,7 @@ def then(ada: User) -> str:
 
 @pytest.mark.parametrize(("scheme", "width"), [*LOOKS, ("light", 390), ("dark", 390)])
 @pytest.mark.parametrize("name", PAGES)
-def test_everybody_can_read_it(
+def test_everybody_can_read_it(  # noqa: PLR0917 - fixtures
     name: str,
     scheme: Literal["light", "dark"],
     width: int,
