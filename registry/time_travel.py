@@ -29,11 +29,14 @@ Handler = Callable[[HttpRequest], HttpResponseBase]
 PARAMETER: Final = moments.FIELD
 
 TODAY_ONLY: Final = re.compile(
-    r"/(?:admin|sign-in|sign-out|account|first-run|webhooks|marks|health|static|mlflow|audit|requests/[^/]+/evidence\.zip"
-    r"|models/[^/]+/versions/[0-9]+/promote|api/docs|api/reference|api/v1/(?:me|tokens|uploads|webhooks|webhook-events|audit|log"
+    r"/(?:admin|sign-in|sign-out|account|first-run|people|webhooks|marks|health|static|mlflow|audit|exports|samples|trust|reports"
+    r"|requests/[^/]+/evidence\.zip"
+    r"|models/[^/]+/versions/[0-9]+/promote|api/docs|api/reference"
+    r"|api/v1/(?:me|accounts|tokens|uploads|webhooks|webhook-events|audit|log|reports"
     r"|openapi\.json|requests/[^/]+/evidence\.zip))(?:/|$)"
 )
-"""What speaks of the present: accounts and keys, what is under way, and the log, which is a history already."""
+"""What speaks of the present: accounts and keys, what is under way, reports, which take a moment of their own, and the log,
+which is a history already."""
 
 _READ_ONLY: Final = frozenset({"25006", "55000"})
 """What PostgreSQL answers to a write there: the transaction is read-only, and a view of two tables cannot be written."""

@@ -93,6 +93,12 @@ def found(asked: str) -> Moment:
     return _by_time(at, text, included=True)
 
 
+def newest() -> Moment | None:
+    """The newest moment that is known, or None before the first."""
+    row = _rows().order_by("-size").first()
+    return None if row is None else _moment(row, f"entry:{row.size}", f"entry:{row.size}")
+
+
 def _by_size(size: int, asked: str) -> Moment:
     row = _rows().filter(size__lte=size).order_by("-size").first()
     if row is None or row.size < size:

@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any, Final
 
-from django.utils import timezone
-
+from config import as_of
 from config.errors import Invalid, NotAllowed, NotFound
 from governance.documents import citations
 from governance.documents.packs import annex_iv, duties, inventory, iso42001, ll144, model, part11, request, version
@@ -102,7 +101,7 @@ def _day(parameters: Parameters, name: str) -> datetime | None:
 
 def _period(parameters: Parameters) -> tuple[datetime, datetime]:
     """From the first day on, to the end of the last; without them the last 365 days."""
-    last = _day(parameters, "until") or datetime.combine(timezone.now().astimezone(UTC).date(), time(), UTC)
+    last = _day(parameters, "until") or datetime.combine(as_of.now().astimezone(UTC).date(), time(), UTC)
     until = last + timedelta(days=1)
     since = _day(parameters, "since") or until - PERIOD
     if since >= until:
@@ -111,11 +110,11 @@ def _period(parameters: Parameters) -> tuple[datetime, datetime]:
 
 
 def _request_report(user: User, parameters: Parameters) -> Thunk:
-    return partial(request.build, request_of(user, _text(parameters, "request")))
+    return partial(request.build, request_of(user, _text(parameters, "request")), user)
 
 
 def _version_report(user: User, parameters: Parameters) -> Thunk:
-    return partial(version.build, _version(user, parameters))
+    return partial(version.build, _version(user, parameters), user)
 
 
 def _model_report(user: User, parameters: Parameters) -> Thunk:
@@ -136,7 +135,7 @@ def _inventory(user: User, parameters: Parameters) -> Thunk:
 def _annex_iv(user: User, parameters: Parameters) -> Thunk:
     found = _version(user, parameters)
     _auditor(user, found.model)
-    return partial(annex_iv.build, found)
+    return partial(annex_iv.build, found, user)
 
 
 def _ll144(user: User, parameters: Parameters) -> Thunk:

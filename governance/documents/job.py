@@ -1,4 +1,4 @@
-"""Makes one report that somebody asked for: the pack in one snapshot of the database, then the document."""
+"""Makes one report that somebody asked for: the pack as of one moment of the log, then the document."""
 
 import io
 import logging
@@ -9,7 +9,9 @@ from typing import Final
 
 from django.db import connection, transaction
 
-from config.errors import Refusal
+from audit.history import moments
+from config import as_of
+from config.errors import Conflict, Refusal
 from governance.documents import NotRendered, Pack, catalogue, render
 from governance.documents.display import tables
 from governance.models import ReportJob
@@ -27,7 +29,7 @@ def make(held: Claim) -> None:
     """Make the report of the job that is held, or end it with the reason."""
     job = ReportJob.objects.select_related("asked_by").get(pk=held.job_id)
     try:
-        with _one_snapshot():
+        with at_moment(job.moment):
             pack = catalogue.build(job.report, job.parameters, reader=job.asked_by)
         files = files_of(pack)
     except Refusal as refusal:
@@ -62,12 +64,27 @@ def csv_archive(pack: Pack) -> bytes:
 
 
 @contextmanager
-def _one_snapshot() -> Iterator[None]:
-    """Read everything as it is at one moment, and write nothing."""
-    if connection.in_atomic_block:
+def at_moment(size: int | None = None) -> Iterator[None]:
+    """Read everything as it was when the log had ``size`` entries, or at the newest moment there is; write nothing.
+
+    What is read there is the same whenever it is read, so a report of the same question is the same, to the byte. Rights
+    stay those of today. Within a transaction of the caller and without ``size``, it is what that transaction sees.
+    Raises ``Conflict`` for a log without a moment, ``moments.NotAMoment`` for a size before the history began.
+    """
+    if connection.in_atomic_block and size is None:
         yield
         return
+    began = not connection.in_atomic_block
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
+        if began:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        moment = moments.newest() if size is None else moments.found(f"entry:{size}")
+        if moment is None:
+            raise Conflict(
+                "The log has no checkpoint yet, so a report would rest on nothing.",
+                code="report.no_log",
+                remedy="Wait for the sequencer to sign the first one.",
+            )
+        with as_of.travelling(moment):
+            yield

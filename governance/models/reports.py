@@ -21,7 +21,10 @@ class ReportJob(models.Model):
     title = models.CharField(max_length=400, blank=True, help_text="Of the finished report.")
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reports")
     asked_at = models.DateTimeField(auto_now_add=True)
-    as_of = models.DateTimeField(null=True, blank=True, help_text="A past moment that it speaks of; empty: the latest.")
+    as_of = models.CharField(
+        max_length=64, blank=True, help_text="What was asked for: a day, a time, a log size; empty: the newest moment."
+    )
+    moment = models.BigIntegerField(null=True, blank=True, help_text="The log size that this meant when it was asked.")
     state = models.CharField(max_length=12, choices=CheckState.choices, default=CheckState.QUEUED)
     problem = models.TextField(blank=True, help_text="Why there is none, in a sentence with the remedy.")
     log_size = models.BigIntegerField(null=True, blank=True, help_text="Size of the checkpoint that it rests on.")
@@ -41,6 +44,10 @@ class ReportJob(models.Model):
                 condition=Q(state="finished", finished_at__isnull=False)
                 & (~Q(problem="") | Q(log_size__isnull=False) & ~Q(title=""))
                 | ~Q(state="finished") & Q(finished_at=None, problem=""),
+            ),
+            models.CheckConstraint(
+                name="reportjob_moment_iff_asked",
+                condition=Q(as_of="", moment=None) | ~Q(as_of="") & Q(moment__isnull=False),
             ),
             models.CheckConstraint(
                 name="reportjob_leased_iff_running",
@@ -68,7 +75,12 @@ class ReportJob(models.Model):
 
     def ledger_facts(self) -> dict[str, object]:
         """What the ledger's after-digest covers."""
-        return {"report": self.report, "parameters": self.parameters, "asked_by": self.asked_by_id}
+        return {
+            "report": self.report,
+            "parameters": self.parameters,
+            "asked_by": self.asked_by_id,
+            "moment": self.moment,
+        }
 
 
 class ReportFile(models.Model):

@@ -8,6 +8,7 @@ from typing import Final
 from django.contrib.auth import get_user_model
 
 from audit.models import Checkpoint, Entry
+from config import as_of
 from governance.models import CheckRun, Permit, Policy, PolicyVersion, PromotionRequest
 from governance.states import CheckState
 from registry.models import DatasetVersion, Edge, Node, RegisteredModel, User
@@ -47,7 +48,8 @@ def holdings(reader: User) -> Holdings:
     requests = PromotionRequest.objects.visible_to(reader)
     runs = CheckRun.objects.filter(request__in=requests.values("pk"), state=CheckState.FINISHED, result__isnull=False)
     checks = Counter(str(use or "").partition("@")[0] for use in runs.values_list("requirement__use", flat=True))
-    head = Checkpoint.objects.order_by("-size").values_list("size", flat=True).first()
+    shown = as_of.current()
+    head = shown.size if shown else Checkpoint.objects.order_by("-size").values_list("size", flat=True).first()
     holders = get_user_model().objects.filter(is_active=True, is_service=False, groups__role_grants__isnull=False)
     return Holdings(
         models=n,

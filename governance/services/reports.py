@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,7 +15,10 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from audit.actors import Actor
+from audit.canonical import Json
+from audit.history import moments
 from audit.services import append
+from config.as_of import travelling
 from config.errors import NotFound, TooMany
 from governance import guards
 from governance.documents import catalogue
@@ -52,14 +56,18 @@ class Claim:
     attempt: int
 
 
-def ask(*, report: str, parameters: Mapping[str, Any], by: Actor) -> ReportJob:
+def ask(*, report: str, parameters: Mapping[str, Any], by: Actor, as_of: str = "") -> ReportJob:
     """Ask for a report, and log that it was asked for. Whether the person may have it is found out now, and again later.
 
-    Raises what ``catalogue.prepare`` raises, and ``TooMany`` while twenty of theirs are not finished.
+    ``as_of`` is a day, a time or a log size as pages take it; what it means is settled now. Raises what
+    ``catalogue.prepare`` raises, ``moments.NotAMoment``, and ``TooMany`` while twenty of theirs are not finished.
     """
+    asked = as_of.strip()
+    moment = moments.found(asked) if as_of else None
     person = guards.person(by)
     given = {key: value for key, value in parameters.items() if value not in {None, ""}}
-    catalogue.prepare(report, given, reader=person)
+    with travelling(moment) if moment else nullcontext():
+        catalogue.prepare(report, given, reader=person)
     with transaction.atomic():
         if ReportJob.objects.filter(asked_by=person).exclude(state=CheckState.FINISHED).count() >= MOST_WAITING:
             raise TooMany(
@@ -67,8 +75,18 @@ def ask(*, report: str, parameters: Mapping[str, Any], by: Actor) -> ReportJob:
                 code="report.too_many",
                 remedy="Wait until some are made.",
             )
-        job = ReportJob.objects.create(report=report, parameters=given, asked_by=person, rung_at=timezone.now())
-        append(action="report.asked", subject=job, by=by, facts={"parameters": _plain(given)})
+        job = ReportJob.objects.create(
+            report=report,
+            parameters=given,
+            asked_by=person,
+            rung_at=timezone.now(),
+            as_of=asked,
+            moment=moment.size if moment else None,
+        )
+        facts: dict[str, Json] = {"parameters": _plain(given)} | (
+            {"as_of": asked, "moment": moment.size} if moment else {}
+        )
+        append(action="report.asked", subject=job, by=by, facts=facts)
     return job
 
 

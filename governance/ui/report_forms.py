@@ -39,14 +39,21 @@ def _fields(needs: bool) -> dict[str, forms.Field]:  # noqa: FBT001 - one caller
 
 
 class ReportForm(forms.Form):
-    """Parameters of one report."""
+    """Parameters of one report, and as of when."""
 
     def __init__(self, report: Report, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         needed, taken = _fields(needs=True), _fields(needs=False)
         self.fields |= {name: needed[name] for name in report.needs} | {name: taken[name] for name in report.takes}
+        self.fields["as_of"] = forms.CharField(
+            label="As of", required=False, max_length=64,
+            help_text="A day (2026-03-14: its end), a time with its zone, or a log size (entry:1234). Empty: as it is now.",
+            widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        )  # fmt: skip
 
     def parameters(self) -> dict[str, Any]:
         """What was given, as the catalogue reads it: days as text."""
-        given = {name: value for name, value in self.cleaned_data.items() if value not in {None, ""}}
+        given = {
+            name: value for name, value in self.cleaned_data.items() if value not in {None, ""} and name != "as_of"
+        }
         return {name: value.isoformat() if name in {"since", "until"} else value for name, value in given.items()}

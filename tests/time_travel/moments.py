@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.test import Client
 
 from audit.history.moments import found
+from audit.keys import ledger_key
 from audit.models import Checkpoint
 from config.as_of import Moment
 from registry.models import User
@@ -15,6 +16,6 @@ Visit = Callable[[User], Client]
 
 def here() -> Moment:
     """The moment of what is committed now."""
-    integrate()
+    integrate(key=ledger_key())
     size = Checkpoint.objects.order_by("-size").values_list("size", flat=True)[0]
     return found(f"entry:{size}")

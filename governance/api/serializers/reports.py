@@ -49,6 +49,12 @@ class ReportIn(Input):
 
     report = Text(max_length=40)
     parameters = ReportParameters(required=False)
+    as_of = Text(
+        max_length=64,
+        required=False,
+        single_line=True,
+        help_text="A day (its end), a time with its zone, or a log size (`entry:1234`). Left out: the newest moment.",
+    )
 
 
 class ReportFileOut(serializers.Serializer[Any]):
@@ -75,6 +81,8 @@ class ReportOut(serializers.Serializer[ReportJob]):
     problem = serializers.CharField(allow_blank=True, help_text="Why there is none, if it is finished without.")
     title = serializers.CharField(allow_blank=True)
     answer = serializers.CharField(allow_blank=True)
+    as_of = serializers.CharField(allow_blank=True, help_text="What was asked for.")
+    moment = serializers.IntegerField(allow_null=True, help_text="The log size that `as_of` meant when it was asked.")
     log_size = serializers.IntegerField(allow_null=True, help_text="Size of the checkpoint that it rests on.")
     asked_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)

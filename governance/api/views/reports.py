@@ -67,7 +67,9 @@ class Reports(Endpoint):
                 name: value.isoformat() if name in {"since", "until"} else value
                 for name, value in given.get("parameters", {}).items()
             }
-            job = reports.ask(report=given["report"], parameters=parameters, by=self.actor)
+            job = reports.ask(
+                report=given["report"], parameters=parameters, by=self.actor, as_of=given.get("as_of", "")
+            )
             ring_for_report(job.pk)
             return created(_detail(job), location=f"{self.request.path}/{job.pk}")
 

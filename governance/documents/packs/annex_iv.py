@@ -24,20 +24,22 @@ from governance.models import CheckRun, Permit, PromotionRequest
 from governance.selectors.decision import live_results
 from governance.selectors.requests import newest_request
 from governance.standing import Standing, standing_of
-from registry.models import DatasetVersion, ModelVersion
+from registry.models import DatasetVersion, ModelVersion, User
+from registry.selectors.lineage import Graph
 
 NAME: Final = "ai-act-annex-iv"
 
 
-def build(version: ModelVersion) -> Pack:
+def build(version: ModelVersion, reader: User) -> Pack:
     """The dossier of a version, with the evidence of its newest request. What nobody wrote is said to be empty."""
     log = log_head()
+    graph = ancestry(version, reader)
     request = newest_request(version)
     standing = standing_of(request, at=log.at) if request else None
     runs = [run for run in request.checks.all() if run.round == request.round] if request else []
     sections = [
-        _general(version),
-        _elements(version, request, standing, runs, log.size),
+        _general(version, graph),
+        _elements(version, graph, request, standing, runs, size=log.size),
         _control(version, runs, standing),
         _part(version, "metrics", "Appropriateness of the performance metrics", "Annex IV 4", ("metrics_rationale",)),
         _part(
@@ -119,7 +121,7 @@ def _part(version: ModelVersion, key: str, title: str, source: str, fields: tupl
     return Section(key, title, said, [Facts(key, facts)], source=source)
 
 
-def _general(version: ModelVersion) -> Section:
+def _general(version: ModelVersion, graph: Graph) -> Section:
     card, model = version.model.card, version.model
     earlier = f"v{version.number}; {version.number - 1} earlier numbers" if version.number > 1 else "v1, the first"
     return Section(
@@ -139,7 +141,7 @@ def _general(version: ModelVersion) -> Section:
                     Fact(
                         "software",
                         "Versions of relevant software",
-                        _software(version),
+                        _software(version, graph),
                         "list",
                         source="1(c)",
                         why="No environment is recorded.",
@@ -156,8 +158,7 @@ def _general(version: ModelVersion) -> Section:
     )
 
 
-def _software(version: ModelVersion) -> list[str]:
-    graph = ancestry(version)
+def _software(version: ModelVersion, graph: Graph) -> list[str]:
     found = [f"{node.name} {node.version[:12]}".strip() for node in graph.nodes if node.kind in {"environment", "code"}]
     return found + [str(one) for one in version.flavours]
 
@@ -170,10 +171,15 @@ _INPUTS: Final = (
 
 
 def _elements(
-    version: ModelVersion, request: PromotionRequest | None, standing: Standing | None, runs: list[CheckRun], size: int
+    version: ModelVersion,
+    graph: Graph,
+    request: PromotionRequest | None,
+    standing: Standing | None,
+    runs: list[CheckRun],
+    *,
+    size: int,
 ) -> Section:
     card = version.model.card
-    graph = ancestry(version)
     used = list(
         DatasetVersion.objects.filter(
             digest__in=[

@@ -5,8 +5,8 @@ from governance.documents.shape import File
 from governance.models import EvidenceSnapshot, Permit, PromotionRequest
 
 
-def files_of(request: PromotionRequest, permit: Permit | None) -> list[File]:
-    """Policy, manifest, evidence, lineage, permit and signed records of a request, as far as they are there."""
+def files_of(request: PromotionRequest, permit: Permit | None, *, lineage: bool) -> list[File]:
+    """Policy, manifest, evidence, permit and signed records of a request, as far as they are there; ``lineage``: that, too."""
     version = request.version
     found = [
         json_file(
@@ -18,7 +18,7 @@ def files_of(request: PromotionRequest, permit: Permit | None) -> list[File]:
     snapshot = EvidenceSnapshot.objects.filter(digest=request.evidence_digest).first()
     if snapshot is not None:
         found.append(json_file("evidence.json", snapshot.document, "The evidence that was signed on"))
-        if snapshot.lineage:
+        if snapshot.lineage and lineage:
             found.append(json_file("prov.json", snapshot.lineage, "The lineage, as W3C PROV-JSON"))
     if permit is not None:
         found.append(

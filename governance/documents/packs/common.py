@@ -7,7 +7,8 @@ from typing import Any, Final
 from django.conf import settings
 
 from audit import actions, keys, personal, selectors
-from audit.models import Entry
+from audit.models import Checkpoint, Entry
+from config import as_of
 from config.errors import Conflict
 from governance.documents.shape import Column, Fact, File, LogHead, Table
 from governance.models import Decision, Permit
@@ -16,6 +17,7 @@ from governance.states import PermitState
 from registry.models import DatasetVersion, ModelVersion, Node, User
 from registry.roles import LABELS, Role
 from registry.selectors.lineage import Graph, node_of, upstream
+from registry.selectors.lineage_seen import HIDDEN, as_seen_by
 
 LONGEST_TRAIL: Final = 2_000
 NOT_PROOF: Final = (
@@ -34,8 +36,9 @@ _DIGESTS: Final = {
 
 
 def log_head() -> LogHead:
-    """The latest checkpoint. Raises ``Conflict`` for a log that has none: there is nothing to rest a report on."""
-    checkpoint = selectors.head()
+    """The checkpoint of the moment that is shown, else the latest. Raises ``Conflict`` for a log that has none."""
+    moment = as_of.current()
+    checkpoint = Checkpoint.objects.get(size=moment.size) if moment else selectors.head()
     if checkpoint is None:
         raise Conflict(
             "The log has no checkpoint yet, so a report would rest on nothing.",
@@ -43,7 +46,8 @@ def log_head() -> LogHead:
             remedy="Wait for the sequencer to sign the first one.",
         )
     origin = keys.origin(keys.ledger_public_key())
-    return LogHead(origin, checkpoint.size, bytes(checkpoint.root).hex(), checkpoint.at, checkpoint.note)
+    at = moment.at if moment else checkpoint.at
+    return LogHead(origin, checkpoint.size, bytes(checkpoint.root).hex(), at, checkpoint.note)
 
 
 def installation() -> str:
@@ -201,10 +205,15 @@ _LINEAGE: Final = (
 )
 
 
-def ancestry(version: ModelVersion) -> Graph:
-    """Everything the version came from, as far as it is recorded."""
+def ancestry(version: ModelVersion, reader: User) -> Graph:
+    """Everything the version came from, as far as it is recorded; what the reader may not see has its place and no name."""
     node = node_of(version)
-    return upstream(node) if node is not None else Graph()
+    return as_seen_by(reader, upstream(node)) if node is not None else Graph()
+
+
+def all_seen(graph: Graph) -> bool:
+    """Whether nothing in it was hidden from its reader."""
+    return all(node.name != HIDDEN for node in graph.nodes)
 
 
 def lineage(graph: Graph, *, key: str = "lineage") -> Table:

@@ -39,7 +39,7 @@ _ROLES: Final = (
 
 
 def build(model: RegisteredModel) -> Pack:
-    """Everything on record about one model, at the latest checkpoint."""
+    """Everything on record about one model, at the moment shown or the latest checkpoint."""
     log = log_head()
     held = permits_of(model=model)
     versions = list(

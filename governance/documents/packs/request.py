@@ -13,6 +13,7 @@ from governance.documents.packs.attached import files_of
 from governance.documents.packs.common import (
     NOT_PROOF,
     PERMIT_MARKS,
+    all_seen,
     ancestry,
     datasets,
     entry_indexes,
@@ -34,7 +35,8 @@ from governance.screens import Change, changes_between
 from governance.selectors.decision import live_results
 from governance.standing import Standing, standing_of
 from governance.states import RequestState
-from registry.models import DatasetVersion
+from registry.models import DatasetVersion, User
+from registry.selectors.lineage import Graph
 
 NAME: Final = "request"
 _APPROVED: Final = (RequestState.APPROVED, RequestState.APPROVED_WITH_CONDITIONS)
@@ -46,11 +48,13 @@ _MARKS: Final[Mapping[str, str]] = {
 }
 
 
-def build(request: PromotionRequest) -> Pack:
-    """The pack of a request that came from ``selectors.requests.request_of``, at the latest checkpoint.
+def build(request: PromotionRequest, reader: User) -> Pack:
+    """The pack of a request that came from ``selectors.requests.request_of``, at the moment shown or the latest checkpoint.
 
-    The same request at the same checkpoint gives the same pack, whoever asks. Raises ``Conflict`` for a log without one.
+    The same request at the same moment gives the same pack to all who may see as much. Raises ``Conflict`` for a log without
+    a checkpoint.
     """
+    graph = ancestry(request.version, reader)
     log = log_head()
     standing = standing_of(request, at=log.at)
     permit = Permit.objects.filter(request=request).select_related("superseded_by").first()
@@ -82,7 +86,7 @@ def build(request: PromotionRequest) -> Pack:
             [Signatures("signatures", signed, nothing="Nobody has signed this request.")],
         ),
         _permit(permit, request),
-        _sources(request, list(tested.values())),
+        _sources(graph, list(tested.values())),
         Section(
             "card",
             "Model card",
@@ -113,7 +117,7 @@ def build(request: PromotionRequest) -> Pack:
         head=_head(request),
         sections=sections,
         limits=NOT_PROOF,
-        files=files_of(request, permit),
+        files=files_of(request, permit, lineage=all_seen(graph)),
         installation=installation(),
     )
 
@@ -283,8 +287,7 @@ def _permit(permit: Permit | None, request: PromotionRequest) -> Section:
     )
 
 
-def _sources(request: PromotionRequest, tested: list[DatasetVersion]) -> Section:
-    graph = ancestry(request.version)
+def _sources(graph: Graph, tested: list[DatasetVersion]) -> Section:
     found = len(graph.nodes) - 1 if graph.nodes else 0
     said = f"{found} objects lie upstream of the version." if found else "No lineage was recorded for this version."
     return Section(

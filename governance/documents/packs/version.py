@@ -22,7 +22,7 @@ from governance.documents.packs.common import (
 )
 from governance.documents.shape import Column, Fact, Facts, Pack, Section, Table
 from governance.models import Permit, PromotionRequest
-from registry.models import ManifestFile, ModelVersion
+from registry.models import ManifestFile, ModelVersion, User
 
 NAME: Final = "version"
 MOST_FILES: Final = 500
@@ -110,12 +110,12 @@ def requests_of(**which: object) -> list[PromotionRequest]:
     return list(rows.order_by("-number"))
 
 
-def build(version: ModelVersion) -> Pack:
-    """Everything on record about one version, at the latest checkpoint."""
+def build(version: ModelVersion, reader: User) -> Pack:
+    """Everything on record about one version that ``reader`` may see, at the moment shown or the latest checkpoint."""
     log = log_head()
     model = version.model
     aliases = [one.name for one in version.aliases.order_by("name")]
-    graph = ancestry(version)
+    graph = ancestry(version, reader)
     held = permits_of(version=version)
     sections = [
         Section(

@@ -52,6 +52,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 def _row(job: ReportJob) -> dict[str, Any]:
     known = catalogue.BY_NAME.get(job.report)
+    moment = [("as of", job.as_of)] if job.as_of else []
     return {
         "job": job,
         "title": job.title or (known.title if known else job.report),
@@ -59,7 +60,7 @@ def _row(job: ReportJob) -> dict[str, Any]:
         "word": "Not made"
         if job.problem
         else {"queued": "Waiting", "running": "Being made", "finished": "Made"}[job.state],
-        "parameters": ", ".join(f"{name} {value}" for name, value in sorted(job.parameters.items())),
+        "parameters": ", ".join(f"{name} {value}" for name, value in [*sorted(job.parameters.items()), *moment]),
     }
 
 
@@ -67,14 +68,17 @@ def _row(job: ReportJob) -> dict[str, Any]:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def ask(request: HttpRequest, name: str) -> HttpResponse:
-    """The form of one report; a POST asks for it."""
+    """The form of one report, filled in from the address (``at``: the moment); a POST asks for it."""
     report = catalogue.report_named(name)
-    form, status = ReportForm(report, initial=request.GET.dict()), HTTPStatus.OK
+    asked = request.GET.dict()
+    form, status = ReportForm(report, initial={**asked, "as_of": asked.get("at", "")}), HTTPStatus.OK
     if request.method == "POST":
         form, status = ReportForm(report, request.POST), HTTPStatus.UNPROCESSABLE_ENTITY
         if form.is_valid():
             try:
-                job = reports.ask(report=name, parameters=form.parameters(), by=Actor.of(request))
+                job = reports.ask(
+                    report=name, parameters=form.parameters(), by=Actor.of(request), as_of=form.cleaned_data["as_of"]
+                )
             except Refusal as refusal:
                 show(form, refusal)
                 status = refusal.status

@@ -164,17 +164,6 @@ def test_csv_archives_of_equal_packs_are_equal(approved: PromotionRequest, audit
     assert jobs.csv_archive(pack) == jobs.csv_archive(build("request", {"request": approved.ref}, reader=auditor))
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_pack_is_read_in_one_snapshot_that_cannot_write(artifact_root: object, signing_keys: object) -> None:
-    from django.db import InternalError, connection  # noqa: PLC0415
-
-    with jobs._one_snapshot(), connection.cursor() as cursor:
-        cursor.execute("SHOW transaction_isolation")
-        assert cursor.fetchone() == ("repeatable read",)
-        with pytest.raises(InternalError, match="read-only"):
-            cursor.execute("DELETE FROM governance_reportjob")
-
-
 def test_the_command_writes_document_or_data(approved: PromotionRequest, auditor: User, tmp_path: object) -> None:
     pdf, data = tmp_path / "r.pdf", tmp_path / "r.json"  # type: ignore[operator]
     for out in (pdf, data):
