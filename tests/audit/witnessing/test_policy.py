@@ -1,6 +1,7 @@
 """Policy files, verifier keys and cosignatures: what the specifications show, and what they forbid."""
 
 import base64
+from itertools import count
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -143,6 +144,7 @@ A, B = witness_key("a"), witness_key("b")
         ("quorum none\r\n", "control character"),
         ("witness a nonsense\nquorum a\n", "no verifier key"),
     ],
+    ids=count(),  # the keys are new in each process
 )
 def test_what_is_no_policy_is_refused_with_its_line(text: str, why: str) -> None:
     with pytest.raises(BadPolicy, match=why) as refused:
