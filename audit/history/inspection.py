@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from django.db import connection
 from psycopg import sql
 
+from audit import reconcile
 from audit.history import ddl
 from audit.history.tables import Remembered, remembered
-from audit.subjects import HasLedgerFacts, subject_of
 from config import as_of
 from config.as_of import Moment
 
@@ -70,49 +70,13 @@ def _CHAINS(one: Remembered) -> sql.Composed:  # noqa: N802 - a statement with t
 
 
 def disagreements(moment: Moment) -> Iterator[Finding]:
-    """Objects whose row as of the moment is not the one that their last entry of then vouches for."""
-    for one in remembered():
-        if one.governed.is_object and issubclass(one.governed.model, HasLedgerFacts):
-            yield from _of_objects(one, moment)
+    """Objects of which the rows as of the moment and the log of then say different things (``audit.reconcile``).
 
-
-def _of_objects(one: Remembered, moment: Moment) -> Iterator[Finding]:
-    said = _last_digests(one.governed.label, moment.size)
-    there = set()
-    with as_of.travelling(moment):
-        for row in one.governed.model._default_manager.all().iterator(chunk_size=500):
-            subject = subject_of(row)
-            there.add(subject.id)
-            if subject.id not in said:
-                yield Finding(one.table, subject.id, f"it was there at {moment.name}, and the log did not know of it")
-            elif said[subject.id] not in {"", subject.digest}:
-                yield Finding(one.table, subject.id, f"at {moment.name} it was not what its last entry vouches for")
-    missing = said.keys() - there
-    for key in sorted(missing - _ended(one, moment, missing)):
-        yield Finding(one.table, key, f"the log speaks of it before {moment.name}, and there is no trace of it")
-
-
-def _last_digests(kind: str, size: int) -> dict[str, str]:
-    """Of each object of a kind, the digest in its last entry below ``size``."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT ON (object_id) object_id, object_digest FROM audit_entry "
-            "WHERE object_type = %s AND index < %s ORDER BY object_id, index DESC",
-            [kind, size],
-        )
-        return {str(key): str(digest) for key, digest in cursor.fetchall()}
-
-
-def _ended(one: Remembered, moment: Moment, keys: set[str]) -> set[str]:
-    """Those of the rows that had ended by then: what they were last is in the history."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            sql.SQL(
-                "SELECT {key}::text FROM history.{table} "
-                "WHERE {key}::text = ANY(%s) AND pg_visible_in_snapshot({end}, %s::pg_snapshot)"
-            ).format(
-                key=sql.Identifier(one.governed.key), end=sql.Identifier(ddl.END), table=sql.Identifier(one.table)
-            ),
-            [list(keys), moment.snapshot],
-        )
-        return {str(row[0]) for row in cursor.fetchall()}
+    Of each table the first are named.
+    """
+    kept = {one.governed.label: one.table for one in remembered() if one.governed.is_object}
+    for label, table in kept.items():
+        with as_of.travelling(moment):
+            report = reconcile.reconcile(tables=[label], below=moment.size)
+        for one in report.differences:
+            yield Finding(table, one.id, f"at {moment.name}: {one}")
