@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 
 from audit.exports.bundle import FORMAT
+from governance.bundles.questions import REPORTED
 from governance.models import Export, Sample
 from governance.models.exports import ExportState
 from governance.sampling import LARGEST
@@ -25,6 +26,10 @@ class ExportIn(Input):
     since = serializers.DateTimeField(required=False, help_text="Of a period: not before (RFC 3339).")
     until = serializers.DateTimeField(required=False, help_text="Of a period: before (RFC 3339).")
     sample = serializers.UUIDField(required=False)
+    report = serializers.BooleanField(
+        required=False,
+        help_text="With `report.pdf`, which a worker makes. Left out: yes, for a request, a version or a model.",
+    )
     log_size = Whole(
         required=False, min_value=1, max_value=2**62, help_text="Prove against this checkpoint, not the newest."
     )
@@ -42,7 +47,8 @@ class ExportIn(Input):
         for name in needed:
             if name not in attrs:
                 raise serializers.ValidationError({name: f"A bundle of the kind “{attrs['kind']}” needs it."})
-        for name in set(attrs) - {"kind", "log_size", *needed}:
+        reported = {"report"} if attrs["kind"] in REPORTED else set()
+        for name in set(attrs) - {"kind", "log_size", *needed, *reported}:
             raise serializers.ValidationError({name: f"A bundle of the kind “{attrs['kind']}” has none."})
         return attrs
 
