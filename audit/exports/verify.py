@@ -534,7 +534,10 @@ def check_timestamp(name: str, response: bytes, stamped: bytes, authority: bytes
     need(right, f"{name} is a time stamp of something else than the log's own note in log/checkpoint.txt")
     moment = datetime.strptime(info[4].content.decode()[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     if authority is not None:
-        check_signer(name, signed, info_bytes, authority)
+        try:
+            check_signer(name, signed, info_bytes, authority)
+        except (x509.InvalidVersion, x509.ExtensionNotFound, UnsupportedAlgorithm, ValueError) as error:
+            refuse(f"{name}: its certificates cannot be read: {error}")
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -115,7 +115,7 @@ class CountOut(serializers.Serializer[Any]):
     strata = StratumOut(many=True)
 
 
-class SampleIn(PopulationIn):
+class SamplePlanIn(PopulationIn):
     """A plan: the population, how many, and the SHA-256 of a seed that you keep to yourself until you draw."""
 
     title = Text(max_length=200, single_line=True, help_text="What is to be found out.")

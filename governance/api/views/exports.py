@@ -17,8 +17,8 @@ from governance.api.serializers.exports import (
     ExportIn,
     ExportOut,
     PopulationIn,
-    SampleIn,
     SampleOut,
+    SamplePlanIn,
     ScaleOut,
     SeedIn,
     SizeOut,
@@ -170,7 +170,7 @@ class Samples(Endpoint):
         "samples_plan",
         "Plan a sample",
         tag=TAG,
-        request=SampleIn,
+        request=SamplePlanIn,
         answer=SampleOut,
         status=201,
         writes=True,
@@ -179,7 +179,7 @@ class Samples(Endpoint):
     )
     def post(self, _request: Request) -> Response:
         """Plan."""
-        given = self.read(SampleIn)
+        given = self.read(SamplePlanIn)
 
         def create() -> Answer:
             made = samples.plan(
