@@ -4,7 +4,6 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from audit.exports.bundle import FORMAT
 from governance.bundles.questions import REPORTED
 from governance.models import Export, Sample
 from governance.models.exports import ExportState
@@ -68,7 +67,6 @@ class ExportOut(serializers.Serializer[Export]):
     length = serializers.IntegerField()
     left_out = serializers.IntegerField(help_text="Parts you may not see, or that are gone; the bundle says which.")
     problem = serializers.CharField()
-    format = serializers.ReadOnlyField(default=FORMAT)
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True, help_text="When the file is removed.")
