@@ -51,8 +51,9 @@ or a colleague. The copies in this bundle show that the bundle agrees with itsel
 
 question.json says what was asked, and of which size of the log. manifest.json lists every file with its SHA-256. log/ holds
 the ledger entries, and what is needed to hash them up to the root in log/checkpoint.txt. left-out.json, if it is there, says
-what was left out and why. Files named by 64 hexadecimal digits have that SHA-256, and an entry of the log names it. What
-proves what is described in docs/auditors/bundle.md of the project.
+what was left out and why. Files named by 64 hexadecimal digits have that SHA-256, and an entry of the log names it.
+report.pdf is there if question.json asks for a report, which a worker makes; a bundle that the server answers at once has
+none. It is for reading, and nothing rests on it. What proves what is described in docs/auditors/bundle.md of the project.
 """
 
 

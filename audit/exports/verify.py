@@ -10,7 +10,7 @@ What each member is and what binds it: docs/auditors/bundle.md. Take this progra
 
 It reads the log of the bundle in one pass, a few megabytes at a time, however long it is. Parts, in order: the archive; the
 checkpoint and who cosigned it; the tree and the streams; time stamps; people; the policy's quorum; the story of each
-request and permit; the sample; what is printed.
+request and permit; the sample; the report; what is printed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -534,7 +534,10 @@ def check_timestamp(name: str, response: bytes, stamped: bytes, authority: bytes
     need(right, f"{name} is a time stamp of something else than the log's own note in log/checkpoint.txt")
     moment = datetime.strptime(info[4].content.decode()[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     if authority is not None:
-        check_signer(name, signed, info_bytes, authority)
+        try:
+            check_signer(name, signed, info_bytes, authority)
+        except (x509.InvalidVersion, x509.ExtensionNotFound, UnsupportedAlgorithm, ValueError) as error:
+            refuse(f"{name}: its certificates cannot be read: {error}")
     return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
@@ -1346,7 +1349,114 @@ def check_sample(bundle: Bundle, members: Members, log: Log) -> list[str]:
     ]
 
 
-# 10. All of it
+# 10. The report: a PDF whose data is attached to it. It is for reading; what it says of entries is compared with them
+
+STREAM = re.compile(rb"<</Length ([0-9]{1,9})((?:/[^\n]*)?)>>\nstream\n")
+MOST_ROWS = 2000
+"""Entries about its objects that a report lists at most."""
+
+
+def attached(pdf: bytes) -> list[bytes]:
+    """The files attached to the PDF, in their order.
+
+    Only the plain form that the press writes is read: one revision of the document, each stream with its length before it.
+    """
+    found, place, outside = [], 0, b""
+    while match := STREAM.search(pdf, place):
+        outside += pdf[place : match.start()]
+        place = match.end() + int(match[1])
+        data = pdf[match.end() : place]
+        need(pdf[place : place + 10] == b"\nendstream", "report.pdf has a stream of another length than it says")
+        if b"/Type/EmbeddedFile" in match[2]:
+            found.append(inflated(data) if b"/Filter/FlateDecode" in match[2] else data)
+    outside += pdf[place:]
+    plain = pdf.startswith(b"%PDF-") and outside.count(b"startxref") == outside.count(b"%%EOF") == 1
+    need(plain and b"stream\n" not in outside.replace(b"endstream\n", b""), "report.pdf is no PDF as the press writes them")
+    need(outside.count(b"/EmbeddedFiles<<") == 1 and found, "report.pdf does not carry its data")
+    return found
+
+
+def inflated(data: bytes) -> bytes:
+    """Undo the compression, up to the size of a member."""
+    unpacked = zlib.decompressobj()
+    whole = unpacked.decompress(data, LARGEST_MEMBER)
+    need(unpacked.eof and not unpacked.unconsumed_tail, "a file attached to report.pdf is cut off or too large")
+    return whole
+
+
+def check_report(
+    members: Members, question: Json, log: Log, key: ed25519.Ed25519PublicKey, left_out: list[Json]
+) -> list[str]:
+    """The report is about what was asked, as of this log, and says of entries here what they say."""
+    excused = any(one["what"] == "report.pdf" for one in left_out)
+    if question.get("report") is not True:
+        need("report.pdf" not in members, "report.pdf is here, and question.json asks for no report")
+        return []
+    need(("report.pdf" in members) != excused, "report.pdf, which question.json asks for, is neither here nor said to be left out")
+    if excused:
+        return []
+    first, *files = attached(members["report.pdf"])
+    pack = load(first, "the data of report.pdf")
+    kind = question["kind"]
+    about = (SUBJECTS[kind], question[kind])
+    need(
+        pack["format"] == "countersign-report/1" and pack["report"] == kind
+        and (pack["subject"]["type"], pack["subject"]["id"]) == about,
+        "report.pdf is about something else than question.json asks",
+    )  # fmt: skip
+    then = check_checkpoint(pack["log"]["checkpoint"].encode(), key, [])
+    said = (pack["log"]["origin"], pack["log"]["size"], pack["log"]["root"])
+    need(said == (then.origin, then.size, then.root.hex()), "report.pdf names another checkpoint than the one it shows")
+    here = log.checkpoint
+    need(then.origin == here.origin and then.size <= here.size, "report.pdf is of another or a longer log than this one")
+    need(then.size < here.size or then.root == here.root, "report.pdf is of a log with another root than this one")
+    need(
+        [one["sha256"] for one in pack["files"]] == [sha256(data) for data in files],
+        "the files attached to report.pdf are not those that its data names",
+    )
+    compared = compare_rows(pack, about, log, then.size)
+    known = {sha256(data) for data in members.values()}
+    same = sum(sha256(data) in known for data in files)
+    return [
+        f"ok  report.pdf is as of the first {then.size} entries; {compared} of its rows are about entries here and say what they say",
+        f"    {len(files)} files are attached to it besides its data, {same} of them members of this bundle",
+        "    what else it says is for reading, and nothing rests on it",
+    ]
+
+
+def compare_rows(pack: Json, about: About, log: Log, size: int) -> int:
+    """Compare rows of the trail, and signatures, with the entries they name; no entry about the object may be missing."""
+    entries = {entry["index"]: entry for stream in log.streams.values() for entry in stream}
+    compared, listed = 0, set()
+    for block in (block for section in pack["sections"] for block in section["blocks"]):
+        if block["key"] == "trail":
+            for row in block["rows"]:
+                listed.add(row["index"])
+                need(row["index"] < size, f"report.pdf lists entry {row['index']}, behind its own checkpoint")
+                entry = entries.get(row["index"])
+                if entry is not None:
+                    compared += 1
+                    told = (micro(row["at"]), row["reason"] or "", row["digest"] or "")
+                    need(told == (entry["at"], entry["reason"], entry["object"]["digest"]),
+                         f"report.pdf says something else of entry {row['index']} than the log")  # fmt: skip
+        for one in block.get("signatures", []):
+            entry = entries.get(one["entry"])
+            if entry is not None:
+                compared += 1
+                facts = entry["facts"]
+                need((one["record_digest"], one["outcome_key"]) == (facts["record_digest"], facts["outcome"]),
+                     f"report.pdf shows another signature than entry {one['entry']}")  # fmt: skip
+    missing = [one["index"] for one in log.streams[about] if one["index"] < size and one["index"] not in listed]
+    need(not missing or len(listed) >= MOST_ROWS, f"report.pdf does not list entry {missing[0] if missing else ''}")
+    return compared
+
+
+def micro(text: str) -> int:
+    """Microseconds since 1970 of a moment in the report."""
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+# 11. All of it
 
 
 @dataclass(frozen=True)
@@ -1436,8 +1546,7 @@ def verify(path: str, options: Options | None = None) -> list[str]:
             f"ok  people.json opens {len(people.rows) - people.erased} commitments of these entries; {people.erased} are erased"
         )
     said += [f"--  left out: {one['what']}: {one['why']}" for one in story.left_out]
-    if "report.pdf" in members:
-        said.append("--  report.pdf is the one of the manifest; it is for reading, and nothing rests on it")
+    said += check_report(members, question, log, key, story.left_out)
     return [*said, *(f"Not proved: {one}." for one in NOT_PROVED)]
 
 

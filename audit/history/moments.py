@@ -143,7 +143,7 @@ def _moment(row: _Found, asked: str, kept: str) -> Moment:
 def _before(asked: str) -> Refusal:
     first = Row.objects.order_by("size").first()
     if first is None:
-        return NotAMoment("Nothing has been logged here yet, so there is no past to show.", "before", "")
+        return NotAMoment("No moment has been recorded here yet, so there is no past to show.", "before", "")
     at = timezone.localtime(first.at)
     return NotAMoment(
         f"What was at {asked} is not known: the history begins at {at:%Y-%m-%d %H:%M:%S %Z}, with entry {first.size}.",

@@ -202,6 +202,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "HoldOfEnum": "audit.retention.LegalHold.Of",
         "RetentionOfEnum": "audit.retention.RetentionRule.Of",
+        "ExportKind": "governance.api.serializers.exports.KINDS",
         "RequestState": "governance.states.RequestState",
         "PermitState": "governance.states.PermitState",
         "IssuanceState": "governance.states.IssuanceState",

@@ -7,6 +7,7 @@ checkpoint has the same answer, whatever happened in the meantime.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -16,10 +17,12 @@ from audit.exports.attachments import HEADS_AT_ONCE
 from audit.exports.bundle import Contents, positions
 from audit.exports.extract import Interval
 from audit.models import Entry
+from governance.bundles import report
 from governance.bundles import subjects as objects
 from governance.bundles.named import Named, named_by
 from governance.bundles.questions import Question, stretch
 from governance.bundles.rooms import LeftOut, Rooms
+from governance.documents import Pack
 from governance.models import PromotionRequest, Sample, StatusList, TrustRoot
 from governance.permits import verify_permit
 from registry.models import ModelVersion, User
@@ -43,11 +46,15 @@ def contents_of(question: Question, *, user: User, size: int) -> Contents:
     named = named_by(subjects, size)
     rooms = Rooms(named, user, left_out=hidden)
     rooms.look()
+    pack: Pack | None = None
+    if document.get("report") is True:
+        pack, why = report.pack_of(question, user=user, size=size)
+        rooms.left_out += [] if pack else [{"what": report.MEMBER, "why": why}]
     return Contents(
         kind=question.kind,
         heads=document["heads"] is True,
         question=document,
-        members=_members(named, rooms, more, size),
+        members=chain(_members(named, rooms, more, size), (report.document_of(one) for one in (pack,) if one)),
         subjects=subjects,
         ranges=ranges,
         without=frozenset(rooms.hidden_entries),

@@ -15,6 +15,8 @@ from registry.models import ModelVersion, RegisteredModel, User
 from registry.reach import AUDIT, holds
 
 KINDS: Final = ("request", "version", "model", "period", "sample")
+REPORTED: Final = ("request", "version", "model")
+"""The kinds that have a report."""
 _DAY: Final = "%d %B %Y %H:%M"
 
 
@@ -76,7 +78,9 @@ def asked(user: User, kind: str, document: Mapping[str, Any]) -> Question:
     Raises ``NotFound`` and ``NotAllowed``.
     """
     question = _asked(user, kind, document)
-    return with_heads(question) if document.get("heads") is True else question
+    if document.get("heads") is True:
+        question = with_heads(question)
+    return with_report(question) if document.get("report") is True else question
 
 
 def _asked(user: User, kind: str, document: Mapping[str, Any]) -> Question:
@@ -111,6 +115,16 @@ def sample_of(user: User, which: UUID | str) -> Sample:
 def with_heads(question: Question) -> Question:
     """The same question, asking also for the proof that its objects have no other entries: a job, for a large log."""
     return Question(question.kind, question.title, {**question.document, "heads": True})
+
+
+def with_report(question: Question) -> Question:
+    """The same question, asking also for the report as PDF: always a job, because only workers set documents.
+
+    Raises ``Invalid`` for a period or a sample, of which there is none.
+    """
+    if question.kind not in REPORTED:
+        raise Invalid(f"Of a {question.kind} there is no report.", code="evidence.report", field="report")
+    return Question(question.kind, question.title, {**question.document, "report": True})
 
 
 def check_auditor(user: User) -> None:

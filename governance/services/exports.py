@@ -56,7 +56,7 @@ class Claim:
 
 
 def ask(*, question: Question, by: Actor, size: int | None = None) -> Export:
-    """Make the export, and write it at once if it is small. ``state`` says whether it is ready.
+    """Make the export, and write it at once if it is small and asks for no report. ``state`` says whether it is ready.
 
     Proved against the checkpoint of ``size``, or the latest. Raises ``NotFound`` for a size without a checkpoint, and
     ``TooMany`` while this person has three that wait.
@@ -79,7 +79,7 @@ def ask(*, question: Question, by: Actor, size: int | None = None) -> Export:
             title=question.title[:400],
             log_size=at,
         )
-    if at <= HEADS_AT_ONCE and scale_of(question, size=at).entries <= AT_ONCE:
+    if "report" not in question.document and at <= HEADS_AT_ONCE and scale_of(question, size=at).entries <= AT_ONCE:
         write(made.pk, owner=f"web:{os.getpid()}")
         made.refresh_from_db()
     return made

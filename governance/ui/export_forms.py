@@ -50,6 +50,13 @@ class ExportForm(forms.Form):
     until = forms.DateField(label="To, included", required=False, widget=_DATE)
     sample = forms.ModelChoiceField(label="Sample", required=False, queryset=Sample.objects.none())
 
+    report = forms.BooleanField(
+        label="With the report as PDF/A-3",
+        required=False,
+        initial=True,
+        help_text="Of a request, a version or a model. A worker makes it, in a few seconds.",
+    )
+
     def __init__(self, *args: Any, user: User, auditor: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.user = user
@@ -74,6 +81,11 @@ class ExportForm(forms.Form):
 
     def question(self) -> Question:
         """What is asked for. Raises ``NotFound``, ``NotAllowed`` and ``Invalid``."""
+        question = self._question()
+        wanted = self.cleaned_data["report"] and question.kind in questions.REPORTED
+        return questions.with_report(question) if wanted else question
+
+    def _question(self) -> Question:
         found = self.cleaned_data
         match found["kind"]:
             case "request":

@@ -51,7 +51,7 @@ def test_a_bundle_is_asked_for_followed_and_downloaded(review: PromotionRequest,
     scale = api.post("exports/scale", {"kind": "request", "request": review.ref})
     assert scale.status_code == 200
     assert scale.json()["requests"] == 1
-    answer = api.post("exports", {"kind": "request", "request": review.ref})
+    answer = api.post("exports", {"kind": "request", "request": review.ref, "report": False})
     assert answer.status_code == 201, answer.json()
     told = answer.json()
     assert told["state"] == "finished"
@@ -62,7 +62,8 @@ def test_a_bundle_is_asked_for_followed_and_downloaded(review: PromotionRequest,
     assert hashlib.sha256(content).hexdigest() == told["sha256"]
     assert len(content) == told["length"]
     assert "log/checkpoint.txt" in zipfile.ZipFile(io.BytesIO(content)).namelist()
-    again = api.post("exports", {"kind": "request", "request": review.ref, "log_size": told["log_size"]})
+    asked = {"kind": "request", "request": review.ref, "report": False}
+    again = api.post("exports", {**asked, "log_size": told["log_size"]})
     assert again.json()["sha256"] == told["sha256"]
 
 
@@ -71,6 +72,9 @@ def test_a_bundle_is_asked_for_followed_and_downloaded(review: PromotionRequest,
     [
         ({"kind": "version", "model": "scorecard", "version": 1}, 201),
         ({"kind": "model", "model": "scorecard"}, 201),
+        ({"kind": "model", "model": "scorecard", "report": False}, 201),
+        ({"kind": "model", "model": "scorecard", "report": "mood"}, 400),
+        ({"kind": "sample", "sample": "00000000-0000-0000-0000-000000000000", "report": True}, 400),
         ({"kind": "model", "model": "nothing"}, 404),
         ({"kind": "request", "request": "REQ-9999"}, 404),
         ({"kind": "request"}, 400),
@@ -87,7 +91,8 @@ def test_every_question_has_its_answer(
 ) -> None:
     answer = Api(token_of(owner)).post("exports", given)
     assert answer.status_code == status, answer.json()
-    assert Export.objects.filter(state="finished").exists() is (status == 201)
+    states = list(Export.objects.values_list("state", flat=True))
+    assert states == ([] if status != 201 else ["finished"] if given.get("report") is False else ["queued"])
 
 
 def test_a_period_is_for_auditors(review: PromotionRequest, owner: User, auditor: Api) -> None:

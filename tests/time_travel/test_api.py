@@ -98,7 +98,7 @@ def test_what_is_no_moment_is_a_problem_that_names_the_parameter(
 
 
 def test_before_anything_was_logged_there_is_no_past(api: Api) -> None:
-    assert "Nothing has been logged" in api.get("models?as_of=2026-01-01").json()["detail"]
+    assert "No moment has been recorded" in api.get("models?as_of=2026-01-01").json()["detail"]
 
 
 def test_the_past_is_not_written(model: RegisteredModel, scientist: User) -> None:

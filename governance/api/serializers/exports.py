@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from audit.exports.bundle import FORMAT
+from governance.bundles.questions import REPORTED
 from governance.models import Export, Sample
 from governance.models.exports import ExportState
 from governance.sampling import LARGEST
@@ -25,6 +25,10 @@ class ExportIn(Input):
     since = serializers.DateTimeField(required=False, help_text="Of a period: not before (RFC 3339).")
     until = serializers.DateTimeField(required=False, help_text="Of a period: before (RFC 3339).")
     sample = serializers.UUIDField(required=False)
+    report = serializers.BooleanField(
+        required=False,
+        help_text="With `report.pdf`, which a worker makes. Left out: yes, for a request, a version or a model.",
+    )
     log_size = Whole(
         required=False, min_value=1, max_value=2**62, help_text="Prove against this checkpoint, not the newest."
     )
@@ -42,7 +46,8 @@ class ExportIn(Input):
         for name in needed:
             if name not in attrs:
                 raise serializers.ValidationError({name: f"A bundle of the kind “{attrs['kind']}” needs it."})
-        for name in set(attrs) - {"kind", "log_size", *needed}:
+        reported = {"report"} if attrs["kind"] in REPORTED else set()
+        for name in set(attrs) - {"kind", "log_size", *needed, *reported}:
             raise serializers.ValidationError({name: f"A bundle of the kind “{attrs['kind']}” has none."})
         return attrs
 
@@ -62,7 +67,6 @@ class ExportOut(serializers.Serializer[Export]):
     length = serializers.IntegerField()
     left_out = serializers.IntegerField(help_text="Parts you may not see, or that are gone; the bundle says which.")
     problem = serializers.CharField()
-    format = serializers.ReadOnlyField(default=FORMAT)
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     expires_at = serializers.DateTimeField(allow_null=True, help_text="When the file is removed.")
@@ -109,7 +113,7 @@ class CountOut(serializers.Serializer[Any]):
     strata = StratumOut(many=True)
 
 
-class SampleIn(PopulationIn):
+class SamplePlanIn(PopulationIn):
     """A plan: the population, how many, and the SHA-256 of a seed that you keep to yourself until you draw."""
 
     title = Text(max_length=200, single_line=True, help_text="What is to be found out.")

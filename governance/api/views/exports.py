@@ -17,8 +17,8 @@ from governance.api.serializers.exports import (
     ExportIn,
     ExportOut,
     PopulationIn,
-    SampleIn,
     SampleOut,
+    SamplePlanIn,
     ScaleOut,
     SeedIn,
     SizeOut,
@@ -79,12 +79,14 @@ class Exports(Endpoint):
         writes=True,
         errors=[429],
         parameters=[IDEMPOTENCY_KEY],
-        description="A small one is ready at once (`state` is `finished`); a large one is written by a worker: look again.",
+        description="A small one without a report is ready at once (`state` is `finished`); a worker writes the others.",
     )
     def post(self, _request: Request) -> Response:
         """Ask."""
         given = self.read(ExportIn)
         question = question_of(given, self.person)
+        if question.kind in questions.REPORTED and given.get("report", True):
+            question = questions.with_report(question)
 
         def create() -> Answer:
             made = exports.ask(question=question, by=self.actor, size=given.get("log_size"))
@@ -168,7 +170,7 @@ class Samples(Endpoint):
         "samples_plan",
         "Plan a sample",
         tag=TAG,
-        request=SampleIn,
+        request=SamplePlanIn,
         answer=SampleOut,
         status=201,
         writes=True,
@@ -177,7 +179,7 @@ class Samples(Endpoint):
     )
     def post(self, _request: Request) -> Response:
         """Plan."""
-        given = self.read(SampleIn)
+        given = self.read(SamplePlanIn)
 
         def create() -> Answer:
             made = samples.plan(

@@ -162,14 +162,30 @@ def test_after_three_dead_workers_it_is_given_up(approved: PromotionRequest, sci
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("step", ["middle", "written", "unlogged"])
-def test_a_worker_killed_at_any_step_leaves_nothing_that_could_be_taken_for_a_bundle(
-    step: str, approved: PromotionRequest, scientist: User, verify: Verify, settings: Settings
+def test_two_processes_give_the_same_answer_to_the_same_question(
+    approved: PromotionRequest, scientist: User, settings: Settings
 ) -> None:
     make.integrate()
-    made = waiting(approved, scientist)
+    first, second = waiting(approved, scientist), waiting(approved, scientist)
+    Export.objects.update(log_size=Entry.objects.count())
+    for made, seed, zone in ((first, "1", "UTC"), (second, "2", "Asia/Tokyo")):
+        script = (
+            "import sys, uuid, django; django.setup(); from governance.services import exports;"
+            "sys.exit(not exports.write(uuid.UUID(sys.argv[1]), owner=sys.argv[1]))"
+        )
+        command = [sys.executable, "-c", script, str(made.pk)]
+        environment = {**_environment(settings), "PYTHONHASHSEED": seed, "TZ": zone}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert first.sha256 == second.sha256 != ""
+    assert exports.file_of(first).read_bytes() == exports.file_of(second).read_bytes()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
     database = connection.settings_dict
-    environment = {
+    return {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "tests.governance.bundle.process_settings",
         "TEST_DATABASE": str(database["NAME"]),
@@ -180,8 +196,17 @@ def test_a_worker_killed_at_any_step_leaves_nothing_that_could_be_taken_for_a_bu
         "TEST_KEYS_DIR": str(settings.KEYS_DIR),
         "TEST_ARTIFACT_ROOT": str(settings.ARTIFACT_ROOT),
     }
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("step", ["middle", "written", "unlogged"])
+def test_a_worker_killed_at_any_step_leaves_nothing_that_could_be_taken_for_a_bundle(
+    step: str, approved: PromotionRequest, scientist: User, verify: Verify, settings: Settings
+) -> None:
+    make.integrate()
+    made = waiting(approved, scientist)
     command = [sys.executable, "-m", "tests.governance.bundle.killed_export", str(made.pk), step]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=_environment(settings), capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     made.refresh_from_db()
     assert made.state == ExportState.RUNNING
