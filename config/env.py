@@ -98,6 +98,9 @@ class Env(BaseSettings):
     # Where the log is written to as static files: docs/operators/publish-log.md
     log_publish_dir: OptionalPath = None
 
+    # Whose OpenSSF model signatures count: docs/operators/keys.md
+    model_signers_dir: OptionalPath = None
+
     # Who attests the log from outside: docs/operators/witnesses.md
     witness_policy: OptionalPath = None
     witness_urls: Annotated[tuple[HttpUrl, ...], NoDecode] = ()

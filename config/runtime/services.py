@@ -14,7 +14,7 @@ from typing import Final
 COMMON: Final = frozenset(
     {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
-    | {"LOG_PUBLISH_DIR", "WITNESS_POLICY"}
+    | {"LOG_PUBLISH_DIR", "MODEL_SIGNERS_DIR", "WITNESS_POLICY"}
     | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}
 )
 # The witnesses that come along (manage.py setup_witnesses); WITNESS_URLS has their addresses, in this order.

@@ -169,6 +169,7 @@ PERMIT_COUNTERSIGNER_KEY: Path | None = ENV.permit_countersigner_key
 OFFLINE_KEYS_DIR: Path = ENV.offline_keys_dir or ENV.data_dir / "secrets"
 PERMIT_STATUS_HOURS = ENV.permit_status_hours
 LOG_PUBLISH_DIR: Path | None = ENV.log_publish_dir
+MODEL_SIGNERS_DIR: Path | None = ENV.model_signers_dir
 MAX_UPLOAD_BYTES = ENV.max_upload_bytes
 
 REST_FRAMEWORK: dict[str, Any] = {

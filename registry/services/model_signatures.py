@@ -30,8 +30,8 @@ Finding = dict[str, Any]
 
 
 def signers() -> Path:
-    """Where the operator puts the keys and authorities whose model signatures count: KEYS_DIR/model-signers/*.pem."""
-    return Path(settings.KEYS_DIR) / "model-signers"
+    """Where the operator puts the keys and authorities whose model signatures count, as ``*.pem``."""
+    return settings.MODEL_SIGNERS_DIR or Path(settings.KEYS_DIR) / "model-signers"
 
 
 def among(version_id: UUID) -> QuerySet[ManifestFile]:
