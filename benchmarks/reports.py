@@ -118,7 +118,7 @@ def _make(name: str, parameters: str, account: str) -> None:
 
 
 def _peak(pid: str) -> float:
-    """MiB that a process had at most since its program began. (``ru_maxrss`` keeps what its parent had at the fork.)"""
+    """MiB that a process had at most since its program began; ``ru_maxrss`` would keep what its parent had at the fork."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return float(line.split()[1]) / 1024
