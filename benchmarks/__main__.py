@@ -6,6 +6,7 @@ import sys
 QUICK = {
     "benchmarks.mlflow_registry": ["--quick"],
     "benchmarks.ledger": ["--quick"],
+    "benchmarks.reports": ["--quick"],
     "benchmarks.time_travel": ["--models", "200", "--versions", "1000", "--rounds", "5"],
     "benchmarks.decision_screen": ["--models", "200", "--versions", "1000", "--rounds", "5"],
 }

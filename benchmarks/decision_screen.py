@@ -24,7 +24,8 @@ TARGET: Final = "alias:production"
 BATCH: Final = 5_000
 
 
-def _people() -> dict[str, "User"]:
+def people() -> dict[str, "User"]:
+    """An author, two officers and an auditor, each with a role on every model."""
     from audit.actors import SYSTEM
     from registry.roles import Role
     from registry.services import access
@@ -135,6 +136,14 @@ def _approve(request: "PromotionRequest", officers: Iterable["User"]) -> None:
         )
 
 
+def signed_request(known: dict[str, "User"]) -> str:
+    """A request that two officers signed, with its held-out data; its reference."""
+    _holdout(known["author"])
+    request = _request(_version(known["author"], "live"), known["author"])
+    _approve(request, (known["officer-1"], known["officer-2"]))
+    return str(request.ref)
+
+
 def _fill(author: "User", models: int, versions: int) -> None:
     """Many models and versions, as rows: what stands around the one that is measured."""
     from registry.models import ModelVersion, RegisteredModel
@@ -181,13 +190,11 @@ def main() -> None:
         from audit.sequencer import run_once
         from governance.services.policies import adopt_built_in
 
-        people = _people()
+        known = people()
         adopt_built_in()
-        _holdout(people["author"])
-        live = _request(_version(people["author"], "live"), people["author"])
-        _approve(live, (people["officer-1"], people["officer-2"]))
-        request = _request(_version(people["author"], "sound"), people["author"])
-        _fill(people["author"], given.models, given.versions)
+        signed_request(known)
+        request = _request(_version(known["author"], "sound"), known["author"])
+        _fill(known["author"], given.models, given.versions)
         run_once()
         model = f"/models/{request.model.name}/"
         print(f"\nPages with {given.models} models and {given.versions} versions, median and worst of {given.rounds}")
@@ -201,7 +208,7 @@ def main() -> None:
             ("lineage of a version", "officer-1", f"{model}versions/2/lineage/"),
             ("audit log", "auditor", "/audit/"),
         ):
-            median, worst, queries = _measure(people[who], address, given.rounds)
+            median, worst, queries = _measure(known[who], address, given.rounds)
             print(f"  {name:26}{median:10.1f}{worst:10.1f}{queries:9}")
         print("  target: median below 100 ms, at most 25 queries")
 

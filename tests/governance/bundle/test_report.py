@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 from django.db import connection, transaction
-from guardian.shortcuts import assign_perm
 
+from audit.actors import SYSTEM
 from audit.exports import verify as verifier
 from audit.models import Entry
 from config.errors import Invalid
@@ -21,7 +21,8 @@ from governance.models import Export, PromotionRequest
 from governance.models.exports import ExportState
 from governance.services import evidence, exports, permits, promotions
 from registry.models import RegisteredModel, User
-from registry.services import catalog, versions
+from registry.roles import Role
+from registry.services import access, catalog, versions
 from registry.services.lineage import CodeInput, LineageInput, record
 from tests.factories import governance as make
 from tests.governance.bundle.conftest import Verify, members_of
@@ -141,7 +142,9 @@ def test_lineage_that_its_reader_may_not_see_is_not_in_it(
     approved = make.approve(make.finish_all(checking), approvers)
     make.integrate()
     narrow = make.person("narrow")
-    assign_perm("registry.view_registeredmodel", narrow, approved.model)
+    team = access.create_team(name="narrow", by=SYSTEM)
+    access.add_member(team=team, user=narrow, by=SYSTEM)
+    access.grant_role(team=team, role=Role.CONTRIBUTOR, by=SYSTEM, model=approved.model)
 
     whole, part = (bundle(reported(approved, one), one) for one in (approvers[0], narrow))
 
