@@ -15,6 +15,7 @@ class AuditConfig(AppConfig):
         """Connect to the end of ``migrate``: this is configuration of the database, not a business reaction."""
         import audit.keeping_actions
         import audit.log_actions
+        import audit.own_actions
         import audit.witnessing.actions  # noqa: F401
 
         pre_migrate.connect(_step_aside, sender=self, dispatch_uid="audit.history.step_aside")
@@ -24,13 +25,15 @@ class AuditConfig(AppConfig):
 
 
 def _grant(*, using: str, **kwargs: object) -> None:
-    """Apply the grants, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
+    """Apply the grants and the triggers, unless it is ``flush`` that sends the signal: then there is no plan and no new table."""
     from audit.append_only import refuse_truncate
     from audit.grants import apply_grants
+    from audit.triggers import apply_triggers
 
     if "plan" in kwargs:
         refuse_truncate(connections[using])
         apply_grants(connections[using])
+        apply_triggers(connections[using])
 
 
 def _step_aside(*, using: str, **kwargs: object) -> None:

@@ -76,6 +76,20 @@ CATALOGUE_GRANTS: Final = (
     ("SELECT", "django_content_type"),
 )
 
+# Tells the digest in the last entry of an object, also of the inbox, which these roles may not read (audit.reconcile).
+_RECONCILE: Final = """
+DO $$
+DECLARE role name;
+BEGIN
+    IF to_regprocedure('public.audit_last_said(text, text[], bigint, boolean)') IS NOT NULL THEN
+        FOREACH role IN ARRAY ARRAY[{}]::name[] LOOP
+            EXECUTE format('GRANT EXECUTE ON FUNCTION public.audit_last_said(text, text[], bigint, boolean) TO %I', role);
+        END LOOP;
+    END IF;
+END
+$$
+"""
+
 
 class RolesMissing(RuntimeError):
     """The database server has no such roles, so nothing keeps the web process from rewriting the ledger."""
@@ -130,6 +144,7 @@ def _statements(present: set[str]) -> Iterator[sql.Composed]:
     if "audit_streamhead" in present:
         # Made with the partitions. The function does one thing, as the owner: make room ahead of the log.
         yield sql.SQL("GRANT EXECUTE ON FUNCTION public.audit_ensure_partitions() TO {}").format(_names((SEQUENCER,)))
+    yield sql.SQL(_RECONCILE).format(sql.SQL(", ").join(sql.Literal(role) for role in (APP, SEQUENCER)))
     for rights, table in CATALOGUE_GRANTS:
         if table in present:
             yield _grant(rights, table, (CATALOGUE,))

@@ -55,9 +55,20 @@ class Inbox(models.Model):
     txid = models.BigIntegerField(
         db_default=Func(template="(pg_current_xact_id()::text::bigint)", output_field=models.BigIntegerField())
     )
+    about = models.GeneratedField(
+        expression=Func(
+            F("canon"),
+            template="((%(expressions)s::jsonb #>> '{object,type}') || ':' || (%(expressions)s::jsonb #>> '{object,id}'))",
+            output_field=models.TextField(),
+        ),
+        output_field=models.TextField(),
+        db_persist=True,
+        help_text="type:id of the object, by which the triggers of audit.triggers find the entry of a change.",
+    )
 
     class Meta:
         verbose_name_plural = "inbox"
+        indexes = [models.Index("txid", "about", name="inbox_by_object")]
         constraints = [
             # Whatever passes here can become an entry, so no writer can stop the sequencer with a bad row.
             models.CheckConstraint(

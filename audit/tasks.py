@@ -6,7 +6,7 @@ from typing import Final
 from celery import shared_task
 from django.conf import settings
 
-from audit import verifying
+from audit import reconcile, verifying
 from audit.actors import Actor
 from audit.models import Verification
 from audit.tiles.publish import NotPublished
@@ -48,3 +48,12 @@ def publish() -> None:
         publish_to(settings.LOG_PUBLISH_DIR)
     except (NotPublished, OSError) as problem:
         logger.error("The log is not published: %s", problem)  # noqa: TRY400 - the message says it all
+
+
+@shared_task(name="audit.tasks.reconcile_tables", soft_time_limit=3000, time_limit=3300)  # type: ignore[untyped-decorator]
+def reconcile_tables() -> None:
+    """Compare every governed table with the log, and put what was found into the log."""
+    report = reconcile.reconcile()
+    reconcile.record(report)
+    for one in report.differences:
+        logger.error("Table and log differ: %s", one)

@@ -44,6 +44,7 @@ app.config_from_object(
             "verify-log": {"task": "audit.tasks.ask_for_verification", "schedule": crontab(minute="20")},
             "tidy": {"task": "registry.tasks.tidy", "schedule": crontab(hour="3", minute="15")},
             "send-waiting-exports": {"task": "governance.tasks.sweep_exports", "schedule": schedule(5.0)},
+            "compare-tables": {"task": "audit.tasks.reconcile_tables", "schedule": crontab(minute="40")},
             "expire-permits": {"task": "governance.tasks.expire", "schedule": schedule(60.0)},
         },
         "timezone": "UTC",

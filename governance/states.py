@@ -120,7 +120,12 @@ PERMIT_FOLLOWS: Final[dict[PermitState, dict[PermitState, str]]] = {
 _I = IssuanceState
 ISSUANCE_FOLLOWS: Final[dict[IssuanceState, dict[IssuanceState, str]]] = {
     _I.WAITING: {_I.PREPARED: "sign as issuer", _I.REFUSED: "refuse", _I.ABANDONED: "give up"},
-    _I.PREPARED: {_I.ISSUED: "countersign", _I.PREPARED: "sign as issuer", _I.REFUSED: "refuse", _I.ABANDONED: "give up"},
+    _I.PREPARED: {
+        _I.ISSUED: "countersign",
+        _I.PREPARED: "sign as issuer",
+        _I.REFUSED: "refuse",
+        _I.ABANDONED: "give up",
+    },
     _I.REFUSED: {_I.PREPARED: "sign as issuer", _I.REFUSED: "refuse", _I.ABANDONED: "give up"},
     _I.ISSUED: {},
     _I.ABANDONED: {},

@@ -14,6 +14,8 @@ class RegistryConfig(AppConfig):
 
     name = "registry"
     verbose_name = "Registry"
+    ledger_facts_of_others: ClassVar[Mapping[str, str]] = {"auth.group": "registry.team_facts.team_facts"}
+    ledger_rows_of_others: ClassVar[Mapping[str, str]] = {"auth.group": "registry.team_facts.ROWS"}
     ledger_of_others: ClassVar[Mapping[str, EntryOf | str]] = {
         # A team is a Django group: its members, roles and permissions are logged as the team's.
         "auth.group": EntryOf(),

@@ -28,7 +28,12 @@ class BrokenGlass(models.Model):
     title = models.CharField(max_length=600, help_text="Kind, namespace and name of the workload.")
     digests = models.JSONField(default=list, help_text="Manifest digests that it declares.")
     version = models.ForeignKey(
-        ModelVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="+", help_text="If it is one of ours."
+        ModelVersion,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="If it is one of ours.",
     )
     user = models.CharField(max_length=300, help_text="Who did it, as the cluster knows them.")
     reason = models.TextField()

@@ -109,17 +109,6 @@ class CheckRun(models.Model):
     def __str__(self) -> str:
         return f"{self.title} ({self.state})"
 
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "request": str(self.request_id),
-            "key": self.key,
-            "state": self.state,
-            "verdict": self.verdict,
-            "result_digest": self.result_digest,
-            "attempt": self.attempt,
-        }
-
 
 class EvidenceSnapshot(models.Model):
     """What a signer signs on: the digests of every check result, the manifest, the card, lineage and data sets."""

@@ -46,11 +46,3 @@ class GateExemption(models.Model):
 
     def __str__(self) -> str:
         return "every model" if self.name == WHOLE_INSTANCE else self.name
-
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "name": self.name,
-            "began_at": self.began_at.isoformat(),
-            "ended_at": self.ended_at.isoformat() if self.ended_at else None,
-        }

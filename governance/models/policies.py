@@ -34,10 +34,6 @@ class Policy(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {"name": self.name, "current": self.current_id}
-
 
 class PolicyVersion(models.Model):
     """One immutable text of a policy. ``digest`` is the SHA-256 of the exact document bytes (UTF-8)."""
@@ -72,7 +68,3 @@ class PolicyVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.policy.name} v{self.number}"
-
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {"policy": self.policy_id, "number": self.number, "digest": self.digest}

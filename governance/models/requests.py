@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 from governance.querysets import PermitQuerySet, PromotionRequestQuerySet
 from governance.states import OPEN_REQUEST_STATES, PermitState, RequestState
 
@@ -17,6 +18,10 @@ class PromotionRequest(models.Model):
     """One review of (version digest, target, intended use, evidence snapshot, policy version)."""
 
     ledger_entry_of: ClassVar = EntryOf(quiet=("updated_at",), because="When it last changed.")
+    ledger_rows: ClassVar = (
+        "comments",
+        "snapshots",
+    )
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     number = models.PositiveIntegerField(unique=True, editable=False, help_text="Shown as REQ-0412.")
@@ -85,19 +90,12 @@ class PromotionRequest(models.Model):
         return f"REQ-{self.number:04d}"
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "number": self.number,
-            "version": str(self.version_id),
-            "target": self.target,
-            "manifest_digest": self.manifest_digest,
-            "policy_version": self.policy_version_id,
-            "state": self.state,
-            "stage": self.stage,
-            "round": self.round,
-            "evidence_digest": self.evidence_digest,
-            "requested_by": self.requested_by_id,
-        }
+        """The row, its thread and its snapshots."""
+        comments = [row_facts(comment) for comment in sorted(self.comments.all(), key=lambda one: one.pk)]
+        snapshots = sorted(
+            (row_facts(snapshot) for snapshot in self.snapshots.all()), key=lambda one: str(one["digest"])
+        )
+        return {**row_facts(self), "comments": comments, "snapshots": snapshots}
 
 
 class Decision(models.Model):
@@ -157,8 +155,8 @@ class Decision(models.Model):
         return f"{self.person}: {self.outcome} on {self.request}"
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {"record_digest": self.record_digest, "request": str(self.request_id), "person": self.person_id}
+        """The row but for the id of its entry, which is not known before the entry is written."""
+        return {column: value for column, value in row_facts(self).items() if column != "entry_id"}
 
 
 class Challenge(models.Model):
@@ -257,13 +255,3 @@ class Permit(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model.name} {self.target} ({self.state})"
-
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "request": str(self.request_id),
-            "version": str(self.version_id),
-            "target": self.target,
-            "state": self.state,
-            "manifest_digest": self.manifest_digest,
-        }

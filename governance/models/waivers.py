@@ -9,12 +9,14 @@ from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 
 
 class Waiver(models.Model):
     """A request, by a person with a reason, to let one check's failure stand until a date; granted by signatures."""
 
     ledger_entry_of: ClassVar = EntryOf()
+    ledger_rows: ClassVar = ("signatures",)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     request = models.ForeignKey("governance.PromotionRequest", on_delete=models.PROTECT, related_name="waivers")
@@ -36,11 +38,11 @@ class Waiver(models.Model):
         return f"Waiver of {self.check_run} until {self.until:%Y-%m-%d}"
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
+        """The row and who signed it: ``ledger_signers`` (once), while the signature waits for the id of its entry."""
+        signers = self.__dict__.pop("ledger_signers", None)
         return {
-            "request": str(self.request_id),
-            "check_run": str(self.check_run_id),
-            "granted": self.granted_at is not None,
+            **row_facts(self),
+            "signed_by": sorted(one.person_id for one in self.signatures.all()) if signers is None else sorted(signers),
         }
 
 

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
+from audit.subjects import mention
 from config.errors import NotAllowed, Refusal, TooMany
 from governance import guards
 from governance.models import PromotionRequest
@@ -34,7 +35,9 @@ def authenticate(by: Actor, request: PromotionRequest, password: str) -> str:
 
 def log_refusal(by: Actor, request: PromotionRequest, refusal: Refusal) -> None:
     """Log that somebody tried to sign and was refused. Must be called in a transaction that commits."""
-    append(action="decision.refused", subject=request, by=by, reason=str(refusal), facts={"code": refusal.code})
+    append(
+        action="decision.refused", subject=mention(request), by=by, reason=str(refusal), facts={"code": refusal.code}
+    )
 
 
 def _locked_out(account: User) -> Refusal | None:

@@ -55,7 +55,9 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
         _reuse(run)
         run.save(force_insert=True)
     for run in runs:
-        if run.reused_from is not None:
+        if run.reused_from is None:
+            append(action="check.planned", subject=run, by=by, facts={"round": run.round, "position": run.position})
+        else:
             append(
                 action="check.finished",
                 subject=run,

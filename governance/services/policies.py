@@ -57,6 +57,12 @@ def adopt(*, document: str, by: Actor) -> PolicyVersion:
     policy.current = version
     policy.save(update_fields=["current"])
     append(
+        action="policy.in_force",
+        subject=policy,
+        by=by,
+        facts={"number": version.number, "policy_digest": version.digest},
+    )
+    append(
         action="policy.adopted",
         subject=version,
         by=by,

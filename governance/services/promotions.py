@@ -145,6 +145,7 @@ def withdraw(*, request: PromotionRequest, by: Actor, reason: str = "") -> Promo
 def comment(*, request: PromotionRequest, text: str, by: Actor) -> Comment:
     """Add a remark to the thread, open or closed. Raises ``NotFound`` and ``Invalid``."""
     guards.check_can_comment(by, request)
+    request = PromotionRequest.objects.select_for_update(no_key=True, of=("self",)).get(pk=request.pk)
     made = Comment.objects.create(request=request, author=guards.person(by), text=guards.text_of(text, field="text"))
     append(action="promotion.commented", subject=request, by=by, reason=made.text, facts={"comment": made.pk})
     return made

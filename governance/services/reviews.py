@@ -266,11 +266,13 @@ def _follow(request: PromotionRequest, decision: Decision, by: Actor) -> None:
         _approve(request, by)
         return
     names = [stage.name for stage in standing.policy.review]
+    before = request.stage
     request.stage = names.index(standing.verdict.open_stage) if standing.verdict.open_stage else request.stage
     if request.state == RequestState.READY:
         move(request, RequestState.IN_REVIEW, action="promotion.review_opened", by=by)
-    else:
+    elif request.stage != before:
         request.save(update_fields=["stage", "updated_at"])
+        append(action="promotion.stage_opened", subject=request, by=by, facts={"stage": request.stage})
 
 
 def _approve(request: PromotionRequest, by: Actor) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.canonical import Json, canonical
+from audit.services import append
 from governance.models import CheckRun, EvidenceSnapshot, PromotionRequest, Waiver
 from governance.services.transitions import move
 from governance.standing import Standing, filled_card, standing_of
@@ -30,6 +31,12 @@ def finish_checks(request: PromotionRequest, *, by: Actor) -> None:
     to = RequestState.READY if ready else RequestState.CHECKS_FAILED
     if request.state == to:
         request.save(update_fields=["evidence_digest", "updated_at"])
+        facts = {
+            "evidence_digest": snapshot.digest,
+            "verdict": standing.verdict.status.value,
+            "blocking": _blocking(standing),
+        }
+        append(action="promotion.evidence_renewed", subject=request, by=by, facts=facts)
         return
     move(
         request,

@@ -70,6 +70,8 @@ def _sign(waiver: Waiver, by: Actor) -> Waiver:
     request = locked(waiver.request_id)
     waiver = Waiver.objects.select_for_update(of=("self",)).select_related("check_run").get(pk=waiver.pk)
     guards.check_can_sign_waiver(by, request, waiver)
+    signers = [*waiver.signatures.values_list("person_id", flat=True), guards.person(by).pk]
+    waiver.__dict__["ledger_signers"] = signers
     entry_id = append(
         action="waiver.signed",
         subject=waiver,

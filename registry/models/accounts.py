@@ -3,13 +3,13 @@
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.auth.hashers import check_password
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Model, Q
 
-from audit import personal
-from audit.commitments import Personal
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 from config import as_of
 
 
@@ -23,6 +23,7 @@ class User(AbstractUser):
         ),
         because="Counters of tries to sign in and to sign; what matters of them has entries of its own.",
     )
+    ledger_rows: ClassVar = ("user_permissions", "registeredmodeluserobjectpermission_set", "userobjectpermission_set")
     history_free: ClassVar = "Names, addresses and passwords must be erasable: the past shows the names of today."
 
     display_name = models.CharField(max_length=120, blank=True)
@@ -49,20 +50,25 @@ class User(AbstractUser):
         return self.username
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers: never the password, and what is personal by its commitment.
+        """The row, and permissions given to the person: nothing here gives any, and they would count.
 
-        A digest over a user name itself could be guessed, for ever. That of an erased account covers what stands in its
-        place.
+        What is personal cannot be guessed from the digest: that covers the salted hash of the password, too, or the
+        random text in its place. Erasing an account replaces it.
         """
-        gone = self.username == personal.placeholder(self.pk)
-        about = Personal(f"user:{self.pk}", personal.USERNAME, self.username)
         return {
-            "username": self.username if gone else personal.commitment(about),
-            "is_active": self.is_active,
-            "is_staff": self.is_staff,
-            "is_superuser": self.is_superuser,
-            "is_service": self.is_service,
+            **row_facts(self),
+            "permissions": sorted(one.pk for one in self.user_permissions.all()),
+            "on_models": sorted(
+                [one.content_object_id, one.permission_id] for one in self.registeredmodeluserobjectpermission_set.all()
+            ),
+            "on_others": sorted(
+                [one.content_type_id, one.object_pk, one.permission_id] for one in self.userobjectpermission_set.all()
+            ),
         }
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Whether this is the password. Unlike Django's, it changes nothing: a hash is written by services only."""
+        return check_password(raw_password, self.password)
 
 
 class ApiToken(models.Model):
@@ -102,15 +108,6 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
-
-    def ledger_facts(self) -> dict[str, object]:
-        """Identity and reach of the token, never the secret."""
-        return {
-            "user": self.user_id,
-            "prefix": self.prefix,
-            "scope": self.scope,
-            "revoked": self.revoked_at is not None,
-        }
 
 
 class RoleGrant(models.Model):

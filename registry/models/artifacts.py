@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 
 
 class Blob(models.Model):
@@ -37,6 +38,7 @@ class Manifest(models.Model):
     """Every file of an artifact: path, size, SHA-256. ``digest`` is the SHA-256 of ``document``'s canonical bytes."""
 
     ledger_entry_of: ClassVar = EntryOf()
+    ledger_rows: ClassVar = ("files",)
 
     ledger_append_only = True
 
@@ -59,6 +61,10 @@ class Manifest(models.Model):
 
     def __str__(self) -> str:
         return self.digest
+
+    def ledger_facts(self) -> dict[str, object]:
+        """The row and its files."""
+        return {**row_facts(self), "files": {one.path: one.blob_id for one in self.files.all()}}
 
 
 class ManifestFile(models.Model):

@@ -10,6 +10,7 @@ from django.db.models.functions import Left
 from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
 
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 from registry.querysets import ModelVersionQuerySet, RegisteredModelQuerySet
 
 
@@ -20,6 +21,7 @@ class RegisteredModel(models.Model):
         quiet=("next_version", "revision", "updated_at"),
         because="Counters that grow with the changes of others: of versions, tags and aliases, which have their entries.",
     )
+    ledger_rows: ClassVar = ("tags",)
 
     class Tier(models.IntegerChoices):
         ONE = 1, "Tier 1"
@@ -77,17 +79,9 @@ class RegisteredModel(models.Model):
         return self.name
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "owner": self.owner_id,
-            "tier": self.tier,
-            "use_case": self.use_case,
-            "card": self.card,
-            "evaluation_dataset": self.evaluation_dataset_id,
-            "deleted": self.deleted_at is not None,
-        }
+        """The row and its tags: ``ledger_tags`` (once), if whoever logs knows them all, or those of the database."""
+        tags = self.__dict__.pop("ledger_tags", None)
+        return {**row_facts(self), "tags": {tag.key: tag.value for tag in self.tags.all()} if tags is None else tags}
 
 
 class RegisteredModelUserObjectPermission(UserObjectPermissionBase):
@@ -117,6 +111,7 @@ class ModelVersion(models.Model):
         because="The job of reading its bytes, and where they were found; its end has an entry, with the reason.",
     )
     history_forgets: ClassVar = ("ingest_lease_until", "ingest_attempts")
+    ledger_rows: ClassVar = ("tags",)
 
     class Status(models.TextChoices):
         PENDING = "PENDING_REGISTRATION", "Being sealed"
@@ -238,17 +233,9 @@ class ModelVersion(models.Model):
         return self.sealed_at is not None
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "model": self.model_id,
-            "number": self.number,
-            "status": self.status,
-            "stage": self.stage,
-            "description": self.description,
-            "manifest_digest": self.manifest_digest,
-            "registered_by": self.registered_by_id,
-            "deleted": self.deleted_at is not None,
-        }
+        """The row and its tags: ``ledger_tags`` (once), if whoever logs knows them all, or those of the database."""
+        tags = self.__dict__.pop("ledger_tags", None)
+        return {**row_facts(self), "tags": {tag.key: tag.value for tag in self.tags.all()} if tags is None else tags}
 
 
 class Alias(models.Model):
@@ -273,10 +260,6 @@ class Alias(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model.name}@{self.name}"
-
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {"model": self.model_id, "name": self.name, "version": str(self.version_id)}
 
 
 class ModelTag(models.Model):

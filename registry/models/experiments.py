@@ -8,6 +8,7 @@ from django.db.models import Q
 from guardian.models import GroupObjectPermissionBase
 
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 from registry.querysets import ExperimentQuerySet
 
 
@@ -19,6 +20,7 @@ class Experiment(models.Model):
     """
 
     ledger_entry_of: ClassVar = EntryOf(quiet=("updated_at",), because="When it last changed.")
+    ledger_rows: ClassVar = ("experimentgroupobjectpermission_set",)
 
     tracking_id = models.CharField(max_length=64, unique=True, help_text="Its id in the tracking process.")
     name = models.CharField(max_length=500)
@@ -65,13 +67,9 @@ class Experiment(models.Model):
         return self.name
 
     def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "tracking_id": self.tracking_id,
-            "name": self.name,
-            "owner": self.owner_id,
-            "restricted": self.restricted,
-        }
+        """The row and what was granted to which team."""
+        granted = self.experimentgroupobjectpermission_set.all()
+        return {**row_facts(self), "granted": sorted([one.group_id, one.permission_id] for one in granted)}
 
 
 class ExperimentGroupObjectPermission(GroupObjectPermissionBase):

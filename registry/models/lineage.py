@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
 from audit.governed import EntryOf
+from audit.subjects import row_facts
 from registry.querysets import DatasetVersionQuerySet
 
 
@@ -24,6 +25,11 @@ class Dataset(models.Model):
 
     class Meta:
         ordering = ["name"]
+
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return self.name
 
     def __str__(self) -> str:
         return self.name
@@ -93,22 +99,12 @@ class DatasetVersion(models.Model):
     def __str__(self) -> str:
         return f"{self.dataset.name} v{self.number}"
 
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers."""
-        return {
-            "dataset": self.dataset_id,
-            "number": self.number,
-            "digest": self.digest,
-            "rows": self.rows,
-            "columns": self.columns,
-            "sealed": self.sealed_at is not None,
-        }
-
 
 class Node(models.Model):
     """A thing in the lineage graph, by kind and identity. Written once."""
 
     ledger_entry_of: ClassVar = EntryOf()
+    ledger_rows: ClassVar = ("in_edges",)
 
     ledger_append_only = True
 
@@ -135,8 +131,18 @@ class Node(models.Model):
             models.UniqueConstraint(fields=["kind", "namespace", "name", "version"], name="node_identity_once")
         ]
 
+    @property
+    def ledger_version(self) -> str:
+        """The words by which the ledger's readers know it."""
+        return f"{self.kind} {self}"[:255]
+
     def __str__(self) -> str:
         return f"{self.name} {self.version}".strip()
+
+    def ledger_facts(self) -> dict[str, object]:
+        """The row and the edges that lead to it."""
+        edges = [row_facts(edge) for edge in sorted(self.in_edges.all(), key=lambda one: one.pk)]
+        return {**row_facts(self), "edges": edges}
 
 
 class Edge(models.Model):

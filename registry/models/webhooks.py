@@ -14,7 +14,8 @@ class Webhook(models.Model):
     """Where events are sent. ``url`` never holds a name or password; what is secret is encrypted."""
 
     ledger_entry_of: ClassVar = EntryOf(
-        quiet=("failures", "paused_until", "since_index"), because="How sending goes, and where in the log it begins."
+        quiet=("failures", "paused_until", "since_index", "since_entry"),
+        because="How sending goes, and which entry it begins with: the one of the change itself.",
     )
     history_free: ClassVar = "Its page shows how sending goes at present; entries say what was set when."
 
@@ -70,16 +71,6 @@ class Webhook(models.Model):
     def has_secret(self) -> bool:
         """Whether what is sent is signed."""
         return self.secret_sealed is not None
-
-    def ledger_facts(self) -> dict[str, object]:
-        """What the ledger's after-digest covers. Never the address: paths of receivers are often secrets themselves."""
-        return {
-            "name": self.name,
-            "events": sorted(self.events),
-            "status": self.status,
-            "signed": self.has_secret,
-            "deleted": self.deleted_at is not None,
-        }
 
 
 class WebhookDelivery(models.Model):

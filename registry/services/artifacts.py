@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from audit.actors import SYSTEM, Actor
 from audit.canonical import Json
 from audit.services import append
+from audit.subjects import mention
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import guards
 from registry.digests import SealedFile, check_path, check_sha256
@@ -54,7 +55,7 @@ def open_upload(
                 owner=person, path=path, declared_sha256=declared_sha256, declared_size=declared_size, **places
             )
             facts: dict[str, Json] = {"path": path, "sha256": declared_sha256, "size": declared_size}
-            append(action="upload.opened", subject=target, by=by, facts=facts)
+            append(action="upload.opened", subject=mention(target), by=by, facts=facts)
     except IntegrityError as error:
         if "upload_one_per_dataset" in str(error):
             raise Conflict(
@@ -205,7 +206,7 @@ def complete_upload(*, upload: Upload, by: Actor) -> Upload:
             row.state = Upload.State.COMPLETE
             row.save(update_fields=["blob", "state"])
             facts: dict[str, Json] = {"path": row.path, "sha256": sha256, "size": size}
-            append(action="upload.completed", subject=_target(row), by=by, facts=facts)
+            append(action="upload.completed", subject=mention(_target(row)), by=by, facts=facts)
         partial_path(row).unlink(missing_ok=True)
     return row
 
@@ -225,7 +226,7 @@ def abandon(*, before: datetime) -> int:
             row.save(update_fields=["state"])
             facts: dict[str, Json] = {"path": row.path, "received": row.received, "size": row.declared_size}
             reason = "Nobody went on with it."
-            append(action="upload.failed", subject=_target(row), by=SYSTEM, reason=reason, facts=facts)
+            append(action="upload.failed", subject=mention(_target(row)), by=SYSTEM, reason=reason, facts=facts)
         part.unlink(missing_ok=True)
         ended += 1
     return ended
@@ -243,7 +244,7 @@ def _fail(row: Upload, mismatch: DigestMismatch, by: Actor) -> None:
         row.state = Upload.State.FAILED
         row.save(update_fields=["state"])
         facts: dict[str, Json] = {"path": row.path, "declared": row.declared_sha256, "actual": mismatch.actual}
-        append(action="upload.failed", subject=_target(row), by=by, reason=mismatch.message, facts=facts)
+        append(action="upload.failed", subject=mention(_target(row)), by=by, reason=mismatch.message, facts=facts)
 
 
 def finish_version(*, version: ModelVersion, by: Actor) -> ModelVersion:

@@ -1,13 +1,16 @@
 """Writes to the catalogue: models, their tags and aliases. Lock order: model, then version, then the rest."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
+from django.db.models import prefetch_related_objects
 
 from audit.actors import Actor
 from audit.canonical import Json
 from audit.services import append
+from audit.subjects import gone as deleted
 from config import statements
 from config.errors import Conflict, Invalid, NotFound, StaleEdit
 from registry import guards, names, prompts
@@ -83,6 +86,7 @@ def create_model(
             "INSERT INTO registry_modeltag (model_id, key, value) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
             [model.pk, list(tags), list(tags.values())],
         )
+    model.__dict__["ledger_tags"] = dict(tags or {})
     diff: dict[str, Json] = {
         "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())]),
         "description": told(description),
@@ -211,7 +215,7 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
         append(
             action="alias.deleted",
-            subject=alias,
+            subject=deleted(alias),
             by=by,
             diff={"version": {"before": alias.version.number, "after": None}},
             facts={"model": model.name, "alias": alias.name},
@@ -222,6 +226,7 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
         "UPDATE registry_modelversion SET deleted_at = %s, updated_at = %s WHERE model_id = %s AND deleted_at IS NULL",
         [now, now, model.pk],
     )
+    prefetch_related_objects(versions, "tags")
     for version in versions:
         version.model, version.deleted_at, version.updated_at = model, now, now
         append(action="version.deleted", subject=version, by=by, reason="The model was deleted.")
@@ -231,12 +236,12 @@ def delete_model(*, model: RegisteredModel, by: Actor) -> None:
 
 
 _SET_TAG: Final = """
-    WITH before AS (SELECT value FROM registry_modeltag WHERE model_id = %s AND key = %s),
-    touched AS (UPDATE registry_registeredmodel SET revision = revision + 1 WHERE id = %s)
+    WITH touched AS (UPDATE registry_registeredmodel SET revision = revision + 1 WHERE id = %s)
     INSERT INTO registry_modeltag (model_id, key, value) VALUES (%s, %s, %s)
     ON CONFLICT (model_id, key) DO UPDATE SET value = EXCLUDED.value
-    RETURNING (SELECT value FROM before)
+    RETURNING (SELECT jsonb_object_agg(key, value) FROM registry_modeltag WHERE model_id = %s)
 """
+_TAGS: Final = "SELECT jsonb_object_agg(key, value) FROM registry_modeltag WHERE model_id = %s"
 _DELETE_TAG: Final = """
     WITH gone AS (DELETE FROM registry_modeltag WHERE model_id = %s AND key = %s)
     UPDATE registry_registeredmodel SET revision = revision + 1 WHERE id = %s
@@ -253,7 +258,10 @@ def set_model_tag(*, model: RegisteredModel, key: str, value: str, by: Actor) ->
     model = lock_model(model)
     with asking(model, by) as gate:
         gate.check_tag(model=model, version=None, key=key, by=by)
-    (before,) = statements.one(_SET_TAG, [model.pk, key, model.pk, model.pk, key, value])
+    (present,) = statements.one(_SET_TAG, [model.pk, model.pk, key, value, model.pk])
+    tags: dict[str, str] = json.loads(present or "{}")
+    before = tags.get(key)
+    model.__dict__["ledger_tags"] = {**tags, key: value}
     diff: dict[str, Json] = {"key": key, "value": change(before, value)}
     append(action="model.tag_set", subject=model, by=by, diff=diff)
 
@@ -265,13 +273,16 @@ def delete_model_tag(*, model: RegisteredModel, key: str, by: Actor) -> None:
     guards.check_can_contribute(by, model)
     prompts.check_model_tag_is_free(key)
     model = lock_model(model)
-    found = statements.row("SELECT value FROM registry_modeltag WHERE model_id = %s AND key = %s", [model.pk, key])
-    if found is None:
+    (present,) = statements.one(_TAGS, [model.pk])
+    tags: dict[str, str] = json.loads(present or "{}")
+    if key not in tags:
         return
     with asking(model, by) as gate:
         gate.check_tag(model=model, version=None, key=key, by=by)
     statements.run(_DELETE_TAG, [model.pk, key, model.pk])
-    append(action="model.tag_deleted", subject=model, by=by, diff={"key": key, "value": change(found[0], None)})
+    before = tags.pop(key)
+    model.__dict__["ledger_tags"] = tags
+    append(action="model.tag_deleted", subject=model, by=by, diff={"key": key, "value": change(before, None)})
 
 
 @recording_refusals
@@ -319,7 +330,7 @@ def delete_alias(*, model: RegisteredModel, alias: str, by: Actor) -> None:
         gate.check_alias(model=model, alias=alias, version=None, by=by)
     append(
         action="alias.deleted",
-        subject=row,
+        subject=deleted(row),
         by=by,
         diff={"version": {"before": number, "after": None}},
         facts={"model": model.name, "alias": alias},

@@ -47,7 +47,9 @@ def register_dataset(
         raise NotAllowed(
             "You may not register data sets: that needs the role contributor or validator.", code="dataset.not_allowed"
         )
-    dataset, _ = Dataset.objects.get_or_create(name=name, defaults={"owner": person, "description": description})
+    dataset, made = Dataset.objects.get_or_create(name=name, defaults={"owner": person, "description": description})
+    if made:
+        append(action="dataset.created", subject=dataset, by=by, facts={"name": name})
     dataset = Dataset.objects.select_for_update(no_key=True).get(pk=dataset.pk)
     if dataset.owner_id != person.pk and not reach.holds(person, reach.ADMINISTER):
         raise NotAllowed(f"The data set {name!r} is {dataset.owner}'s.", code="dataset.not_yours", field="name")

@@ -116,6 +116,7 @@ def restrict_experiment(*, experiment: Experiment, restricted: bool, by: Actor, 
     if artifact_root and not experiment.artifact_root:
         experiment.artifact_root = artifact_root
         experiment.save(update_fields=["artifact_root", "updated_at"])
+        append(action="experiment.located", subject=experiment, by=by)
     if experiment.restricted != restricted:
         experiment.restricted = restricted
         experiment.save(update_fields=["restricted", "updated_at"])

@@ -20,7 +20,7 @@ from django.db import models, transaction
 
 from audit.actors import Actor
 from audit.services import append
-from audit.subjects import Subject, subject_of
+from audit.subjects import Subject, mention
 from config.errors import Refusal
 from registry.gates import Gatekeeper, gatekeeper
 
@@ -45,7 +45,7 @@ def asking(subject: models.Model, by: Actor) -> Iterator[Gatekeeper]:
     try:
         yield gatekeeper()
     except Refusal as refusal:
-        raise _Gated(refusal, subject_of(subject), by) from refusal
+        raise _Gated(refusal, mention(subject), by) from refusal
 
 
 def recording_refusals(verb: Callable[P, R]) -> Callable[P, R]:

@@ -5,6 +5,7 @@ process made them.
 """
 
 # ruff: noqa: S608 - what is put into the texts are the names of columns
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -160,6 +161,29 @@ def put_alias(alias: Alias) -> None:
     )
     alias.model.revision += 1
     _is_stored(alias)
+
+
+# With the tags, which an entry about the version vouches for: no other statement is needed to read them.
+_DESCRIBE: Final = """
+    UPDATE registry_modelversion v SET description = %s, updated_at = clock_timestamp() WHERE id = %s
+    RETURNING updated_at, (SELECT jsonb_object_agg(key, value) FROM registry_versiontag WHERE version_id = v.id)
+"""
+_ENTER: Final = """
+    UPDATE registry_modelversion v SET stage = %s, updated_at = %s WHERE id = %s
+    RETURNING (SELECT jsonb_object_agg(key, value) FROM registry_versiontag WHERE version_id = v.id)
+"""
+
+
+def describe_version(version: ModelVersion) -> None:
+    """Store the description of a locked version, and its moment."""
+    version.updated_at, tags = statements.one(_DESCRIBE, [version.description, version.pk])
+    version.__dict__["ledger_tags"] = json.loads(tags or "{}")
+
+
+def enter_stage(version: ModelVersion) -> None:
+    """Store the stage of a locked version, and its moment."""
+    (tags,) = statements.one(_ENTER, [version.stage, version.updated_at, version.pk])
+    version.__dict__["ledger_tags"] = json.loads(tags or "{}")
 
 
 def touch(model: RegisteredModel) -> datetime:

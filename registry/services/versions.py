@@ -1,5 +1,6 @@
 """Writes to versions: registering, sealing, failing, texts, stages, tags. A sealed version's content never changes."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +12,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.canonical import Json
 from audit.services import append
+from audit.subjects import gone as deleted
 from config import statements
 from config.errors import Conflict, Invalid, NotFound
 from registry import guards, names, prompts
@@ -92,6 +94,7 @@ def register_version(
             "INSERT INTO registry_versiontag (version_id, key, value) SELECT %s, * FROM unnest(%s::text[], %s::text[])",
             [version.pk, list(tags), list(tags.values())],
         )
+    version.__dict__["ledger_tags"] = dict(tags or {})
     facts: dict[str, Json] = {"model": model.name, "number": number, "source": source, "run_id": run_id}
     diff: dict[str, Json] = {
         "tags": told([{"key": key, "value": value} for key, value in sorted((tags or {}).items())]),
@@ -130,7 +133,7 @@ def seal_version(
     if version.status != ModelVersion.Status.PENDING:
         raise Conflict(f"{version} has failed: {version.status_message}", code="version.failed")
     total = sum(file.size for file in files)
-    version.manifest = _manifest(digest, document, files, total)
+    version.manifest = _manifest(digest, document, files, total, by)
     version.manifest_digest = digest
     version.size_bytes = total
     version.flavours = sorted(flavours)
@@ -162,7 +165,7 @@ def _check_stored(files: Sequence[SealedFile]) -> None:
             )
 
 
-def _manifest(digest: str, document: str, files: Sequence[SealedFile], total: int) -> Manifest:
+def _manifest(digest: str, document: str, files: Sequence[SealedFile], total: int, by: Actor) -> Manifest:
     # By digest, so that two seals that share blobs wait for each other in one order and cannot deadlock.
     sizes = {file.sha256: file.size for file in files}
     Blob.objects.bulk_create(
@@ -177,6 +180,7 @@ def _manifest(digest: str, document: str, files: Sequence[SealedFile], total: in
         ManifestFile.objects.bulk_create(
             [ManifestFile(manifest=manifest, path=file.path, blob_id=file.sha256) for file in files], batch_size=_BATCH
         )
+        append(action="manifest.stored", subject=manifest, by=by, facts={"files": len(files), "size": total})
     return manifest
 
 
@@ -211,11 +215,7 @@ def update_version(*, version: ModelVersion, by: Actor, description: str) -> Mod
     with asking(version, by) as gate:
         gate.check_change(model=version.model, version=version, verb="describe", by=by)
     before, version.description = version.description, description
-    (version.updated_at,) = statements.one(
-        "UPDATE registry_modelversion SET description = %s, updated_at = clock_timestamp() WHERE id = %s "
-        "RETURNING updated_at",
-        [description, version.pk],
-    )
+    rows.describe_version(version)
     append(action="version.changed", subject=version, by=by, diff={"description": change(before, description)})
     return version
 
@@ -238,7 +238,7 @@ def delete_version(*, version: ModelVersion, by: Actor) -> None:
             gate.check_alias(model=model, alias=alias.name, version=None, by=by)
         append(
             action="alias.deleted",
-            subject=alias,
+            subject=deleted(alias),
             by=by,
             diff={"version": {"before": version.number, "after": None}},
             reason="The version was deleted.",
@@ -285,20 +285,18 @@ def set_stage(*, version: ModelVersion, stage: str, archive_existing: bool, by: 
 def _enter(version: ModelVersion, stage: str, moment: datetime, by: Actor) -> None:
     """Put a locked version into a stage; one that is there already changes nothing but its moment, as in MLflow."""
     before, version.stage, version.updated_at = version.stage, stage, moment
-    statements.run(
-        "UPDATE registry_modelversion SET stage = %s, updated_at = %s WHERE id = %s", [stage, moment, version.pk]
-    )
+    rows.enter_stage(version)
     if before != stage:
         diff = {"stage": {"before": before, "after": stage}}
         append(action="version.stage_changed", subject=version, by=by, diff=diff)
 
 
 _SET_TAG: Final = """
-    WITH before AS (SELECT value FROM registry_versiontag WHERE version_id = %s AND key = %s)
     INSERT INTO registry_versiontag (version_id, key, value) VALUES (%s, %s, %s)
     ON CONFLICT (version_id, key) DO UPDATE SET value = EXCLUDED.value
-    RETURNING (SELECT value FROM before)
+    RETURNING (SELECT jsonb_object_agg(key, value) FROM registry_versiontag WHERE version_id = %s)
 """
+_TAGS: Final = "SELECT jsonb_object_agg(key, value) FROM registry_versiontag WHERE version_id = %s"
 
 
 @recording_refusals
@@ -311,7 +309,10 @@ def set_version_tag(*, version: ModelVersion, key: str, value: str, by: Actor) -
     version = lock_version(version)
     with asking(version, by) as gate:
         gate.check_tag(model=version.model, version=version, key=key, by=by)
-    (before,) = statements.one(_SET_TAG, [version.pk, key, version.pk, key, value])
+    (present,) = statements.one(_SET_TAG, [version.pk, key, value, version.pk])
+    tags: dict[str, str] = json.loads(present or "{}")
+    before = tags.get(key)
+    version.__dict__["ledger_tags"] = {**tags, key: value}
     append(action="version.tag_set", subject=version, by=by, diff={"key": key, "value": change(before, value)})
 
 
@@ -322,15 +323,16 @@ def delete_version_tag(*, version: ModelVersion, key: str, by: Actor) -> None:
     guards.check_can_contribute(by, version.model)
     prompts.check_version_tag_is_free(key)
     version = lock_version(version)
-    found = statements.row(
-        "SELECT value FROM registry_versiontag WHERE version_id = %s AND key = %s", [version.pk, key]
-    )
-    if found is None:
+    (present,) = statements.one(_TAGS, [version.pk])
+    tags: dict[str, str] = json.loads(present or "{}")
+    if key not in tags:
         return
     with asking(version, by) as gate:
         gate.check_tag(model=version.model, version=version, key=key, by=by)
     statements.run("DELETE FROM registry_versiontag WHERE version_id = %s AND key = %s", [version.pk, key])
-    append(action="version.tag_deleted", subject=version, by=by, diff={"key": key, "value": change(found[0], None)})
+    before = tags.pop(key)
+    version.__dict__["ledger_tags"] = tags
+    append(action="version.tag_deleted", subject=version, by=by, diff={"key": key, "value": change(before, None)})
 
 
 def user_named(name: str) -> User | None:

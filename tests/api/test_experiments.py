@@ -9,6 +9,8 @@ from registry.services import experiments
 from tests.api.calls import Api, fields_at_fault
 from tests.api.conftest import Person, token_of
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 
 @pytest.fixture
 def owner(person: Person) -> User:

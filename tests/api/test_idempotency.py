@@ -10,6 +10,8 @@ from config.errors import Conflict, Invalid, NotAllowed
 from registry.models import IdempotencyKey, User
 from registry.services.idempotency import Answer, forget, once
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 ROUTE = "POST /api/v1/models"
 
 

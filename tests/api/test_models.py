@@ -10,6 +10,8 @@ from registry.services import catalog
 from tests.api.calls import Api
 from tests.api.conftest import token_of
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 LIST_QUERIES = 9
 """Token, user, permissions, rows, and one for each thing that is prefetched. However many rows there are."""
 

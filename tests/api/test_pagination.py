@@ -9,6 +9,8 @@ from config.errors import Invalid
 from config.pagination import encode, page_of
 from registry.models import User
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 
 def _token(text: str) -> str:
     return base64.urlsafe_b64encode(text.encode("utf-8", "surrogatepass")).decode().rstrip("=")

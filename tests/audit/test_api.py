@@ -18,7 +18,7 @@ from config.errors import Invalid
 from registry.models import User
 from tests.factories.audit import KEY, integrate, log_of, touch
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 ENTRIES, CHECKPOINT, CONSISTENCY = "/api/v1/audit/entries/", "/api/v1/audit/checkpoint/", "/api/v1/audit/consistency/"
 
 

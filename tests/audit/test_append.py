@@ -20,6 +20,8 @@ from audit.subjects import Subject, subject_of
 from config.errors import Invalid
 from tests.factories.audit import ROBOT, TOUCHED, integrate, log_of, touch
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 THING = Subject("test.thing", "1")
 
 

@@ -15,7 +15,7 @@ from config.runtime import roles
 from tests.audit.conftest import Connect
 from tests.factories.audit import TOUCHED, integrate, touch
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 OTHER = actions.register("test.other", "{actor} did something else to {object}").name
 
 

@@ -1,10 +1,13 @@
 """What tests need of the ledger: entries, and a sequencer with a key and a guard file of the test's own."""
 
+import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 
 from audit import actions, sequencer, services
 from audit.actors import Actor
@@ -24,11 +27,21 @@ def touch(name: str = "1", *, by: Actor = ROBOT, action: str = TOUCHED, **facts:
         return services.append(action=action, subject=Subject("test.thing", name), by=by, facts=facts)
 
 
+def vouch(*rows: models.Model) -> None:
+    """Log rows that a test wrote by itself as they are now, each under its own name, so that they may be committed."""
+    with transaction.atomic():
+        for row in rows:
+            services.append(action=TOUCHED, subject=row, by=ROBOT)
+
+
 def integrate(guard: Guard | None = None, key: Ed25519PrivateKey = KEY) -> int:
     """Give everything that is committed its place, as the sequencer would; return how many entries that was.
 
+    What is not committed yet because it is a test's, is committed for the ledger: it must have its entries by now.
+
     Without a guard, the log is taken as it is: a test's database forgets between tests, a guard file would not.
     """
+    settled()
     if guard is not None:
         return sequencer.run_once(key=key, guard=guard)
     with tempfile.TemporaryDirectory() as directory:
@@ -50,3 +63,49 @@ def narrow_partitions(width: int, *, count: int = 1) -> None:
         for low in range(0, count * width, width):
             cursor.execute("SELECT audit_make_partition('audit_entry', %s, %s)", [low, low + width])
             cursor.execute("SELECT audit_make_partition('audit_checkpoint', %s, %s)", [low + 1, low + width + 1])
+
+
+_by_hand: list[bool] = []
+_MISSING = re.compile(r"an entry of the ledger about (\S+?):(\S+) in the same transaction")
+
+
+def settle() -> None:
+    """Log whatever objects of this transaction PostgreSQL still misses an entry of."""
+    while True:
+        try:
+            with transaction.atomic():
+                connection.check_constraints()
+        except IntegrityError as error:
+            found = _MISSING.search(str(error))
+            if found is None:
+                raise
+            services.append(action=TOUCHED, subject=Subject(found[1], found[2]), by=ROBOT)
+        else:
+            return
+
+
+def settled() -> None:
+    """What a test has not committed is committed for the ledger that it advances: each change must have its entry."""
+    if _by_hand and connection.in_atomic_block:
+        settle()
+    connection.check_constraints()
+
+
+@contextmanager
+def by_hand() -> Iterator[None]:
+    """What is written in this block needs no entries: they are made up at its end, in its transaction."""
+    with transaction.atomic():
+        yield
+        settle()
+
+
+@contextmanager
+def writing_by_hand() -> Iterator[None]:
+    """The same for a whole test that is one transaction, also at each ``integrate``."""
+    _by_hand.append(True)
+    try:
+        yield
+        if connection.in_atomic_block and not connection.needs_rollback:
+            settle()
+    finally:
+        _by_hand.pop()

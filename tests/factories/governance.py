@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group, Permission
+from django.db import transaction
 from django.utils import timezone
 
 from audit import followers, keys, sequencer
@@ -27,6 +28,7 @@ from registry.digests import SealedFile, manifest_digest, manifest_document
 from registry.models import Blob, Dataset, DatasetVersion, Manifest, ManifestFile, ModelVersion, RegisteredModel, User
 from registry.roles import PERMISSIONS, Role
 from registry.storage import blobs
+from tests.factories.audit import settled, vouch
 
 PASSWORD = "correct horse battery staple"
 _numbers = itertools.count(1)
@@ -57,15 +59,18 @@ valid""",
 )
 
 
+@transaction.atomic
 def person(name: str = "", *roles: Role, **fields: Any) -> User:
     """An account with PASSWORD whose team holds ``roles`` on every model."""
     number = next(_numbers)
     user = User.objects.create_user(f"{name or 'person'}-{number}", password=PASSWORD, **fields)
+    vouch(user)
     if roles:
         team = Group.objects.create(name=f"{name}-team-{number}")
         wanted = {codename for role in roles for codename in PERMISSIONS[role]}
         team.permissions.set(Permission.objects.filter(content_type__app_label="registry", codename__in=wanted))
         user.groups.add(team)
+        vouch(team)
     return user
 
 
@@ -80,15 +85,19 @@ def blob(content: bytes) -> Blob:
     return Blob.objects.get_or_create(sha256=sha256, defaults={"size": size})[0]
 
 
+@transaction.atomic
 def registered_model(owner: User, *, card: Mapping[str, str] | None = None, **fields: Any) -> RegisteredModel:
     """A model of tier 1 with a filled card and an evaluation data set."""
     fields.setdefault("name", f"model-{next(_numbers)}")
     fields.setdefault("evaluation_dataset", dataset(owner).dataset)
-    return RegisteredModel.objects.create(
+    model = RegisteredModel.objects.create(
         owner=owner, card={"intended_use": "Tests."} if card is None else card, **fields
     )
+    vouch(model)
+    return model
 
 
+@transaction.atomic
 def sealed_version(
     model: RegisteredModel, by: User, files: Mapping[str, bytes] | None = None, **fields: Any
 ) -> ModelVersion:
@@ -109,6 +118,7 @@ def sealed_version(
         ManifestFile.objects.bulk_create(
             ManifestFile(manifest=manifest, path=path, blob=row) for path, row in rows.items()
         )
+        vouch(manifest)
     model.refresh_from_db()
     version = ModelVersion.objects.create(
         model=model,
@@ -121,16 +131,18 @@ def sealed_version(
         **fields,
     )
     RegisteredModel.objects.filter(pk=model.pk).update(next_version=model.next_version + 1)
+    vouch(version)
     return version
 
 
+@transaction.atomic
 def dataset(
     owner: User, content: bytes | None = None, *, role: str = "test", kind: str = "parquet", **columns: Any
 ) -> DatasetVersion:
     """A sealed data set version of these bytes, with the roles of its columns."""
     number = next(_numbers)
     stored = blob(content or f"data {number}".encode())
-    return DatasetVersion.objects.create(
+    version = DatasetVersion.objects.create(
         dataset=Dataset.objects.create(name=f"data-{number}", owner=owner),
         number=1,
         role=role,
@@ -143,6 +155,8 @@ def dataset(
         status=DatasetVersion.Status.SEALED,
         sealed_at=timezone.now(),
     )
+    vouch(version.dataset, version)
+    return version
 
 
 def policy(document: str = TWO_APPROVERS) -> PolicyVersion:
@@ -224,6 +238,7 @@ def integrate() -> int:
     guard = Path(settings.KEYS_DIR) / "guard.json"
     guard.unlink(missing_ok=True)  # that of a database that was rolled back since
     keys.ensure_keys(Path(settings.KEYS_DIR))
+    settled()
     return sequencer.run_once(guard=Guard(guard, adopt=True))
 
 

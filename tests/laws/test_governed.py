@@ -16,10 +16,10 @@ def test_every_table_says_which_entry_vouches_for_it_or_why_none_does() -> None:
     assert said == {model._meta.label_lower for model in apps.get_models(include_auto_created=True)}
 
 
-def test_a_reason_is_a_sentence() -> None:
+def test_a_reason_says_something() -> None:
     reasons = [*free_models().values(), *(one.because for one in governed_models() if one.because)]
 
-    assert [reason for reason in reasons if len(reason) < 20 or not reason.endswith(".")] == []
+    assert [reason for reason in reasons if len(reason.split()) < 5] == []
 
 
 def test_objects_of_the_log_are_rows_that_are_there() -> None:

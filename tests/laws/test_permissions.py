@@ -24,6 +24,8 @@ from tests.api.conftest import (
     token_of,
 )
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 __all__ = ["ada", "contributor", "model", "nobody", "person", "places", "promotion", "sealed_version", "stranger"]
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

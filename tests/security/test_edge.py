@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from django.contrib.auth.models import Group
 
 from audit.actors import SYSTEM
 from registry.models import ModelVersion
@@ -97,8 +96,8 @@ def test_no_door_copies_a_version_that_is_not_seen(ada: Person, server: str) -> 
     secret = sealed(catalog.create_model(name="secret", by=ada.actor), ada.actor)
     mine = catalog.create_model(name="open", by=ada.actor)
     mallory = person("mallory", None)
-    team = Group.objects.create(name="one model")
-    mallory.user.groups.add(team)
+    team = access.create_team(name="one model", by=SYSTEM)
+    access.add_member(team=team, user=mallory.user, by=SYSTEM)
     access.grant_role(team=team, role=Role.CONTRIBUTOR, model=mine, by=SYSTEM)
 
     def registered(who: Person, source: str) -> ModelVersion:

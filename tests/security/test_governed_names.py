@@ -18,7 +18,7 @@ from registry.services import catalog, versions
 from registry.storage import blobs
 from tests.factories import governance as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 UNGOVERNED = make.TWO_APPROVERS.replace('"alias:production", "stage:Production"', '"alias:somewhere-else"')
 

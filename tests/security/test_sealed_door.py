@@ -13,6 +13,7 @@ from registry.roles import Role
 from registry.services import ingest, versions
 from registry.tracking import NotThere, TrackingClient
 from tests.conformance.mlflow.conftest import MLMODEL, Person, person
+from tests.factories.audit import by_hand
 from tests.security.experiments import World, call, make_world, restrict, rpc
 from tests.waiting import until
 
@@ -184,8 +185,9 @@ def with_trigger_off(rows: list[ModelVersion], **columns: str) -> None:
     """As if they had been sealed by an earlier release."""
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE registry_modelversion DISABLE TRIGGER keep_sealed")
-    ModelVersion.objects.filter(pk__in=[row.pk for row in rows]).update(
-        artifact_path=None, experiment_id=None, **columns
-    )
+    with by_hand():
+        ModelVersion.objects.filter(pk__in=[row.pk for row in rows]).update(
+            artifact_path=None, experiment_id=None, **columns
+        )
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE registry_modelversion ENABLE ALWAYS TRIGGER keep_sealed")

@@ -13,6 +13,7 @@ from django.db import connection
 from psycopg import sql
 
 from audit.grants import RolesMissing, apply_grants
+from audit.reconcile import adopt
 from config import env
 from config.runtime.roles import TRACKING_SCHEMA
 
@@ -40,6 +41,9 @@ class Command(BaseCommand):
         except RolesMissing as missing:
             raise CommandError(str(missing)) from missing
         self.stdout.write("Rights of the runtime roles granted")
+        adopted = adopt()
+        if adopted:
+            self.stdout.write(f"The log vouches for {adopted} objects of an earlier release, as they are now")
         address = env.load().tracking_database_url
         if address:
             self._upgrade_tracking(address)

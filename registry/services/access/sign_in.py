@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
+from audit.subjects import mention
 from config.errors import TooMany
 from registry.models import User
 
@@ -31,7 +32,7 @@ def check_may_try_sign_in(*, username: str) -> None:
 def record_sign_in(*, user: User, by: Actor) -> None:
     """Log a sign-in and forget earlier failures."""
     User.objects.filter(pk=user.pk).update(sign_in_failures=0, sign_in_window_from=None, sign_in_locked_until=None)
-    append(action="user.signed_in", subject=user, by=by)
+    append(action="user.signed_in", subject=mention(user), by=by)
 
 
 @transaction.atomic
@@ -52,4 +53,4 @@ def record_failed_sign_in(*, username: str, by: Actor) -> None:
         user.sign_in_locked_until = now + SIGN_IN_LOCKOUT
         user.sign_in_window_from, user.sign_in_failures = None, 0
     user.save(update_fields=["sign_in_failures", "sign_in_window_from", "sign_in_locked_until"])
-    append(action="user.sign_in_failed", subject=user, by=by, facts={"locked": locked})
+    append(action="user.sign_in_failed", subject=mention(user), by=by, facts={"locked": locked})

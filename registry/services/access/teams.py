@@ -1,5 +1,6 @@
 """Teams, their members, and the roles they hold. Guardian's rows and Django's permissions follow from the roles."""
 
+from dataclasses import replace
 from typing import Final
 
 from django.contrib.auth.models import Group, Permission
@@ -8,7 +9,7 @@ from guardian.shortcuts import assign_perm, remove_perm
 
 from audit.actors import Actor
 from audit.services import append
-from audit.subjects import Subject
+from audit.subjects import Subject, subject_of
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import guards, names
 from registry.models import RegisteredModel, RoleGrant, User
@@ -45,7 +46,7 @@ def _lock_team(team: Group) -> Group:
 
 
 def _team(team: Group) -> Subject:
-    return Subject(type="auth.group", id=str(team.pk), version=team.name)
+    return replace(subject_of(team), version=team.name)
 
 
 @transaction.atomic
@@ -58,7 +59,8 @@ def add_member(*, team: Group, user: User, by: Actor) -> None:
     held = set(RoleGrant.objects.filter(team=team).values_list("role", flat=True))
     if by.user is not None and by.user.pk == user.pk and held & VOTING:
         raise _own_vote()
-    if not _lock_team(team).user_set.filter(pk=user.pk).exists():
+    team = _lock_team(team)
+    if not team.user_set.filter(pk=user.pk).exists():
         team.user_set.add(user)
         append(action="team.member_added", subject=_team(team), by=by, facts={"user": f"user:{user.pk}"})
 
@@ -67,7 +69,8 @@ def add_member(*, team: Group, user: User, by: Actor) -> None:
 def remove_member(*, team: Group, user: User, by: Actor) -> None:
     """Take a person out of a team; one who isn't there is no error. Raises ``NotAllowed``."""
     guards.check_can_administer(by)
-    if _lock_team(team).user_set.filter(pk=user.pk).exists():
+    team = _lock_team(team)
+    if team.user_set.filter(pk=user.pk).exists():
         team.user_set.remove(user)
         append(action="team.member_removed", subject=_team(team), by=by, facts={"user": f"user:{user.pk}"})
 

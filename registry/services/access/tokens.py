@@ -12,6 +12,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.canonical import Json
 from audit.services import append
+from audit.subjects import mention
 from config import statements
 from config.errors import Invalid, NotAllowed, Unauthenticated
 from registry import guards, names
@@ -114,7 +115,7 @@ def _refused(token: ApiToken, why: str, sentence: str) -> Unauthenticated:
         due = ApiToken.objects.filter(pk=token.pk).exclude(refused_at__gt=now - _USE_RECORDED_EVERY)
         if due.update(refused_at=now):
             by = Actor.person(token.user, auth=f"token:{token.prefix}")
-            append(action="token.refused", subject=token, by=by, reason=sentence, facts={"why": why})
+            append(action="token.refused", subject=mention(token), by=by, reason=sentence, facts={"why": why})
     return Unauthenticated(sentence, code=f"token.{why}", remedy="Make a new one under Account.")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -10,6 +11,7 @@ from audit import personal
 from audit.actors import Actor
 from audit.canonical import Json, canonical
 from audit.services import append
+from config import statements
 from config.errors import Invalid
 from registry.models import DatasetVersion, Edge, ModelVersion, Node, User
 from registry.services.differences import told
@@ -24,6 +26,8 @@ from registry.services.lineage.inputs import (
     seeds_in,
 )
 
+RECORDING: Final = 0x6C696E65
+"""Advisory lock, with the run's: its node is written by one recording at a time."""
 UNNAMED_REPOSITORY: Final = "unnamed repository"
 _BASE_MODEL: Final = re.compile(r"models:/(?P<name>[^/]+)/(?P<number>[1-9][0-9]{0,8})")
 
@@ -39,6 +43,9 @@ def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
     Raises ``Invalid`` naming the input at fault.
     """
     check(inputs)
+    if inputs.run and inputs.run.id:
+        # Versions of one run share its node: whoever adds edges to it has the others wait, before any row is locked.
+        statements.row("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [RECORDING, inputs.run.id])
     locked = ModelVersion.objects.locked().get(pk=version.pk)
     writing = _Writing()
     subject = writing.version_node(locked)
@@ -55,6 +62,8 @@ def record(*, version: ModelVersion, inputs: LineageInput, by: Actor) -> Node:
     for base in inputs.base_models:
         writing.edge(_base_model(writing, base, locked), subject, Edge.Relation.DERIVED, "base model", "")
     learnt = _learn(locked, inputs, by)
+    for node in sorted(writing.changed.values(), key=lambda one: str(one.pk)):
+        append(action="lineage.node_recorded", subject=node, by=by)
     if writing.nodes or writing.edges or learnt:
         append(
             action="lineage.recorded",
@@ -87,12 +96,14 @@ class _Writing:
     def __init__(self) -> None:
         self.nodes: list[Json] = []
         self.edges: list[Json] = []
+        self.changed: dict[UUID, Node] = {}
 
     def node(self, kind: Node.Kind, namespace: str, name: str, version: str, **rest: dict[str, Any]) -> Node:
         node, made = Node.objects.get_or_create(
             kind=kind, namespace=namespace[:400], name=name[:400], version=version[:200], defaults=rest
         )
         if made:
+            self.changed[node.pk] = node
             self.nodes.append({"id": str(node.pk), "kind": kind.value, "name": node.name, "version": node.version})
         return node
 
@@ -110,6 +121,7 @@ class _Writing:
             src=src, dst=dst, relation=relation, context=context[:40], defaults={"run": run[:64]}
         )
         if made:
+            self.changed[dst.pk] = dst
             self.edges.append(
                 {"src": str(src.pk), "dst": str(dst.pk), "relation": relation.value, "context": edge.context}
             )
@@ -252,6 +264,8 @@ def _learn(version: ModelVersion, inputs: LineageInput, by: Actor) -> dict[str, 
             learnt[name] = {"before": 0, "after": len(values)}
     if new:
         ModelVersion.objects.filter(pk=version.pk).update(**new)
+        for name, value in new.items():
+            setattr(version, name, value)
     return learnt
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import Group
 from django.db import connection
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
@@ -64,10 +63,10 @@ def gate(settings: Settings) -> Iterator[None]:
 
 def person(name: str, role: Role | None) -> Person:
     """An account, in a team of its own that holds ``role`` on every model."""
-    user = User.objects.create_user(name, email=f"{name}@example.org", password="a-long-password-of-mine")
+    user = access.create_user(username=name, email=f"{name}@example.org", password="a-long-password-of-mine", by=SYSTEM)
     if role is not None:
-        team = Group.objects.create(name=f"team of {name}")
-        user.groups.add(team)
+        team = access.create_team(name=f"team of {name}", by=SYSTEM)
+        access.add_member(team=team, user=user, by=SYSTEM)
         access.grant_role(team=team, role=role, by=SYSTEM)
     _, writing = access.issue_token(user=user, name="work", by=SYSTEM, days=1, scope=ApiToken.Scope.WRITE)
     _, reading = access.issue_token(user=user, name="look", by=SYSTEM, days=1, scope=ApiToken.Scope.READ)

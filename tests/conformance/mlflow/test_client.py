@@ -24,6 +24,7 @@ from registry.services import catalog, ingest, provenance
 from registry.storage import blobs
 from registry.tracking import TrackingClient
 from tests.conformance.mlflow.conftest import Person, person, sealed
+from tests.factories.audit import by_hand
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -334,7 +335,8 @@ def test_a_worker_waits_for_tracking_and_gives_up_at_last(client: MlflowClient, 
         assert ingest.ingest(row.pk)
         assert client.get_model_version("credit", "1").status == "PENDING_REGISTRATION"
     assert not ingest.ingest(row.pk)
-    ModelVersion.objects.update(created_at="2020-01-01T00:00:00Z")
+    with by_hand():
+        ModelVersion.objects.update(created_at="2020-01-01T00:00:00Z")
     tasks.sweep()
     version = client.get_model_version("credit", "1")
     assert version.status == "FAILED_REGISTRATION"

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
+from django.db import transaction
 
 from audit.models import Inbox
 from registry.models import Alias, ModelTag, ModelVersion, RegisteredModel, VersionTag
@@ -18,6 +19,7 @@ from registry.roles import Role
 from registry.services import catalog
 from tests.conformance.mlflow.conftest import Person, person
 from tests.conformance.mlflow.web import CLIENTS, Answer, Call, Web, web_processes
+from tests.factories.audit import vouch
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -44,9 +46,9 @@ def model(ada: Person) -> RegisteredModel:
 
 def with_versions(model: RegisteredModel, ada: Person, number: int) -> None:
     """Give the model so many versions, without asking the service a thousand times."""
-    ModelVersion.objects.bulk_create(
-        [ModelVersion(model=model, number=one, registered_by=ada.user) for one in range(1, number + 1)]
-    )
+    with transaction.atomic():
+        rows = [ModelVersion(model=model, number=one, registered_by=ada.user) for one in range(1, number + 1)]
+        vouch(*ModelVersion.objects.bulk_create(rows))
     RegisteredModel.objects.filter(pk=model.pk).update(next_version=number + 1)
 
 

@@ -11,9 +11,10 @@ import httpx
 import psycopg
 import pytest
 
+from audit.actors import SYSTEM
 from registry.mlflow import graphql
 from registry.models import User
-from registry.services import catalog
+from registry.services import access, catalog
 from registry.tracking import HEADER, USER_HEADER
 from tests.conformance.mlflow.conftest import Person
 from tests.conformance.mlflow.tracking import SECRET, tracking_process
@@ -121,13 +122,13 @@ def test_the_registry_shows_itself_to_accounts_only(listened: Listened, ada: Per
     address = "/api/2.0/mlflow/registered-models/get?name=mine"
     assert listened.ask("GET", address, ada.user).json()["registered_model"]["name"] == "mine"
     assert listened.ask("GET", address).json()["error_code"] == "PERMISSION_DENIED"
-    User.objects.filter(pk=ada.user.pk).update(is_active=False)
+    access.update_user(user=ada.user, is_active=False, by=SYSTEM)
     assert listened.ask("GET", address, ada.user).json()["error_code"] == "PERMISSION_DENIED"
 
 
 def test_reads_of_the_adaptor_are_those_of_our_own_views(listened: Listened, ada: Person) -> None:
     model = catalog.create_model(name="mine", by=ada.actor, description="about", tags={"a": "1"})
-    stranger = User.objects.create_user("stranger")
+    stranger = access.create_user(username="stranger", password=None, by=SYSTEM)
     for address, key in (
         ("registered-models/get?name=mine", "registered_model"),
         ("registered-models/search?filter=name LIKE 'mi%25'", "registered_models"),

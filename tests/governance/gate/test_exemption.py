@@ -22,7 +22,7 @@ from registry.services import catalog, versions
 from tests.factories import governance as make
 from tests.factories.registry import entries
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 INSERT = "INSERT INTO registry_alias (model_id, name, version_id, set_at) VALUES (%s, %s, %s, now())"
 

@@ -19,8 +19,9 @@ from governance.states import PermitState, RequestState
 from registry.models import Alias, ModelVersion, RegisteredModel, User
 from registry.services import catalog, versions
 from tests.factories import governance as make
+from tests.factories.audit import settle
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 
 @pytest.fixture
@@ -168,10 +169,11 @@ def test_sql_neither_moves_nor_removes_a_permitted_alias(permit: Permit, scienti
 
 def test_an_expired_permit_moves_nothing_even_before_it_is_ended(permit: Permit, version: ModelVersion) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        connection.check_constraints()
         cursor.execute("ALTER TABLE governance_permit DISABLE TRIGGER governance_permit_guard")
         past = timezone.now() - timedelta(days=9)
         Permit.objects.update(not_before=past, expires_at=past + timedelta(days=1))
+        settle()
         cursor.execute("ALTER TABLE governance_permit ENABLE ALWAYS TRIGGER governance_permit_guard")
     refused_by_postgresql("UPDATE registry_alias SET set_at = now()", names="no active permit")
 

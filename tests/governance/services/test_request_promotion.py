@@ -13,7 +13,7 @@ from registry.models import ModelVersion, RegisteredModel, User
 from registry.roles import Role
 from tests.factories import governance as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 
 def actions() -> list[str]:

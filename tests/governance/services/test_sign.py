@@ -22,7 +22,7 @@ from registry.roles import Role
 from tests.factories import governance as make
 from tests.waiting import until_a_backend_waits_on_a_lock
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 
 def logged(action: str) -> list[dict[str, object]]:

@@ -16,7 +16,7 @@ from registry.selectors.lineage import PATIENCE, is_settled
 from registry.services.lineage import CodeInput, LineageInput, note_people, record
 from tests.factories import governance as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 BY = Actor.service("lineage")
 KNOWN = LineageInput(code=CodeInput(commit="ab12cd34", repository="https://example.org/credit"))
 

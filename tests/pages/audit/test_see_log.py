@@ -19,6 +19,7 @@ from registry.models import User
 from registry.roles import Role
 from tests.factories import audit as ledger
 from tests.factories import governance as make
+from tests.factories.audit import settled
 
 HTMX = {"HX-Request": "true"}
 BUDGET = 25
@@ -30,6 +31,7 @@ def log(db: None, keys_dir: Path, tmp_path: Path) -> list[Entry]:
     keys.ensure_keys(keys_dir)
     for number in range(70):
         ledger.touch(str(number % 7), number=number)
+    settled()
     sequencer.run_once(key=keys.ledger_key(), guard=Guard(tmp_path / "guard.json", adopt=True))
     return list(Entry.objects.order_by("index"))
 

@@ -12,6 +12,8 @@ from registry.services import experiments
 from tests.factories import pages as make
 from tests.pages.registry.conftest import QUERIES, Visit
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 HERE = "/experiments/7/"
 
 

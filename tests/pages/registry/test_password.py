@@ -8,7 +8,7 @@ from registry.models import User
 from registry.services.access import update_user
 from tests.factories import registry as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 OLD, NEW = "a first long password", "a second long password"
 
 

@@ -16,6 +16,8 @@ from tests.factories import pages as make
 from tests.factories.audit import integrate
 from tests.pages.registry.conftest import Visit
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 VERSION = "/models/credit-default/versions/1/"
 HIDDEN = "Belongs to a model you may not see"
 

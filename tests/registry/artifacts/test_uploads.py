@@ -19,6 +19,8 @@ from registry.services import artifacts, datasets, versions
 from registry.storage import DigestMismatch, blobs
 from tests.factories import registry as make
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 CONTENT = b"0123456789"
 
 

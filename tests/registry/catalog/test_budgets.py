@@ -15,6 +15,8 @@ from registry.models import ModelVersion, RegisteredModel, User
 from registry.services import catalog, versions
 from tests.factories import registry as make
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 TRANSACTION = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE SAVEPOINT")
 
 Verb = Callable[[RegisteredModel, ModelVersion, Actor], object]

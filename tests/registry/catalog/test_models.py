@@ -13,6 +13,8 @@ from registry.services import catalog
 from tests.factories import registry as make
 from tests.waiting import until_a_backend_waits_on_a_lock
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 
 def test_a_contributor_creates_a_model_and_owns_it(scientist: User) -> None:
     before = len(make.entries())

@@ -16,6 +16,8 @@ from registry.roles import Role
 from registry.services import datasets
 from tests.factories import registry as make
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 WORKER = Actor.service("ingest")
 COLUMNS = {"label": "bad", "features": ["age"], "sensitive": ["sex"], "positive": 1}
 ROWS: dict[str, list[Any]] = {"age": [30, 40, 50], "sex": ["f", "m", "f"], "bad": [0, 1, 0]}

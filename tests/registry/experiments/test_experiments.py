@@ -13,7 +13,7 @@ from registry.services import access
 from registry.services import experiments as verbs
 from tests.factories import registry as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from registry.models import Blob, Dataset, DatasetVersion, ModelVersion, Registe
 
 @pytest.fixture
 def ada(request: pytest.FixtureRequest) -> User:
-    request.getfixturevalue("db")
+    request.getfixturevalue("by_hand")
     return User.objects.create_user("ada", email="ada@example.org")
 
 

@@ -13,6 +13,8 @@ from registry.selectors.lineage import around, downstream, node_of, upstream
 from registry.services.lineage import record
 from tests.registry.lineage.test_record import WHOLE
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 
 def chain(length: int) -> list[Node]:
     nodes = Node.objects.bulk_create([Node(kind="dataset", namespace="test", name=f"n{n}") for n in range(length)])

@@ -19,6 +19,8 @@ from registry.services.lineage import (
     seeds_in,
 )
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 WHOLE = LineageInput(
     datasets=(DatasetInput(name="bureau", context="training", digest="0a1b2c3d"),),
     code=CodeInput(

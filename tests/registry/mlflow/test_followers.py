@@ -16,6 +16,8 @@ from registry import tasks
 from registry.followers import QUEUE, Ingest, Lineage
 from registry.models import ModelVersion, RegisteredModel, User
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 LONG_AGO = "2020-01-01T00:00:00Z"
 
 

@@ -22,7 +22,7 @@ from registry.selectors.access import token_by_prefix
 from registry.services import access
 from tests.factories import registry as make
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 API = "/api/2.0/mlflow"
 CALLS = [
     ("registered-models/get", {"name": "credit-default"}),

@@ -22,6 +22,9 @@ from registry.roles import Role
 from registry.selectors import mlflow_search as search
 from registry.services import access
 from tests.factories import registry as make
+from tests.factories.audit import by_hand
+
+pytestmark = pytest.mark.usefixtures("by_hand")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Row = tuple[str, int]
@@ -29,21 +32,22 @@ Row = tuple[str, int]
 
 def fill(owner: User, models: int = 4, versions: int = 6) -> None:
     """Models of different owners with versions, many of which were last changed at the same moment."""
-    for m in range(models):
-        model = RegisteredModel.objects.create(name=f"m{m}", owner=owner)
-        if m == 3:
-            ModelTag.objects.create(model=model, key=search.PROMPT_TAG, value="true")
-        ModelTag.objects.create(model=model, key="tier", value=str(m % 2))
-        for number in range(1, versions + 1):
-            version = ModelVersion.objects.create(
-                model=model, number=number, registered_by=owner, run_id=f"r{number % 3}", source=f"s/{number}"
-            )
-            VersionTag.objects.create(version=version, key="team", value=("risk", "Fraud", "x" * 150)[number % 3])
-            VersionTag.objects.create(version=version, key="even", value=str(number % 2 == 0))
-            moment = START + timedelta(hours=number // 2)
-            ModelVersion.objects.filter(pk=version.pk).update(updated_at=moment, created_at=moment)
-        Alias.objects.create(model=model, name="a", version=model.versions.get(number=1))
-        RegisteredModel.objects.filter(pk=model.pk).update(updated_at=START + timedelta(hours=m // 2))
+    with by_hand():
+        for m in range(models):
+            model = RegisteredModel.objects.create(name=f"m{m}", owner=owner)
+            if m == 3:
+                ModelTag.objects.create(model=model, key=search.PROMPT_TAG, value="true")
+            ModelTag.objects.create(model=model, key="tier", value=str(m % 2))
+            for number in range(1, versions + 1):
+                version = ModelVersion.objects.create(
+                    model=model, number=number, registered_by=owner, run_id=f"r{number % 3}", source=f"s/{number}"
+                )
+                VersionTag.objects.create(version=version, key="team", value=("risk", "Fraud", "x" * 150)[number % 3])
+                VersionTag.objects.create(version=version, key="even", value=str(number % 2 == 0))
+                moment = START + timedelta(hours=number // 2)
+                ModelVersion.objects.filter(pk=version.pk).update(updated_at=moment, created_at=moment)
+            Alias.objects.create(model=model, name="a", version=model.versions.get(number=1))
+            RegisteredModel.objects.filter(pk=model.pk).update(updated_at=START + timedelta(hours=m // 2))
 
 
 def versions(

@@ -13,6 +13,8 @@ from registry.services import catalog, versions
 from tests.factories import registry as make
 from tests.waiting import until_a_backend_waits_on_a_lock
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 
 def test_a_version_is_pending_and_its_entry_says_where_its_bytes_come_from(
     model: RegisteredModel, scientist: User

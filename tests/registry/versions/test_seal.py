@@ -15,6 +15,8 @@ from registry.services import versions
 from tests.factories import registry as make
 from tests.waiting import until_a_backend_waits_on_a_lock
 
+pytestmark = pytest.mark.usefixtures("by_hand")
+
 INGEST = Actor.service("ingest")
 CONTENTS = {"MLmodel": make.MLMODEL, "data/model.bin": b"weights", "copy.bin": b"weights"}
 
@@ -33,7 +35,8 @@ def test_a_sealed_version_has_its_files_its_digest_and_an_entry(pending: ModelVe
     assert version.manifest.document == manifest_document(files)
     assert dict(version.manifest.files.values_list("path", "blob_id")) == {file.path: file.sha256 for file in files}
     assert Blob.objects.count() == 2, "equal contents are one blob"
-    [entry] = make.entries(before)
+    manifest, entry = make.entries(before)
+    assert (manifest["action"], manifest["object"]["id"]) == ("manifest.stored", digest)
     assert (entry["action"], entry["facts"]["manifest_digest"]) == ("version.sealed", digest)
 
 
