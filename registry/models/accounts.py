@@ -23,6 +23,7 @@ class User(AbstractUser):
         ),
         because="Counters of tries to sign in and to sign; what matters of them has entries of its own.",
     )
+    ledger_rows: ClassVar = ("user_permissions", "registeredmodeluserobjectpermission_set", "userobjectpermission_set")
     history_free: ClassVar = "Names, addresses and passwords must be erasable: the past shows the names of today."
     ledger_rows: ClassVar = ("user_permissions", "registeredmodeluserobjectpermission_set", "userobjectpermission_set")
 
