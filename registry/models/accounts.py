@@ -25,7 +25,6 @@ class User(AbstractUser):
     )
     ledger_rows: ClassVar = ("user_permissions", "registeredmodeluserobjectpermission_set", "userobjectpermission_set")
     history_free: ClassVar = "Names, addresses and passwords must be erasable: the past shows the names of today."
-    ledger_rows: ClassVar = ("user_permissions", "registeredmodeluserobjectpermission_set", "userobjectpermission_set")
 
     display_name = models.CharField(max_length=120, blank=True)
     is_service = models.BooleanField(default=False, help_text="Service accounts use tokens and may never sign.")

@@ -18,6 +18,7 @@ from audit.subjects import Subject
 
 KEY = Ed25519PrivateKey.generate()
 TOUCHED = actions.register("test.touched", "{actor} touched {object}").name
+VOUCHED = actions.register("test.vouched", "{actor} vouched for {object}").name
 ROBOT = Actor.service("robot")
 
 
@@ -31,7 +32,7 @@ def vouch(*rows: models.Model) -> None:
     """Log rows that a test wrote by itself as they are now, each under its own name, so that they may be committed."""
     with transaction.atomic():
         for row in rows:
-            services.append(action=TOUCHED, subject=row, by=ROBOT)
+            services.append(action=VOUCHED, subject=row, by=ROBOT)
 
 
 def integrate(guard: Guard | None = None, key: Ed25519PrivateKey = KEY) -> int:
@@ -79,7 +80,7 @@ def settle() -> None:
             found = _MISSING.search(str(error))
             if found is None:
                 raise
-            services.append(action=TOUCHED, subject=Subject(found[1], found[2]), by=ROBOT)
+            services.append(action=VOUCHED, subject=Subject(found[1], found[2]), by=ROBOT)
         else:
             return
 

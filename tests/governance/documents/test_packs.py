@@ -23,8 +23,11 @@ from registry.models import ModelVersion, RegisteredModel, User
 from registry.roles import Role
 from registry.services import access
 from tests.factories import governance as make
+from tests.factories.audit import vouch
 from tests.governance.checks.test_local_law_144 import audit as bias_audit
 from tests.governance.documents.packs import attachments, squeezed, words
+
+pytestmark = pytest.mark.usefixtures("by_hand")
 
 
 def about(promotion: PromotionRequest) -> dict[str, dict[str, Any]]:
@@ -424,7 +427,7 @@ def test_voided_signatures_do_not_count_in_the_report(
 def thousand(scientist: User) -> None:
     """A thousand models with a version each, half of them with a card."""
     card = {"intended_use": "To rank applications. " * 10, "limitations": "Few rows. " * 20}
-    RegisteredModel.objects.bulk_create(
+    made = RegisteredModel.objects.bulk_create(
         RegisteredModel(
             name=f"bulk-{n:04d}",
             owner=scientist,
@@ -434,8 +437,10 @@ def thousand(scientist: User) -> None:
         )
         for n in range(1000)
     )
-    made = RegisteredModel.objects.filter(name__startswith="bulk")
-    ModelVersion.objects.bulk_create(ModelVersion(model=one, number=1, registered_by=scientist) for one in made)
+    versions = ModelVersion.objects.bulk_create(
+        ModelVersion(model=one, number=1, registered_by=scientist) for one in made
+    )
+    vouch(*made, *versions)
     make.integrate()
 
 
