@@ -158,7 +158,9 @@ def banner(request: HttpRequest) -> dict[str, object]:
     moment = as_of.current()
     kept = [pair for pair in _pairs(request) if pair[0] not in {PARAMETER, "after"}]
     if moment is None:
-        offered = request.method in {"GET", "HEAD"} and request.user.is_authenticated and travels(request.path_info)
+        user = getattr(request, "user", None)  # none yet, if the request was refused before anybody asked who it is
+        known = user is not None and user.is_authenticated
+        offered = known and request.method in {"GET", "HEAD"} and travels(request.path_info)
         return {"as_of_offered": offered, "as_of_kept": kept}
     query = urlencode(kept)
     return {"as_of": moment, "as_of_kept": kept, "as_of_today": f"{request.path}?{query}" if query else request.path}

@@ -203,6 +203,10 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "HoldOfEnum": "audit.retention.LegalHold.Of",
         "RetentionOfEnum": "audit.retention.RetentionRule.Of",
+        "BrokenGlassOutcome": "governance.models.broken_glass.BrokenGlass.Outcome",
+        "DatasetRole": "registry.models.lineage.DatasetVersion.Role",
+        "DecisionOutcome": "governance.models.requests.Decision.Outcome",
+        "VerificationKind": "audit.verifications.Verification.Kind",
         "ExportKind": "governance.api.serializers.exports.KINDS",
         "RequestState": "governance.states.RequestState",
         "PermitState": "governance.states.PermitState",

@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = ("audit", "config", "governance", "registry")
 LONGEST: Final = 350
 LONG_WITH_REASON: Final[dict[str, str]] = {
+    "audit/exports/verify.py": "stands alone: one file that people take along",
     "governance/permits/verify_permit.py": "stands alone: one file that people take along",
 }
 
@@ -81,6 +82,9 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "governance.Comment": "one call of the service it tests",
     "governance.Permit": governance.approve,
     "governance.GateExemption": "exemptions.apply is one call, and it ends what it does not name",
+    "governance.BrokenGlass": "report is one call, and its tests say what was let in",
+    "governance.Export": "ask is one call of the service it tests",
+    "governance.Sample": "plan is one call of the service it tests",
     "governance.Waiver": "each test of waivers asks for its own, because who asks is the point",
     "governance.WaiverSignature": "the same",
 }

@@ -13,6 +13,7 @@ from governance.selectors.broken_glass import visible_to
 from governance.services import broken_glass
 from registry.api.endpoint import Endpoint
 from registry.api.schema import documented, page_of
+from registry.models import User
 
 TAG = "gate"
 
@@ -61,17 +62,10 @@ class OneBrokenGlass(Endpoint):
     def get(self, _request: Request, broken: UUID) -> Response:
         """Read."""
         self.ask()
-        return Response(BrokenGlassOut(self.found(broken)).data)
-
-    def found(self, broken: UUID) -> BrokenGlass:
-        """The row, if the person may know of it. Raises ``NotFound``."""
-        found = visible_to(self.person).filter(pk=broken).first()
-        if found is None:
-            raise NotFound("There is no such report, or you may not see it.", code="glass.unknown")
-        return found
+        return Response(BrokenGlassOut(_found(broken, self.person)).data)
 
 
-class Review(OneBrokenGlass):
+class Review(Endpoint):
     """What was found afterwards."""
 
     @documented(
@@ -85,7 +79,15 @@ class Review(OneBrokenGlass):
     )
     def post(self, _request: Request, broken: UUID) -> Response:
         """Review."""
-        found = self.found(broken)
+        found = _found(broken, self.person)
         given = self.read(ReviewIn)
         broken_glass.review(broken=found, outcome=given["outcome"], text=given["text"], by=self.actor)
-        return Response(BrokenGlassOut(self.found(broken)).data)
+        return Response(BrokenGlassOut(_found(broken, self.person)).data)
+
+
+def _found(broken: UUID, user: User) -> BrokenGlass:
+    """The row, if the person may know of it. Raises ``NotFound``."""
+    found = visible_to(user).filter(pk=broken).first()
+    if found is None:
+        raise NotFound("There is no such report, or you may not see it.", code="glass.unknown")
+    return found
