@@ -253,6 +253,7 @@ class SampleDraw(Endpoint):
     @documented("samples_draw", "Draw a sample", tag=TAG, request=SeedIn, answer=SampleOut, writes=True)
     def post(self, _request: Request, sample: UUID) -> Response:
         """Open the commitment and draw, once."""
+        questions.sample_of(self.person, sample)
         given = self.read(SeedIn)
         if not given["seed"]:
             raise Invalid("Give the seed.", code="sample.seed", field="seed")
