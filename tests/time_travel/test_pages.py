@@ -8,13 +8,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from audit.actors import SYSTEM
 from audit.models import Moment
 from config import past_pages
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.roles import Role
-from registry.services import catalog
+from registry.services import access, catalog
 from registry.time_travel import travels
 from tests.factories import pages as make
+from tests.factories.audit import by_hand
 from tests.time_travel.moments import Visit, here
 
 
@@ -143,8 +145,7 @@ def test_what_a_reader_may_see_is_decided_today(version: ModelVersion, scientist
     guest = make.person("guest", Role.VALIDATOR, on=version.model)
     then = here()
     late = make.person("late", Role.VALIDATOR, on=version.model)
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM registry_user_groups WHERE user_id = %s", [guest.pk])
+    access.remove_member(team=guest.groups.get(), user=guest, by=SYSTEM)
     here()
 
     at = {"as_of": then.name}
@@ -157,10 +158,12 @@ def test_what_a_reader_may_see_is_decided_today(version: ModelVersion, scientist
 def test_who_owns_it_today_sees_it_and_who_did_does_not(model: RegisteredModel, scientist: User, visit: Visit) -> None:
     heir = make.person("heir")
     former = make.person("former")
-    RegisteredModel.objects.filter(pk=model.pk).update(owner=former)
+    with by_hand():
+        RegisteredModel.objects.filter(pk=model.pk).update(owner=former)
     make.model(scientist, "another")
     then = here()
-    RegisteredModel.objects.filter(pk=model.pk).update(owner=heir)
+    with by_hand():
+        RegisteredModel.objects.filter(pk=model.pk).update(owner=heir)
 
     assert visit(heir).get("/models/credit-default/", {"as_of": then.name}).status_code == 200
     assert visit(former).get("/models/credit-default/", {"as_of": then.name}).status_code == 404

@@ -11,7 +11,7 @@ from config import as_of, statements
 from registry.models import Alias, ModelVersion, RegisteredModel, User, VersionTag
 from registry.services import catalog
 from tests.factories import pages as make
-from tests.factories.audit import touch
+from tests.factories.audit import vouch
 from tests.time_travel.moments import here
 
 
@@ -52,13 +52,13 @@ def test_a_row_deleted_and_made_again_is_there_twice_with_a_gap(version: ModelVe
     def tag(value: str) -> None:
         with transaction.atomic():
             VersionTag.objects.create(pk=4711, version=version, key="k", value=value)
-            touch()
+            vouch(version)
 
     tag("one")
     first = here()
     with transaction.atomic():
         VersionTag.objects.filter(pk=4711).delete()
-        touch()
+        vouch(version)
     gap = here()
     tag("two")
     again = here()
@@ -112,7 +112,7 @@ def test_a_transaction_open_across_a_checkpoint_belongs_to_the_next(
                 with connection.cursor() as cursor:
                     cursor.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
                 RegisteredModel.objects.filter(pk=model.pk).update(description="slow")
-                touch()
+                vouch(RegisteredModel.objects.get(pk=model.pk))
                 wrote.set()
                 assert go_on.wait(20)
         finally:

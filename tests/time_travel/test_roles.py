@@ -11,6 +11,7 @@ from registry.roles import Role
 from registry.services import access
 from tests.api.calls import Api
 from tests.factories import pages as make
+from tests.factories.audit import by_hand
 from tests.time_travel.moments import Visit, here
 
 
@@ -52,7 +53,8 @@ def test_a_team_that_is_gone_is_told_of_then(scientist: User, auditor: User) -> 
     grant = access.grant_role(team=team, role=Role.VALIDATOR, by=SYSTEM)
     then = here()
     access.revoke_role(grant=grant, by=SYSTEM)
-    Group.objects.filter(pk=team.pk).delete()
+    with by_hand():
+        Group.objects.filter(pk=team.pk).delete()
 
     assert _held(_api(auditor), f"?as_of={then.name}")["short-lived", "validator", None] == []
 
