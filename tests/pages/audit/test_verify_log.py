@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from audit import keys, sequencer
+from audit import keys
 from audit.guard import Guard
 from audit.health import log_status
 from audit.models import Verification
@@ -32,7 +32,7 @@ def auditor(db: None, keys_dir: Path, settings: Settings, tmp_path: Path) -> Cli
     for number in range(30):
         ledger.touch(str(number))
     browser = browser_of(make.person("auditor", Role.AUDITOR))
-    sequencer.run_once(key=keys.ledger_key(), guard=Guard.default())
+    ledger.integrate(Guard.default(), keys.ledger_key())
     return browser
 
 
