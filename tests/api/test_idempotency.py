@@ -9,6 +9,7 @@ from django.db import connection
 from config.errors import Conflict, Invalid, NotAllowed
 from registry.models import IdempotencyKey, User
 from registry.services.idempotency import Answer, forget, once
+from tests.factories.audit import by_hand
 
 pytestmark = pytest.mark.usefixtures("by_hand")
 
@@ -17,7 +18,8 @@ ROUTE = "POST /api/v1/models"
 
 @pytest.fixture
 def caller() -> User:
-    return User.objects.create_user("caller")
+    with by_hand():
+        return User.objects.create_user("caller")
 
 
 def _answer(number: int = 1) -> Answer:
