@@ -6,11 +6,13 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from audit.history.inspection import broken_chains, disagreements
+from audit.models import Inbox
 from config.runtime import roles
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.services import catalog
 from tests.audit.conftest import Connect, signed_in_as
 from tests.factories import pages as make
+from tests.factories.audit import vouch
 from tests.time_travel.moments import here
 
 __all__ = ["signed_in_as"]
@@ -54,7 +56,9 @@ def test_the_roles_that_serve_write_it_by_changing_rows_and_cannot_forge_the_sta
 ) -> None:
     app = signed_in_as(roles.APP)
 
-    app.execute("UPDATE registry_registeredmodel SET description = 'by the app', known_from = '7'")
+    with app.transaction():
+        app.execute("UPDATE registry_registeredmodel SET description = 'by the app', known_from = '7'")
+        app.execute("INSERT INTO audit_inbox (canon) VALUES (%s)", [_an_entry_about(described)])
     live = app.execute(
         "SELECT known_from::text::bigint, history.position()::text::bigint FROM registry_registeredmodel"
     )
@@ -63,6 +67,15 @@ def test_the_roles_that_serve_write_it_by_changing_rows_and_cannot_forge_the_sta
     assert int(str(now)) - 10 < int(str(stamp)) <= int(str(now))
     past = app.execute("SELECT description FROM history.registry_registeredmodel").fetchall()
     assert ("third",) in past
+
+
+def _an_entry_about(model: RegisteredModel) -> str:
+    """One as a service would append it."""
+    with transaction.atomic():
+        vouch(model)
+        canon = Inbox.objects.order_by("-pk").values_list("canon", flat=True)[0]
+        transaction.set_rollback(True)
+    return str(canon)
 
 
 def test_not_even_the_owner_changes_it_by_mistake(described: RegisteredModel) -> None:
@@ -175,4 +188,4 @@ def test_the_command_says_what_it_found_and_ends_with_it(
     with pytest.raises(SystemExit) as ended:
         call_command("audit_history")
     assert ended.value.code == 1
-    assert "was not what its last entry vouches for" in capsys.readouterr().out
+    assert "the row is not what its last entry (6) says" in capsys.readouterr().out
