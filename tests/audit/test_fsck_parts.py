@@ -1,5 +1,6 @@
 """A verification in parts: what is new, one partition, several processes; and what is left of dropped partitions."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from audit.guard import Guard, Head
 from audit.models import Checkpoint, Entry
 from audit.subjects import Subject
 from tests.audit.test_fsck import tamper
-from tests.factories.audit import KEY, integrate, narrow_partitions, touch
+from tests.factories.audit import KEY, integrate, narrow_partitions, touch, usual_partitions
 
 PRUNED = actions.register("log.pruned", "{actor} dropped entries of {object} after their export").name
 
@@ -187,7 +188,13 @@ def test_the_heads_that_were_kept_of_dropped_streams_cannot_be_changed_unnoticed
     assert any(" of test.thing 3, but should be number" in one for one in said)
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.fixture
+def _partitions_of_its_own(transactional_db: None) -> Iterator[None]:
+    yield
+    usual_partitions()
+
+
+@pytest.mark.usefixtures("_partitions_of_its_own")
 def test_two_processes_find_what_one_finds(guard: Guard) -> None:
     assert words(fsck(key=KEY.public_key(), guard=guard, processes=2)) == []
     tamper("UPDATE audit_entry SET canon = replace(canon, 'robot', 'human') WHERE index IN (17, 690)")
