@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -79,20 +80,21 @@ def ingest(version_id: UUID, connect: Connect = TrackingClient) -> bool:
         files, origin = _fetch(claim, connect)
         described = _described(files)
         claim.renew()
-        _pending().filter(pk=version.pk).update(
-            run_id=origin.run_id,
-            logged_model_id=origin.model_id,
-            artifact_path=origin.root,
-            experiment_id=origin.experiment_id,
-            status_message="",
-        )
-        seal_version(
-            version_id=version.pk,
-            files=files,
-            by=BY,
-            flavours=list(described.flavours),
-            signature=described.signature,
-        )
+        with transaction.atomic():  # of what it was found to come from, the entry of the seal speaks
+            _pending().filter(pk=version.pk).update(
+                run_id=origin.run_id,
+                logged_model_id=origin.model_id,
+                artifact_path=origin.root,
+                experiment_id=origin.experiment_id,
+                status_message="",
+            )
+            seal_version(
+                version_id=version.pk,
+                files=files,
+                by=BY,
+                flavours=list(described.flavours),
+                signature=described.signature,
+            )
     except ClaimLost:
         return False
     except TrackingDown as error:
