@@ -12,6 +12,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from rest_framework import serializers
 
 BYTES: Final = OpenApiTypes.BINARY
+DOCUMENT: Final = OpenApiTypes.OBJECT
+"""A JSON object that is given as it was signed or written; what is in it is described where it is specified."""
+DOCUMENTS: Final[Mapping[str, Any]] = {"type": "array", "items": {"type": "object", "additionalProperties": {}}}
 PROBLEM: Final = "application/problem+json"
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ from governance.models import Permit, Policy, PolicyVersion
 from governance.selectors.permits import permit_file, roots, status_list
 from governance.services import permits
 from registry.api.endpoint import Endpoint, PageQuery
-from registry.api.schema import BYTES, documented, page_of
+from registry.api.schema import BYTES, DOCUMENT, DOCUMENTS, documented, page_of
 from registry.models import RegisteredModel, User
 
 ENVELOPE = "application/vnd.in-toto+json"
@@ -70,7 +70,7 @@ class Envelope(Endpoint):
         "permits_envelope",
         "Download a permit's DSSE envelope",
         tag="permits",
-        answers={(200, ENVELOPE): BYTES},
+        answers={(200, ENVELOPE): DOCUMENT},
         description="An in-toto Statement in a DSSE envelope, byte for byte as signed. It verifies offline.",
     )
     def get(self, _request: Request, permit: UUID) -> HttpResponse:
@@ -88,7 +88,7 @@ class File(Endpoint):
         "permits_file",
         "Download a permit with what proves it",
         tag="permits",
-        answers={(200, FILE): BYTES},
+        answers={(200, FILE): DOCUMENT},
         description="Envelope, log entry, inclusion proof under a signed checkpoint, trust root and status list in one "
         "file, for `countersign permit verify`. It verifies offline until the status list in it is stale.",
     )
@@ -107,7 +107,7 @@ class StatusList(Endpoint):
         "permits_status_list",
         "Read the signed status list",
         tag="permits",
-        answers={(200, "application/json"): BYTES},
+        answers={(200, "application/json"): DOCUMENT},
         description="A DSSE envelope with the state of every permit, bound to a checkpoint, good until `valid_until`. "
         "Without an account it is at `/trust/permit-status.json`.",
     )
@@ -124,7 +124,7 @@ class TrustChain(Endpoint):
         "trust_root_chain",
         "Read every version of the trust root",
         tag="permits",
-        answers={(200, "application/json"): BYTES},
+        answers={(200, "application/json"): DOCUMENTS},
         description="A JSON list of DSSE envelopes, oldest first. Without an account it is at `/trust/roots.json`.",
     )
     def get(self, _request: Request) -> HttpResponse:
