@@ -294,6 +294,7 @@ def test_a_request_without_a_permit_has_evidence_too(owner: User, review: Promot
     answer = Api(token_of(owner)).get(f"requests/{review.ref}/evidence.zip")
     assert answer.status_code == 200
     assert answer["Content-Type"] == "application/zip"
+    assert b"".join(answer.streaming_content).startswith(b"PK")
 
 
 @pytest.mark.parametrize("role", ["", "contributor"])
