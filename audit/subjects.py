@@ -47,6 +47,7 @@ def subject_of(obj: models.Model) -> Subject:
 
     Raises ``ValueError`` for a row without a primary key.
     """
+    _check_saved(obj)
     return _subject(obj, digest_of(obj))
 
 
@@ -69,10 +70,14 @@ def migrated(obj: models.Model) -> Subject:
 
 
 def _subject(obj: models.Model, digest: str) -> Subject:
-    if obj.pk is None:
-        raise ValueError(f"{obj._meta.label_lower} has no primary key yet: save it before it is logged")
+    _check_saved(obj)
     version = str(getattr(obj, "ledger_version", ""))
     return Subject(type=obj._meta.label_lower, id=str(obj.pk), version=version, digest=digest)
+
+
+def _check_saved(obj: models.Model) -> None:
+    if obj.pk is None:
+        raise ValueError(f"{obj._meta.label_lower} has no primary key yet: save it before it is logged")
 
 
 def digest_of(obj: models.Model) -> str:

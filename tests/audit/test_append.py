@@ -16,7 +16,7 @@ from audit.actors import SYSTEM, Actor
 from audit.canonical import NotCanonical, parse
 from audit.models import Entry, Inbox
 from audit.selectors import entries_about, entry_of
-from audit.subjects import Subject, subject_of
+from audit.subjects import Subject, digest_of, mention, subject_of
 from config.errors import Invalid
 from tests.factories.audit import ROBOT, TOUCHED, integrate, log_of, touch
 
@@ -138,10 +138,11 @@ def test_a_subject_needs_type_and_id(subject: Subject) -> None:
         services.append(action=TOUCHED, subject=subject, by=SYSTEM)
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("by_hand")
 def test_a_row_is_its_own_subject() -> None:
     group = Group.objects.create(name="analysts")
-    assert subject_of(group) == Subject("auth.group", str(group.pk))
+    assert mention(group) == Subject("auth.group", str(group.pk))
+    assert subject_of(group) == Subject("auth.group", str(group.pk), digest=digest_of(group))
     with pytest.raises(ValueError, match="no primary key yet"):
         subject_of(Group(name="unsaved"))
 
@@ -192,8 +193,9 @@ def test_the_columns_of_an_entry_come_from_its_text() -> None:
     assert (entry.subject_type, entry.subject_id, dict(entry.facts)) == ("test.thing", "x", {"number": 4})
     assert int(entry.at.timestamp() * 1_000_000 + 0.5) == entry.body["at"]
     with (
-        connection.cursor() as cursor,
         pytest.raises(Exception, match='column "action" can only be updated to DEFAULT'),
+        transaction.atomic(),
+        connection.cursor() as cursor,
     ):
         cursor.execute("UPDATE audit_entry SET action = 'other.thing'")
 

@@ -13,7 +13,7 @@ from audit import actions, followers
 from audit.models import Cursor, Entry
 from config.runtime import roles
 from tests.audit.conftest import Connect
-from tests.factories.audit import TOUCHED, integrate, touch
+from tests.factories.audit import TOUCHED, integrate, touch, vouch
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
 OTHER = actions.register("test.other", "{actor} did something else to {object}").name
@@ -26,6 +26,13 @@ class Collector(followers.Follower):
 
     def handle(self, entry: Entry) -> None:
         Group.objects.create(name=f"{self.name} {entry.index}")
+
+
+class Vouching(Collector):
+    """The same, committed: with the entry that PostgreSQL asks for."""
+
+    def handle(self, entry: Entry) -> None:
+        vouch(Group.objects.create(name=f"{self.name} {entry.index}"))
 
 
 class Picky(Collector):
@@ -139,13 +146,13 @@ def test_a_round_is_bounded() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_cursor_that_another_process_holds_is_left_alone(signed_in_as: Connect) -> None:
     log_three()
-    followers.run_all([Collector()], limit=1)
+    followers.run_all([Vouching()], limit=1)
     other = signed_in_as(roles.SEQUENCER)
     other.execute("BEGIN")
     other.execute("SELECT * FROM audit_cursor WHERE name = 'collector' FOR UPDATE")
-    assert followers.run_all([Collector()]) == 0
+    assert followers.run_all([Vouching()]) == 0
     other.execute("ROLLBACK")
-    assert followers.run_all([Collector()]) == 2
+    assert followers.run_all([Vouching()]) == 2
 
 
 def test_entries_offer_followers_what_they_need() -> None:

@@ -157,7 +157,7 @@ def test_a_key_is_destroyed_once_and_never_changed_or_brought_back() -> None:
         )
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("by_hand")
 def test_names_are_those_of_today_in_one_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     ada, bob = (get_user_model().objects.create_user(name) for name in ("ada", "bob"))
     with transaction.atomic():

@@ -110,7 +110,7 @@ def test_a_hold_that_covers_nothing_is_refused(wrong: dict[str, object], field: 
     assert not LegalHold.objects.exists()
 
 
-@pytest.mark.django_db
+@pytest.mark.usefixtures("by_hand")
 def test_only_administrators_keep_and_release() -> None:
     somebody = Actor.person(get_user_model().objects.create_user("eve"))
     hold = keeping.set_hold(of="person", object_id="user:7", reason="Case", by=SYSTEM)
