@@ -22,7 +22,7 @@ from audit.tiles.layout import Tile
 from audit.tiles.publish import NotPublished, publish
 from registry.models import User
 from tests.conformance.tlog.tiles_client import Reader, Untrue
-from tests.factories.audit import narrow_partitions, touch
+from tests.factories.audit import narrow_partitions, touch, vouch
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,7 @@ def test_a_worker_publishes_where_a_directory_is_configured(log: None, tmp_path:
 def browser(*permissions: str) -> Client:
     user = User.objects.create_user(f"reader{len(permissions)}")
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    vouch(user)
     client = Client()
     client.force_login(user)
     return client
