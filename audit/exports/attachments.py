@@ -14,16 +14,20 @@ from audit.models import Checkpoint, Entry
 from audit.witnessing import heads
 from audit.witnessing import selectors as witnesses
 from audit.witnessing.configured import Misconfigured
+from config.waiting import until
 
 HEADS_AT_ONCE: Final = 20_000
 """Size of the log up to which the head map is proved unasked: making the proofs reads every stream of the log."""
 _COMMITMENT: Final = re.compile(rb'\{"digest":"([A-Za-z0-9_-]{43})","field":"([a-z0-9_]+)","subject":"([^"\\]+)"\}')
 
 
-def newest(at_least: int = 0) -> Checkpoint | None:
-    """The newest checkpoint of ``at_least`` entries that enough witnesses cosigned; else the newest there is."""
+def newest(at_least: int = 0, *, seconds: float = 0.0) -> Checkpoint | None:
+    """The newest checkpoint of ``at_least`` entries that enough witnesses cosigned; else the newest there is.
+
+    Waits for the witnesses as long as ``seconds``: what they have not seen, a verifier who knows them refuses.
+    """
     try:
-        size = witnesses.cosigned_size(at_least)
+        size = until(lambda: witnesses.cosigned_size(at_least), seconds=seconds)
     except Misconfigured:
         size = None
     return selectors.head() if size is None else Checkpoint.objects.get(size=size)

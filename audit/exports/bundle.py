@@ -145,9 +145,14 @@ def write_bundle(
     return Written(checkpoint.size, archive.sha256, archive.size, total)
 
 
-def checkpoint_of(size: int | None = None, *, at_least: int = 0) -> Checkpoint:
-    """Return the checkpoint of that size; else the newest that witnesses cosigned, or the newest. Raises ``NotFound``."""
-    found = attachments.newest(at_least) if size is None else Checkpoint.objects.filter(size=size).first()
+def checkpoint_of(size: int | None = None, *, at_least: int = 0, seconds: float = 0.0) -> Checkpoint:
+    """Return the checkpoint of that size; else the newest of ``at_least`` entries that witnesses cosigned.
+
+    Waits for one as long as ``seconds``; when none comes, it is the newest. Raises ``NotFound``.
+    """
+    found = (
+        attachments.newest(at_least, seconds=seconds) if size is None else Checkpoint.objects.filter(size=size).first()
+    )
     if found is None and size is None:
         raise NotFound("The log has no checkpoint yet, so there is nothing to prove against.", code="ledger.empty")
     if found is None:

@@ -104,11 +104,11 @@ def _asked(user: User, kind: str, document: Mapping[str, Any]) -> Question:
 
 
 def sample_of(user: User, which: UUID | str) -> Sample:
-    """The sample, for auditors. Raises ``NotFound``, and ``NotAllowed`` for one that there is."""
+    """The sample, for auditors. Raises ``NotAllowed`` for everybody else, whether it exists or not, and ``NotFound``."""
+    check_auditor(user)
     found = Sample.objects.select_related("planned_by").filter(pk=which).first()
     if found is None:
-        raise NotFound("There is no such sample, or you may not see it.", code="sample.unknown")
-    check_auditor(user)
+        raise NotFound("There is no such sample.", code="sample.unknown")
     return found
 
 

@@ -21,6 +21,8 @@ from registry.models import ModelVersion, RegisteredModel
 
 __all__ = ["bundle_bytes", "export_bundle", "export_version", "log_export", "result_bytes", "write"]
 
+WITNESSES_SECONDS: Final = 5.0
+"""How long whoever downloads a bundle waits for the witnesses of what was signed a moment ago; they are asked every second."""
 _SUBJECTS: Final = {
     "request": "governance.promotionrequest",
     "version": "registry.modelversion",
@@ -74,7 +76,7 @@ def export_bundle(*, request: PromotionRequest, by: Actor, out: IO[bytes], size:
     """
     guards.check_can_export(by, request)
     if size is None:
-        size = checkpoint_of(at_least=_check_sequenced(request)).size
+        size = checkpoint_of(at_least=_check_sequenced(request), seconds=WITNESSES_SECONDS).size
     return _export(questions.about_request(guards.person(by), request), by=by, out=out, size=size)
 
 

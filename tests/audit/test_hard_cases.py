@@ -172,7 +172,7 @@ TEXTS = (
     *("entry_id", "action", "actor_id", "actor_name", "actor_kind", "object_type", "object_id", "object_version"),
     *("object_digest", "request_id"),
 )
-FLIP = "CASE WHEN {0} = '' THEN chr(1) ELSE overlay({0} PLACING chr(ascii({0}) # 1) FROM 1 FOR 1) END"
+FLIP = "CASE WHEN coalesce({0}, '') = '' THEN chr(1) ELSE overlay({0} PLACING chr(ascii({0}) # 1) FROM 1 FOR 1) END"
 FLIPPED = {
     **{name: FLIP.format(name) for name in TEXTS},
     "at": "at + interval '1 microsecond'",

@@ -72,7 +72,7 @@ def _sample(people: House) -> tuple[User, Sample]:
     )
     commitment = hashlib.sha256(SEED.encode()).hexdigest()
     sample = samples.plan(
-        population=population, title="Who signed?", by=make.actor(auditor), seed_commitment=commitment, size=14
+        population=population, title="Who signed?", by=make.actor(auditor), seed_commitment=commitment, size=20
     )
     make.integrate()
     return auditor, sample

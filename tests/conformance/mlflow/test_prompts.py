@@ -89,7 +89,7 @@ def test_a_prompt_is_sealed_with_its_text(client: MlflowClient) -> None:
     file = ManifestFile.objects.get(manifest=version.manifest)
     with blobs().open(file.blob_id) as content:
         assert (file.path, content.read().decode()) == ("prompt.txt", "Hällo {{name}}!")
-    assert make.actions()[-2:] == ["version.registered", "version.sealed"]
+    assert make.actions()[-3:] == ["version.registered", "manifest.stored", "version.sealed"]
 
     for change in (
         lambda: mlflow.genai.set_prompt_version_tag("greeting", 1, "mlflow.prompt.text", "evil"),

@@ -21,7 +21,7 @@ from registry.services import catalog, versions
 from registry.tracking import HEADER, USER_HEADER
 from tests.conformance.mlflow.conftest import Person, person, sealed
 from tests.conformance.mlflow.tracking import SECRET
-from tests.factories.audit import vouch
+from tests.factories.audit import by_hand
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -156,7 +156,8 @@ def test_the_registry_pages_show_what_the_account_may_see(ada: Person) -> None:
     mine = catalog.create_model(name="mine", by=ada.actor)
     sealed(mine, ada.actor)
     stranger = person("stranger", None)
-    vouch(RegisteredModel.objects.create(name="hers", owner=stranger.user))
+    with by_hand():
+        RegisteredModel.objects.create(name="hers", owner=stranger.user)
     for who, names in ((ada, {"mine", "hers"}), (stranger, {"hers"})):
         found = document(signed_in(who.user).get(f"{AJAX}/registered-models/search"))
         assert {model["name"] for model in found["registered_models"]} == names

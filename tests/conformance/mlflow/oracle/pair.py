@@ -102,8 +102,7 @@ class Pair:
     def forget(self) -> None:
         """Empty both registries."""
         self.mlflow.forget()
-        with connection.cursor() as cursor:
-            cursor.execute("TRUNCATE registry_registeredmodel CASCADE")
+        connection.ops.execute_sql_flush(["TRUNCATE registry_registeredmodel CASCADE"])
 
     def theirs(self, call: Call) -> Answer:
         """MLflow's answer."""
