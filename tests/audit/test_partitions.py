@@ -197,7 +197,7 @@ def older_database(transactional_db: None) -> Iterator[str]:
         address = f"{url.rsplit('/', 1)[0]}/{name}"
         migrate(address, "0003")
         yield address
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def migrate(address: str, *to: str) -> None:

@@ -23,7 +23,7 @@ def empty_database(transactional_db: None) -> Iterator[str]:
         server.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         yield f"{url.rsplit('/', 1)[0]}/{name}"
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+        server.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def run(address: str, tmp_path: Path, tracking: str = "") -> "subprocess.CompletedProcess[str]":
