@@ -3,9 +3,9 @@
 from governance.checks.catalogue import get, manifest, names, resolve
 from governance.checks.contract import Check, CheckInputs, FigureSpec, Manifest, Params, Probe, Roles, run_check
 from governance.checks.probing import ProbeCheck
-from governance.checks.results import CheckError, CheckResult, Figure, Table
+from governance.checks.results import CheckError, CheckResult, Figure, Picture, Table
 
 __all__ = [
-    "Check", "CheckError", "CheckInputs", "CheckResult", "Figure", "FigureSpec", "Manifest", "Params", "Probe", "ProbeCheck",
-    "Roles", "Table", "get", "manifest", "names", "resolve", "run_check",
+    "Check", "CheckError", "CheckInputs", "CheckResult", "Figure", "FigureSpec", "Manifest", "Params", "Picture", "Probe",
+    "ProbeCheck", "Roles", "Table", "get", "manifest", "names", "resolve", "run_check",
 ]  # fmt: skip

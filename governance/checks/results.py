@@ -71,6 +71,16 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of figures that a table holds too: ``spec`` is Vega-Lite with its data in it, ``alt`` says what is to be seen."""
+
+    key: str
+    title: str
+    alt: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """Everything one check measured. The same inputs give the same bytes of :meth:`to_json`."""
 
@@ -80,6 +90,7 @@ class CheckResult:
     n: int
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     findings: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     not_applicable: str = ""
