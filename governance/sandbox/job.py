@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Mode = Literal["predict", "importance"]
+Mode = str
+"""A key of ``governance.sandbox.modes.MODES``."""
 Code = Literal[
     "ok", "raised", "memory", "cpu", "timeout", "killed", "forbidden", "output_invalid", "output_too_large",
     "cannot_load", "refused_by_scan", "input_invalid",
@@ -36,15 +37,18 @@ class Limits:
 class SandboxJob:
     """Run the model in ``model_dir`` (it holds ``MLmodel``) over ``data`` (a Parquet or Arrow IPC file).
 
+    ``mode``: a row of ``governance.sandbox.modes.MODES``, which also says whether model and data are needed.
+
     ``features``: columns given to the model, in order; empty means those of the model's signature.
     ``label``, ``positive``, ``repeats``, ``seed`` and ``sensitive`` are read by mode ``importance`` (``positive``
-    by ``predict`` too: it picks the column of ``predict_proba``).
+    by ``predict`` too: it picks the column of ``predict_proba``). ``options`` is plain JSON for a mode of its own
+    making; ``files`` are further files it may read, each staged under its name (letters, digits, ``_-.``).
     ``scan``: the artifact gate reads the staged files first and refuses; off only to test the sandbox itself.
     """
 
     mode: Mode
-    model_dir: Path
-    data: Path
+    model_dir: Path | None = None
+    data: Path | None = None
     features: tuple[str, ...] = ()
     label: str | None = None
     positive: str | int | bool | None = None
@@ -52,6 +56,8 @@ class SandboxJob:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     scan: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class InvalidOutputError(Exception):
 
 def read_answer(scratch: Path) -> Mapping[str, Any] | None:
     """``answer.json``, or None if there is none. Raises ``InvalidOutputError``."""
-    data = _read(scratch / "answer.json", MAX_ANSWER)
+    data = read_file(scratch / "answer.json", MAX_ANSWER)
     if data is None:
         return None
     try:
@@ -40,7 +40,7 @@ def read_answer(scratch: Path) -> Mapping[str, Any] | None:
 
 def read_predictions(scratch: Path, *, rows: int, max_bytes: int) -> pa.Table:
     """The predictions in input order. Raises ``InvalidOutputError`` for anything but a sound table."""
-    data = _read(scratch / "predictions.arrow", max_bytes)
+    data = read_file(scratch / "predictions.arrow", max_bytes)
     if data is None:
         raise InvalidOutputError("The model gave no predictions.")
     try:
@@ -73,31 +73,16 @@ def _sound(name: str, column: pa.ChunkedArray) -> None:
         raise InvalidOutputError(f"Some values of “{name}” are not finite numbers (NaN or infinity).")
 
 
-def read_report(answer: Mapping[str, Any], *, features: Sequence[str], repeats: int) -> Mapping[str, Any]:
-    """The importance report. Raises ``InvalidOutputError``."""
-    report = answer.get("report")
-    if not isinstance(report, dict) or report.get("features") != list(features):
-        raise InvalidOutputError("The importance report does not list the inputs that were asked for.")
-    drops = report.get("drops")
-    if not isinstance(drops, list) or len(drops) != len(features):
-        raise InvalidOutputError("The importance report has the wrong shape.")
-    for row in drops:
-        if not isinstance(row, list) or len(row) != repeats or not all(_finite(item) for item in row):
-            raise InvalidOutputError("The importance report holds values that are not finite numbers.")
-    whole = ("rows", "rows_per_repeat", "seed")
-    if report.get("metric") not in ("auc", "r2") or not _finite(report.get("baseline")):
-        raise InvalidOutputError("The importance report has no known measure.")
-    if not all(isinstance(report.get(name), int) for name in whole):
-        raise InvalidOutputError("The importance report has no row counts.")
-    return {key: report[key] for key in ("metric", "baseline", "features", "drops", *whole)}
-
-
-def _finite(item: Any) -> bool:
+def is_number(item: Any) -> bool:
+    """A finite JSON number, and no boolean."""
     return isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item)
 
 
-def _read(path: Path, limit: int) -> bytes | None:
-    """The bytes of a plain file. The child is gone by now, so what is checked is what is read."""
+def read_file(path: Path, limit: int) -> bytes | None:
+    """The bytes of a plain file, or None. Raises ``InvalidOutputError``.
+
+    The child is gone by now, so what is checked is what is read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:

@@ -3,12 +3,14 @@
 # ruff: noqa: PLC0415 - the child imports this module too, and loads pyarrow only after it is confined
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from governance.sandbox.job import Code, Layers, Limits, Progress, SandboxJob, SandboxOutcome, limits_as_dict
+from governance.sandbox.modes import MODES, module_of
 from governance.sandbox.process import Ended, follow
 from governance.sandbox.staging import Stage, staged
 from registry.formats.scan import MLmodelError, ModelFile, read_model_file, scan_directory
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NONE = Layers({})
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
 def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> SandboxOutcome:
@@ -25,17 +28,14 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
     Guarantee: whatever the model does is an outcome, never an exception; when this returns no process of the
     model is left and its directory is gone. ``progress`` is called in this thread.
     """
-    if not job.model_dir.is_dir():
-        return SandboxOutcome("cannot_load", f"There is no model directory “{job.model_dir.name}”.", _NONE)
-    if not job.data.is_file():
-        return SandboxOutcome("input_invalid", f"There is no data file “{job.data.name}”.", _NONE)
+    if refused := _unfit(job):
+        return refused
     with staged(job) as stage:
         prepared = _prepare(job, stage)
         if isinstance(prepared, SandboxOutcome):
             return prepared
-        told, rows = prepared
-        ended = follow(told, scratch=stage.scratch, limits=job.limits, progress=progress)
-        outcome = _judge(job, ended) or _collect(job, stage, told, rows)
+        ended = follow(prepared, scratch=stage.scratch, limits=job.limits, progress=progress)
+        outcome = _judge(job, ended) or _collect(job, stage, prepared)
     notes = (f"{ended.garbage} lines of garbage on the result channel were dropped.",) if ended.garbage else ()
     return replace(
         outcome,
@@ -48,51 +48,87 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
     )
 
 
-def _prepare(job: SandboxJob, stage: Stage) -> tuple[dict[str, Any], int] | SandboxOutcome:
-    """What the child is told and the number of rows; or the outcome that makes a run pointless."""
-    try:
-        model = read_model_file(stage.model_dir)
-        flavor, format_, file = _flavor(model)
-    except MLmodelError as error:
-        return SandboxOutcome("cannot_load", str(error), _NONE)
-    if job.scan and not (report := scan_directory(stage.model_dir)).ok:
-        first = report.refused[0]
-        more = f" ({len(report.refused) - 1} more)" if len(report.refused) > 1 else ""
-        return SandboxOutcome("refused_by_scan", f"{first.path}: {first.message}{more}", _NONE)
-    described = _schema(stage.data)
-    if isinstance(described, SandboxOutcome):
-        return described
-    schema, rows = described
-    label = job.label if job.mode == "importance" else None
-    if job.mode == "importance" and label is None:
-        return SandboxOutcome("input_invalid", "Importance needs the label column.", _NONE)
-    features = job.features or model.inputs or tuple(name for name in schema.names if name != job.label)
-    missing = [name for name in (*features, *([label] if label else [])) if name not in schema.names]
-    if missing:
-        sentence = f"The data set has no column “{missing[0]}”, which the model needs."
-        return SandboxOutcome("input_invalid", sentence, _NONE)
-    if rows == 0:
-        return SandboxOutcome("input_invalid", "The data set has no rows.", _NONE)
-    told = {
+def _unfit(job: SandboxJob) -> SandboxOutcome | None:
+    """The outcome of a job that lacks what its mode needs."""
+    if job.mode not in MODES:
+        return SandboxOutcome("input_invalid", f"The sandbox has no mode “{job.mode}”.", _NONE)
+    mode = MODES[job.mode]
+    if mode.model and (job.model_dir is None or not job.model_dir.is_dir()):
+        name = job.model_dir.name if job.model_dir else "none given"
+        return SandboxOutcome("cannot_load", f"There is no model directory “{name}”.", _NONE)
+    if mode.data and job.data is None:
+        return SandboxOutcome("input_invalid", "There is no data file.", _NONE)
+    for path in (*([job.data] if job.data else []), *job.files.values()):
+        if not path.is_file():
+            return SandboxOutcome("input_invalid", f"There is no data file “{path.name}”.", _NONE)
+    if odd := next((name for name in job.files if not _FILE_NAME.fullmatch(name)), None):
+        return SandboxOutcome("input_invalid", f"A file cannot be staged under the name “{odd[:100]}”.", _NONE)
+    if mode.label and job.label is None:
+        return SandboxOutcome("input_invalid", f"{job.mode.capitalize()} needs the label column.", _NONE)
+    return None
+
+
+def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
+    """What the child is told; or the outcome that makes a run pointless."""
+    signed: tuple[str, ...] = ()
+    flavor = format_ = file = ""
+    if stage.model_dir is not None:
+        try:
+            model = read_model_file(stage.model_dir)
+            flavor, format_, file = _flavor(model)
+            signed = model.inputs
+        except MLmodelError as error:
+            return SandboxOutcome("cannot_load", str(error), _NONE)
+        if job.scan and not (report := scan_directory(stage.model_dir)).ok:
+            first = report.refused[0]
+            more = f" ({len(report.refused) - 1} more)" if len(report.refused) > 1 else ""
+            return SandboxOutcome("refused_by_scan", f"{first.path}: {first.message}{more}", _NONE)
+    table = _table(job, stage, signed)
+    if isinstance(table, SandboxOutcome):
+        return table
+    inputs = (stage.model_dir, table["data"], *stage.files.values())
+    return {
+        **table,
         "mode": job.mode,
-        "model_dir": str(stage.model_dir),
-        "data": str(_without_answers(stage.data, [*features, *([label] if label else [])])),
+        "model_dir": str(stage.model_dir or ""),
+        "files": {name: str(path) for name, path in stage.files.items()},
+        "readable": [str(path) for path in inputs if path],
         "scratch": str(stage.scratch),
         "uid": stage.uid,
         "traverse": stage.traverse,
         "code": [str(path) for path in stage.code],
         "limits": limits_as_dict(job.limits),
+        "max_bytes": job.limits.file_bytes,
         "flavor": flavor,
         "format": format_,
         "model_file": file,
         "listed_only": job.scan,
-        "features": list(features),
-        "label": label,
         "positive": job.positive,
         "repeats": job.repeats,
         "seed": job.seed,
+        "options": dict(job.options),
     }
-    return told, rows
+
+
+def _table(job: SandboxJob, stage: Stage, signed: tuple[str, ...]) -> dict[str, Any] | SandboxOutcome:
+    """The staged table with only the columns that the child is given, their names, and the number of rows."""
+    if stage.data is None:
+        return {"data": "", "features": list(job.features), "label": None, "rows": 0}
+    described = _schema(stage.data)
+    if isinstance(described, SandboxOutcome):
+        return described
+    schema, rows = described
+    label = job.label if MODES[job.mode].label else None
+    features = job.features or signed or tuple(name for name in schema.names if name != job.label)
+    columns = [*features, *([label] if label else [])]
+    missing = [name for name in columns if name not in schema.names]
+    if missing:
+        sentence = f"The data set has no column “{missing[0]}”, which the model needs."
+        return SandboxOutcome("input_invalid", sentence, _NONE)
+    if rows == 0:
+        return SandboxOutcome("input_invalid", "The data set has no rows.", _NONE)
+    data = _without_answers(stage.data, columns)
+    return {"data": str(data), "features": list(features), "label": label, "rows": rows}
 
 
 def _flavor(model: ModelFile) -> tuple[str, str, str]:
@@ -193,9 +229,9 @@ _SENTENCES = {
 }
 
 
-def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any], rows: int) -> SandboxOutcome:
+def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any]) -> SandboxOutcome:
     """The answer and the output, checked."""
-    from governance.sandbox.output import InvalidOutputError, read_answer, read_predictions, read_report
+    from governance.sandbox.output import InvalidOutputError, read_answer
 
     try:
         answer = read_answer(stage.scratch)
@@ -209,10 +245,10 @@ def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any], rows: int) -> 
             )
         if code != "ok":
             return SandboxOutcome(code, _SENTENCES[code].format(str(answer.get("message", ""))[:500]), _NONE)
-        if job.mode == "importance":
-            report = read_report(answer, features=told["features"], repeats=job.repeats)
-            return SandboxOutcome("ok", "The importance of every input was measured.", _NONE, report=report)
-        table = read_predictions(stage.scratch, rows=rows, max_bytes=job.limits.file_bytes)
-        return SandboxOutcome("ok", f"The model scored {rows} rows.", _NONE, predictions=table)
+        report = answer.get("report")
+        if not isinstance(report, dict):
+            raise InvalidOutputError("The answer of the sandbox holds no report.")
+        output = module_of(job.mode).read(report, told, stage.scratch)
+        return SandboxOutcome("ok", output.message, _NONE, predictions=output.predictions, report=output.report)
     except InvalidOutputError as error:
         return SandboxOutcome("output_invalid", str(error), _NONE)

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,9 @@ class Stage:
     keeps the one capability to pass directories (Landlock still bounds what it can read).
     """
 
-    model_dir: Path
-    data: Path
+    model_dir: Path | None
+    data: Path | None
+    files: Mapping[str, Path]
     scratch: Path
     uid: int | None
     traverse: bool
@@ -46,22 +47,33 @@ def staged(job: SandboxJob) -> Iterator[Stage]:
     try:
         uid = _FIRST_UID + secrets.randbelow(_UIDS) if os.getuid() == 0 else None
         root.chmod(0o711)
-        suffix = ".arrow" if _is_arrow(job.data) else ".parquet"
-        data = root / f"data{suffix}"
-        shutil.copyfile(job.data, data)
-        data.chmod(0o444)
-        model_dir = root / "model"
-        shutil.copytree(job.model_dir, model_dir, symlinks=True, copy_function=_copy)
-        for folder, _, _ in os.walk(model_dir):
-            Path(folder).chmod(0o755)
+        data = None
+        if job.data is not None:
+            data = _plain_copy(job.data, root / f"data{'.arrow' if _is_arrow(job.data) else '.parquet'}")
+        model_dir = None
+        if job.model_dir is not None:
+            model_dir = root / "model"
+            shutil.copytree(job.model_dir, model_dir, symlinks=True, copy_function=_copy)
+            for folder, _, _ in os.walk(model_dir):
+                Path(folder).chmod(0o755)
+        files = {}
+        if job.files:
+            (root / "files").mkdir(mode=0o755)
+            files = {name: _plain_copy(path, root / "files" / name) for name, path in job.files.items()}
         scratch = root / "scratch"
         scratch.mkdir(mode=0o700)
         if uid is not None:
             os.chown(scratch, uid, uid)
         code = (_CODE / "governance" / "sandbox", _CODE / "registry" / "formats" / "scan")
-        yield Stage(model_dir, data, scratch, uid, uid is not None and not _open_to_all(), code)
+        yield Stage(model_dir, data, files, scratch, uid, uid is not None and not _open_to_all(), code)
     finally:
         shutil.rmtree(root, ignore_errors=True)
+
+
+def _plain_copy(source: Path, target: Path) -> Path:
+    shutil.copyfile(source, target)
+    target.chmod(0o444)
+    return target
 
 
 def _copy(source: str, target: str) -> str:

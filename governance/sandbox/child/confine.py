@@ -33,7 +33,7 @@ def confine(job: Mapping[str, Any]) -> dict[str, str]:
         "descriptors": "on" if _descriptors() <= {0, 1, 2, int(job["channel"])} else "there were open descriptors",
         "session": "on" if os.getsid(0) == os.getpid() else "not in its own session",
     }
-    readable = [sys.prefix, sys.base_prefix, *_SYSTEM, job["model_dir"], job["data"], *job["code"]]
+    readable = [sys.prefix, sys.base_prefix, *_SYSTEM, *job["readable"], *job["code"]]
     layers["namespaces"] = _namespaces(libc)
     uid, traverse = job["uid"], bool(job["traverse"])
     if traverse and not landlock.available(libc):

@@ -19,7 +19,7 @@ def imports(job: dict[str, Any]) -> None:
     """Import the trusted libraries before the audit hook watches: some of them ask for sockets while loading."""
     for name in ("numpy", "pandas", "pyarrow", "pyarrow.parquet", "pyarrow.ipc"):
         importlib.import_module(name)
-    if job["flavor"] != "sklearn":
+    if job["flavor"] == "python_function":
         importlib.import_module("mlflow.pyfunc")
 
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from governance.sandbox.child import load
 from governance.sandbox.child.confine import confine, watch
 from governance.sandbox.child.load import CannotLoadError
+from governance.sandbox.modes import MODES, module_of
 
 LEFT_FORBIDDEN = 71
 
@@ -28,15 +29,18 @@ def main() -> None:
     say(channel, {"layers": confine(job)})
     try:
         load.imports(job)
-        from governance.sandbox.child import work  # noqa: PLC0415 - loads numpy, so only now
-
+        mode = module_of(job["mode"])  # loads numpy, so only now
         watch(lambda attempt: _forbidden(channel, attempt))
-        model = _loaded(job)
+        model = _loaded(job) if MODES[job["mode"]].model else None
         say(channel, {"loaded": True})
-        answer = work.work(model, job, lambda done, total: say(channel, {"done": done, "total": total}))
+        report = mode.work(model, job, lambda done, total: say(channel, {"done": done, "total": total}))
+        answer = {"code": "ok", "report": report}
     except BaseException as error:  # noqa: BLE001 - whatever a model raises, also SystemExit, is its answer
         answer = _failure(error)
-    _write(job, answer)
+    try:
+        _write(job, answer)
+    except BaseException as error:  # noqa: BLE001 - a report that is no JSON is the model's doing too
+        _write(job, _failure(error))
     os._exit(0)  # no atexit hook or destructor of the model's runs after the answer
 
 
@@ -78,5 +82,5 @@ def last_line(error: BaseException) -> str:
 
 def _write(job: dict[str, Any], answer: dict[str, Any]) -> None:
     descriptor = os.open(os.path.join(job["scratch"], "answer.json"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # noqa: PTH118
-    os.write(descriptor, json.dumps(answer).encode())
-    os.close(descriptor)
+    with os.fdopen(descriptor, "wb") as handle:
+        handle.write(json.dumps(answer).encode())

@@ -282,7 +282,7 @@ def test_a_forged_arrow_file_is_refused(make_model: MakeModel, people: Path) -> 
         import pathlib
 
         pathlib.Path("predictions.arrow").write_bytes(b"ARROW1\0\0" + b"\xff" * 400 + b"ARROW1")
-        pathlib.Path("answer.json").write_text('{"code": "ok"}')
+        pathlib.Path("answer.json").write_text('{"code": "ok", "report": {}}')
         os._exit(0)
 
     outcome = outcome_of(make_model, people, predict)
