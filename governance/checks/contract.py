@@ -20,19 +20,28 @@ if TYPE_CHECKING:
 
 Need = Literal[
     "data", "label", "sensitive", "predictions", "scores", "champion", "training", "importance", "probe", "recorded",
-    "scan", "card",
+    "scan", "card", "train_predictions", "champion_importance", "trees", "latency", "live_data", "metrics", "requirements",
 ]  # fmt: skip
+"""What a check asks the engine for. A loader in ``governance.engine.inputs`` fills the field of ``CheckInputs``."""
+Modality = Literal["any", "tabular", "text", "image"]
 Task = Literal["binary", "multiclass", "regression", "ranking", "any"]
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Which column of the data set plays which part. ``features`` empty means: those of the model's signature."""
+    """Which column of the data set plays which part. ``features`` empty means: those of the model's signature.
+
+    The columns ``weight``, ``prediction``, ``id`` and ``time`` are never features.
+    """
 
     label: str | None = None
     sensitive: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     positive: str | int | bool | None = None
+    weight: str | None = None
+    prediction: str | None = None
+    id: str | None = None
+    time: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,10 @@ class CheckInputs:
     ``importance`` is the sandbox's report of mode ``importance``; ``scan`` is ``ScanReport.as_dict()``;
     ``card`` maps the card's field names to their text, ``required_card`` lists those the policy wants.
     ``probes`` are the answers to ``ProbeCheck.probes``, by name.
+    ``training_predictions`` are those of this version on the rows of ``training``, in their order; ``live_data`` are rows
+    that the live version was given. ``metrics`` are those recorded with the version, ``requirements`` the texts of its
+    requirement files by name, ``latency`` and ``trees`` the sandbox's reports of modes ``resources`` and ``treeshap``,
+    ``champion_importance`` the live version's report of mode ``importance``. None where there is none.
     ``prepared`` is what ``plan`` found out about all rows and every shard needs, such as the edges of bins.
     """
 
@@ -64,6 +77,13 @@ class CheckInputs:
     card: Mapping[str, str] | None = None
     required_card: tuple[str, ...] = ()
     probes: Mapping[str, Probe] | None = None
+    training_predictions: pa.Table | None = None
+    live_data: pa.Table | None = None
+    metrics: Mapping[str, float] | None = None
+    requirements: Mapping[str, str] | None = None
+    latency: Mapping[str, Any] | None = None
+    trees: Mapping[str, Any] | None = None
+    champion_importance: Mapping[str, Any] | None = None
     prepared: Mapping[str, Any] | None = None
 
 
@@ -128,6 +148,10 @@ class Manifest:
     """What a check says about itself; ``definition`` holds formula and source, in words.
 
     ``code`` is ``module:Class``; it is imported when the check is run, so that planners stay light.
+
+    ``reads`` says which columns of the data it reads: ``all``, or only those that have a role (the features are none) and
+    those that its parameters name; it is never given more. ``splits``: ``map`` of parts of the rows may run on several
+    workers. ``modalities``: the kinds of model it can judge; for others the engine answers "not applicable".
     """
 
     key: str
@@ -140,6 +164,9 @@ class Manifest:
     figures: tuple[FigureSpec, ...]
     code: str
     sandbox: bool = False
+    reads: Literal["all", "roles"] = "all"
+    splits: bool = False
+    modalities: tuple[Modality, ...] = ("tabular",)
 
     @property
     def name(self) -> str:

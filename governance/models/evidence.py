@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -42,6 +43,9 @@ class CheckRun(models.Model):
         "registry.DatasetVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     needs = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="dependants")
+    also_needs = ArrayField(
+        models.UUIDField(), default=list, blank=True, help_text="Further check runs that must be finished before."
+    )
     state = models.CharField(max_length=12, choices=CheckState.choices, default=CheckState.QUEUED)
     verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
     summary = models.TextField(

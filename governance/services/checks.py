@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Exists, F, Func, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from audit.actors import Actor
@@ -77,9 +77,18 @@ def claim(run_id: UUID, *, owner: str) -> Claim | None:
         return Claim(run.pk, owner, run.attempt)
 
 
+class _IsAnyOf(Func):
+    """``value = ANY(array)``."""
+
+    template = "(%(expressions)s))"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
 def _claimable(now: datetime) -> QuerySet[CheckRun]:
     free = Q(state=CheckState.QUEUED) | Q(state=CheckState.RUNNING, lease_until__lt=now)
-    waits = CheckRun.objects.filter(pk=OuterRef("needs_id")).exclude(state=CheckState.FINISHED)
+    waits = CheckRun.objects.filter(Q(pk=OuterRef("needs_id")) | Q(_IsAnyOf("pk", OuterRef("also_needs"))))
+    waits = waits.exclude(state=CheckState.FINISHED)
     wanted = PromotionRequest.objects.filter(
         pk=OuterRef("request_id"), round=OuterRef("round"), state=RequestState.CHECKING
     )
@@ -236,7 +245,8 @@ def _after(request: PromotionRequest, run: CheckRun) -> None:
 
 
 def _end_dependants(run: CheckRun) -> None:
-    waiting = CheckRun.objects.unfinished().filter(needs=run).order_by("pk").select_for_update(of=("self",))
+    needing = Q(needs=run) | Q(also_needs__contains=[run.pk])
+    waiting = CheckRun.objects.unfinished().filter(needing).order_by("pk").select_for_update(of=("self",))
     for dependant in list(waiting):
         why = f"Not run, because “{run.title}” ended with an error: {run.summary}"
         _write(dependant, Outcome(CheckRun.Verdict.ERROR, why, error_code="needs_failed"))

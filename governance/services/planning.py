@@ -20,8 +20,12 @@ from registry.selectors.lineage import node_of, upstream
 
 SCORES: Final = "predict.scores"
 CHAMPION: Final = "predict.champion"
+TRAINING: Final = "predict.training"
 SCORING_VERSION: Final = "1"
-_READS_DATA: Final = {"data", "label", "sensitive", "predictions", "scores", "champion", "importance", "probe"}
+_READS_DATA: Final = {
+    *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
+    *("probe", "trees", "latency", "live_data"),
+}
 
 
 def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
@@ -33,10 +37,10 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
     scored: dict[tuple[Any, Any], CheckRun] = {}
     runs: list[CheckRun] = []
 
-    def scoring(version: ModelVersion, dataset: DatasetVersion, key: str, needs: CheckRun | None) -> CheckRun:
+    def scoring(version: ModelVersion, dataset: DatasetVersion, key: str) -> CheckRun:
         if (version.pk, dataset.pk) not in scored:
             same = sum(1 for run in runs if run.key.startswith(key))
-            run = _scoring(request, version, dataset, f"{key}.{same + 1}" if same else key, needs)
+            run = _scoring(request, version, dataset, f"{key}.{same + 1}" if same else key)
             scored[version.pk, dataset.pk] = run
             runs.append(run)
         return scored[version.pk, dataset.pk]
@@ -44,12 +48,18 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
     for need in policy.checks:
         about = manifest(need.use)
         dataset = _data_of(request, need)
-        needs: CheckRun | None = None
+        training = _training_of(request, about)
+        waits: list[CheckRun] = []
         if dataset is not None and {"predictions", "scores", "champion"} & set(about.needs):
-            needs = scoring(request.version, dataset, SCORES, None)
+            waits.append(scoring(request.version, dataset, SCORES))
             if "champion" in about.needs and request.replaces is not None:
-                needs = scoring(request.replaces, dataset, CHAMPION, needs)
-        runs.append(_run(request, need, about, dataset, needs, titles=[one.use for one in policy.checks]))
+                waits.append(scoring(request.replaces, dataset, CHAMPION))
+        if training is not None and "train_predictions" in about.needs:
+            waits.append(scoring(request.version, training, TRAINING))
+        run = _run(request, need, about, dataset, training, titles=[one.use for one in policy.checks])
+        run.needs = waits[0] if waits else None
+        run.also_needs = [one.pk for one in waits[1:]]
+        runs.append(run)
     for position, run in enumerate(runs):
         run.position = position
         _reuse(run)
@@ -82,9 +92,19 @@ def _data_of(request: PromotionRequest, need: CheckRequirement) -> DatasetVersio
     return _dataset(request, need) if _READS_DATA & set(manifest(need.use).needs) else None
 
 
-def _scoring(
-    request: PromotionRequest, version: ModelVersion, dataset: DatasetVersion, key: str, needs: CheckRun | None
-) -> CheckRun:
+def _training_of(request: PromotionRequest, about: Manifest) -> DatasetVersion | None:
+    wanted = {"training", "train_predictions"} & set(about.needs) or about.key == "data.quality"
+    return training_of(request.version) if wanted else None
+
+
+def _live_data_of(dataset: DatasetVersion | None, about: Manifest) -> DatasetVersion | None:
+    """The newest sealed rows of the same data set that the live version was given."""
+    if dataset is None or "live_data" not in about.needs:
+        return None
+    return DatasetVersion.objects.sealed().filter(dataset=dataset.dataset_id, role="live").order_by("-number").first()
+
+
+def _scoring(request: PromotionRequest, version: ModelVersion, dataset: DatasetVersion, key: str) -> CheckRun:
     champion = version.pk != request.version_id
     return CheckRun(
         request=request,
@@ -95,7 +115,6 @@ def _scoring(
         category="scoring",
         parameters={"version": str(version.pk)},
         dataset=dataset,
-        needs=needs,
         cache_key=_cache_key(
             "predict.scores", SCORING_VERSION, version.manifest_digest, dataset.digest, _columns(dataset)
         ),
@@ -107,14 +126,16 @@ def _run(
     need: CheckRequirement,
     about: Manifest,
     dataset: DatasetVersion | None,
-    needs: CheckRun | None,
+    training: DatasetVersion | None,
     *,
     titles: Sequence[str],
 ) -> CheckRun:
-    champion = request.replaces.manifest_digest if "champion" in about.needs and request.replaces else ""
+    compared = {"champion", "champion_importance"} & set(about.needs)
+    champion = request.replaces.manifest_digest if compared and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
     wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []
-    training = training_of(request.version) if "training" in about.needs or about.key == "data.quality" else None
+    live = _live_data_of(dataset, about)
+    metrics = dict(request.version.metrics) if {"metrics", "recorded"} & set(about.needs) else {}
     several = titles.count(need.use) > 1
     return CheckRun(
         request=request,
@@ -129,17 +150,17 @@ def _run(
             "sensitive": list(need.sensitive),
             "insufficient_data": need.insufficient_data,
             "training": str(training.pk) if training else "",
+            "live_data": str(live.pk) if live else "",
             "limits": [
                 {"figure": one.figure, "op": one.op, "value": one.value, "bound": one.bound, "ideal": one.ideal}
                 for one in need.limits
             ],
         },
         dataset=dataset,
-        needs=needs,
         cache_key=_cache_key(
             about.name, dict(need.params), list(need.sensitive), request.manifest_digest,
             dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
-            training.digest if training else "",
+            training.digest if training else "", _columns(training), live.digest if live else "", metrics,
         ),
     )  # fmt: skip
 

@@ -1,0 +1,133 @@
+"""One small loader for each need of a check: from a job's workspace to fields of ``CheckInputs``. Workers only.
+
+A new need is a function here and a row in ``LOADERS``. Where there is nothing to load, a loader gives None for its
+field, and the check says what that means. A loader that runs the model raises ``SandboxRefused`` when there is no answer.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from governance.checks.contract import CheckInputs, Manifest, Need
+from governance.engine.workspace import Workspace
+from governance.models import CheckRun
+from governance.standing import filled_card, policy_of
+from registry.formats.scan import scan_directory
+from registry.models import ModelVersion
+from registry.storage import blobs
+
+Fields = Mapping[str, Any]
+Loader = Callable[[Workspace], Fields]
+_LONGEST_REQUIREMENTS: Final = 2**20
+
+
+def gather(work: Workspace, about: Manifest) -> CheckInputs:
+    """Everything that the check's manifest asks for, and the data it was planned on."""
+    fields: dict[str, Any] = {"roles": work.roles()}
+    if work.run.dataset_id:
+        fields["data"] = work.table(work.dataset())
+    if work.run.requirement.get("training"):
+        fields |= _training(work)
+    for need in about.needs:
+        if (loader := LOADERS.get(need)) is not None:
+            fields |= loader(work)
+    return CheckInputs(**fields)
+
+
+def _predictions(work: Workspace) -> Fields:
+    return {"predictions": _scored(work, work.version, work.run.dataset_id)}
+
+
+def _champion(work: Workspace) -> Fields:
+    return {"champion": _scored(work, work.run.request.replaces, work.run.dataset_id)}
+
+
+def _training(work: Workspace) -> Fields:
+    """The registered training data, if the plan found it in the lineage of the version."""
+    found = work.named("training")
+    return {"training": work.table(found) if found else None}
+
+
+def _training_predictions(work: Workspace) -> Fields:
+    found = work.named("training")
+    return {"training_predictions": _scored(work, work.version, found.pk if found else None), **_training(work)}
+
+
+def _live_data(work: Workspace) -> Fields:
+    """The newest sealed data of the same name with the role “live”."""
+    found = work.named("live_data")
+    return {"live_data": work.table(found) if found else None}
+
+
+def _importance(work: Workspace) -> Fields:
+    if not work.run.dataset_id:
+        return {"importance": None}
+    return {"importance": work.ask("importance", work.version, work.dataset()).report}
+
+
+def _champion_importance(work: Workspace) -> Fields:
+    """Of the live version, on the same rows; None when nothing is live."""
+    live = work.run.request.replaces
+    if live is None or not work.run.dataset_id:
+        return {"champion_importance": None}
+    return {"champion_importance": work.ask("importance", live, work.dataset()).report}
+
+
+def _scan(work: Workspace) -> Fields:
+    return {"scan": scan_directory(work.model(work.version)).as_dict()}
+
+
+def _card(work: Workspace) -> Fields:
+    request = work.run.request
+    return {"card": filled_card(request.model), "required_card": policy_of(request.policy_version).card}
+
+
+def _metrics(work: Workspace) -> Fields:
+    """The metrics that were recorded with the version, by whoever trained it."""
+    return {"metrics": dict(work.version.metrics)}
+
+
+def _requirements(work: Workspace) -> Fields:
+    """The texts of the requirement files that lie beside the model, by name."""
+    texts = {}
+    for name in ("requirements.txt", "conda.yaml", "python_env.yaml"):
+        file = work.model(work.version) / name
+        if file.is_file() and not file.is_symlink() and file.stat().st_size <= _LONGEST_REQUIREMENTS:
+            texts[name] = file.read_text("utf-8", errors="replace")
+    return {"requirements": texts}
+
+
+LOADERS: Final[Mapping[Need, Loader]] = {
+    "predictions": _predictions,
+    "scores": _predictions,
+    "champion": _champion,
+    "training": _training,
+    "train_predictions": _training_predictions,
+    "live_data": _live_data,
+    "importance": _importance,
+    "champion_importance": _champion_importance,
+    "scan": _scan,
+    "card": _card,
+    "metrics": _metrics,
+    "recorded": _metrics,
+    "requirements": _requirements,
+}
+"""Needs that are not here are columns of the data (``label``, ``sensitive``) or are met by the kind of check (``probe``)."""
+
+
+def _scored(work: Workspace, version: ModelVersion | None, dataset: UUID | None) -> pa.Table | None:
+    """What that version predicts on that data, by a scoring job which this run waited for."""
+    if version is None or dataset is None:
+        return None
+    waited = [*work.run.also_needs, *([work.run.needs_id] if work.run.needs_id else [])]
+    found = CheckRun.objects.filter(pk__in=waited, dataset=dataset, parameters__version=str(version.pk)).first()
+    if found is None or found.output_blob_id is None:
+        return None
+    with blobs().open(found.output_blob_id) as stream:
+        return pa.parquet.read_table(io.BytesIO(stream.read()))
