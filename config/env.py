@@ -80,6 +80,7 @@ class Env(BaseSettings):
     mlflow_tracking_token: str = ""
 
     ungoverned_models: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_check_plugins: Annotated[tuple[str, ...], NoDecode] = ()
 
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     check_time_limit: int = Field(default=900, gt=0, description="seconds of wall clock for one check")
@@ -128,6 +129,7 @@ class Env(BaseSettings):
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
         for name in (
             "allowed_hosts",
+            "trusted_check_plugins",
             "ungoverned_models",
             "webhook_allowed_networks",
             "webhook_allowed_schemes",

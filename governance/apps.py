@@ -11,5 +11,8 @@ class GovernanceConfig(AppConfig):
     history_functions = ("governance_governs",)
 
     def ready(self) -> None:
-        """Make the ledger actions of governance known."""
+        """Make the ledger actions of governance known, and the checks of the plug-ins that the operator trusts."""
         import governance.actions  # noqa: F401
+        from governance import trusted_plugins
+
+        trusted_plugins.load()

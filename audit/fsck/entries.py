@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from audit.canonical import DEEPEST, LARGEST, NotCanonical, parse
+from audit.canonical import NotCanonical, parse, within
 from audit.fsck.report import Report
 
 COLUMNS: Final = (
@@ -20,10 +20,8 @@ COLUMNS: Final = (
 TYPES: Final = ("int8", "bytea", "int8", "int8", "bytea", "int8", *["text"] * 10)
 EPOCH: Final = 946_684_800_000_000  # 2000-01-01
 _FIRST_COMPARED: Final = COLUMNS.index("entry_id")
-_MOST_KEYS: Final = 10_000
 
 Row = tuple[Any, ...]
-_good_keys: set[str] = set()
 
 
 def leaf_digest(row: Row) -> bytes:
@@ -43,7 +41,7 @@ def check(row: Row, report: Report) -> bytes:
         quick = (
             orjson.dumps(body, option=orjson.OPT_SORT_KEYS) == raw
             and b"\\u0000" not in raw
-            and _plain(body, 0)
+            and within(body)
             and _columns(body) == row[_FIRST_COMPARED:]
             and row[5] + EPOCH == body["at"]
         )
@@ -52,36 +50,6 @@ def check(row: Row, report: Report) -> bytes:
     if not quick:
         _explain(row, report)
     return digest
-
-
-def _plain(value: dict[str, Any], depth: int) -> bool:
-    """Whether all of this is within the profile of ``audit.canonical``."""
-    for key, item in value.items():
-        if key not in _good_keys and not _good(key):
-            return False
-        kind = type(item)
-        if kind is str or item is None or kind is bool:
-            continue
-        if kind is int:
-            if not -LARGEST <= item <= LARGEST:
-                return False
-        elif kind is dict:
-            if depth >= DEEPEST - 1 or not _plain(item, depth + 1):
-                return False
-        elif kind is list:
-            if depth >= DEEPEST - 1 or not all(_plain({"item": one}, depth + 1) for one in item):
-                return False
-        else:
-            return False
-    return True
-
-
-def _good(key: str) -> bool:
-    """Whether a key matches [a-z0-9_]+; the few that occur are remembered."""
-    good = key.isascii() and key.replace("_", "a").isalnum() and key == key.lower()
-    if good and len(_good_keys) < _MOST_KEYS:
-        _good_keys.add(key)
-    return good
 
 
 def _columns(body: dict[str, Any]) -> Row:

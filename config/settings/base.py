@@ -259,6 +259,7 @@ MLFLOW_TRACKING_AUTHORIZATION = ENV.tracking_authorization()
 # Names, not imports: the arrows between packages point down only.
 GATEKEEPER = "governance.gatekeeper.Gatekeeper"
 UNGOVERNED_MODELS = ENV.ungoverned_models
+TRUSTED_CHECK_PLUGINS = ENV.trusted_check_plugins
 FOLLOWERS = [
     "registry.followers.Ingest",
     "registry.followers.Lineage",

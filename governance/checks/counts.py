@@ -1,4 +1,8 @@
-"""Count tables: distinct keys with integer counts, sorted. They add up to the same bits however the rows were split."""
+"""Count tables: distinct keys with integer counts, sorted. They add up to the same bits however the rows were split.
+
+Beside ``count`` a table may hold sums: columns whose names begin with ``sum_``, whole numbers too (int64), such as weights
+in fixed point and the limbs of :mod:`governance.checks.limbs`. Every other column is part of the key.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 COUNT = "count"
+SUM = "sum_"
 
 
 def counted(keys: pa.Table) -> pa.Table:
@@ -26,13 +31,19 @@ def merged(states: Iterable[pa.Table]) -> pa.Table:
     if not tables:
         raise ValueError("there is nothing to merge")
     table = pa.concat_tables([_normal(table) for table in tables])
-    names = [name for name in table.column_names if name != COUNT]
+    added = [name for name in table.column_names if is_added(name)]
+    names = [name for name in table.column_names if not is_added(name)]
     if names:
-        table = table.group_by(names, use_threads=False).aggregate([(COUNT, "sum")])
-        table = table.rename_columns([*names, COUNT]).sort_by([(name, "ascending") for name in names])
+        table = table.group_by(names, use_threads=False).aggregate([(name, "sum") for name in added])
+        table = table.rename_columns([*names, *added]).sort_by([(name, "ascending") for name in names])
     else:
-        table = pa.table({COUNT: pa.array([pc.sum(table.column(COUNT)).as_py() or 0], pa.int64())})
+        table = pa.table({name: pa.array([pc.sum(table.column(name)).as_py() or 0], pa.int64()) for name in added})
     return table.combine_chunks()
+
+
+def is_added(name: str) -> bool:
+    """Whether a column is added up when tables are merged."""
+    return name == COUNT or name.startswith(SUM)
 
 
 def _normal(table: pa.Table) -> pa.Table:

@@ -95,6 +95,8 @@ class CheckResult:
     limits: tuple[str, ...] = ()
     not_applicable: str = ""
     facts: Mapping[str, Cell] = field(default_factory=dict)
+    files: tuple[Mapping[str, Cell], ...] = ()
+    """Evidence that stands beside the result: ``sha256``, ``name``, ``media_type``, ``size``. Bundles carry the bytes."""
 
     def figure(self, key: str, *, attribute: str | None = None, group: str | None = None) -> Figure:
         """The one figure of that key (and attribute and group, if given). Raises ``KeyError``."""

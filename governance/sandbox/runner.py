@@ -72,7 +72,7 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
     """What the child is told; or the outcome that makes a run pointless."""
     signed: tuple[str, ...] = ()
     flavor = format_ = file = ""
-    if stage.model_dir is not None:
+    if stage.model_dir is not None and MODES[job.mode].model:
         try:
             model = read_model_file(stage.model_dir)
             flavor, format_, file = _flavor(model)

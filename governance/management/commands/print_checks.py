@@ -20,7 +20,7 @@ built and run: [checks](checks.md).
 def printed() -> str:
     """The page: one section for each check."""
     parts = [_INTRODUCTION]
-    for name in checks.names():
+    for name in checks.built_in():
         about = checks.manifest(name)
         parts.append(f"## `{about.key}`\n\n**{about.title}.** {about.definition}\n")
         where = "runs the model in the sandbox" if about.sandbox else "reads what is there"
