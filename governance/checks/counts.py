@@ -6,13 +6,16 @@ in fixed point and the limbs of :mod:`governance.checks.limbs`. Every other colu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 COUNT = "count"
+MOST = 2**21
+_BITS = b"grid_bits"
+_GRIDS = (20, 18, 16, 14, 12, 10, 8, 6, 4)
 SUM = "sum_"
 
 
@@ -44,6 +47,43 @@ def merged(states: Iterable[pa.Table]) -> pa.Table:
 def is_added(name: str) -> bool:
     """Whether a column is added up when tables are merged."""
     return name == COUNT or name.startswith(SUM)
+
+
+def bounded(states: Iterable[pa.Table], names: Sequence[str] = ("score",), *, most: int = MOST) -> pa.Table:
+    """Add count tables whose columns ``names`` hold numbers; above ``most`` keys these are rounded down to a grid of 2⁻ᵇ.
+
+    Guarantee: the same bits for every order and partition. The grid is the finest on which the keys of *all* rows are few
+    enough: a part never has more keys than the whole, so that no part is rounded further than the whole is in the end.
+    ``grid_bits`` tells b of a state; a number has moved down by less than 2⁻ᵇ.
+    """
+    tables = list(states)
+    coarsest = min((bits for table in tables if (bits := grid_bits(table)) is not None), default=None)
+    table = merged([_rounded(table, names, coarsest) for table in tables])
+    for bits in _GRIDS:
+        if table.num_rows <= most:
+            break
+        if coarsest is None or bits < coarsest:
+            coarsest = bits
+            table = merged([_rounded(table, names, bits)])
+    return table.replace_schema_metadata(None if coarsest is None else {_BITS: str(coarsest).encode()})
+
+
+def grid_bits(state: pa.Table) -> int | None:
+    """The b of the grid 2⁻ᵇ that a state's numbers were rounded to; None when they are exact."""
+    found = (state.schema.metadata or {}).get(_BITS)
+    return None if found is None else int(found)
+
+
+def _rounded(table: pa.Table, names: Sequence[str], bits: int | None) -> pa.Table:
+    table = table.replace_schema_metadata(None)
+    if bits is None:
+        return table
+    for name in names:
+        column = table.column(name)
+        if column.null_count < len(column):
+            made = pc.divide(pc.floor(pc.multiply(column, 2.0**bits)), 2.0**bits)  # nested: cells of cells
+            table = table.set_column(table.column_names.index(name), name, made)
+    return table
 
 
 def _normal(table: pa.Table) -> pa.Table:

@@ -1,0 +1,171 @@
+"""Tables of sealed data without holding them in memory: each column once as uncompressed Arrow on disk, memory-mapped.
+
+A column is decoded from Parquet by row groups when a check first wants it, and serves every later job of this host. The
+files are a copy: they lie below ``DATA_DIR/scratch/rows``, only the worker may read them, and they may be removed at any
+time. The sealed bytes are hashed before the first column is taken from them, and again when the file looks changed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.ipc
+import pyarrow.parquet
+from django.conf import settings
+
+from config.errors import Invalid
+from governance.checks import CheckError
+from registry.storage import CHUNK, BlobDamaged, blobs
+
+BATCH: Final = 65_536
+KEPT_FOR: Final = 24 * 3600.0
+_STAMP: Final = "sealed.json"
+
+
+def sealed_file(sha256: str) -> Path:
+    """The sealed bytes as a local file, known to have that digest. Raises ``CheckError`` and ``BlobDamaged``."""
+    with _locked(_room(sha256)) as room:
+        return _verified(sha256, room)
+
+
+def schema_of(sha256: str) -> pa.Schema:
+    """Names and types of a Parquet file's columns. Raises as ``sealed_file`` does, and ``Invalid``."""
+    with _opened(sealed_file(sha256)) as file:
+        return file.schema_arrow
+
+
+def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
+    """The columns (None: all) of a sealed Parquet file, in the file's order, as a memory-mapped table.
+
+    Names that the file does not have are left out. Raises ``CheckError``, ``BlobDamaged`` and ``Invalid``.
+    """
+    with _locked(_room(sha256)) as room:
+        path = _verified(sha256, room)
+        with _opened(path) as file:
+            schema, count = file.schema_arrow, file.metadata.num_rows
+            wanted = [n for n, name in enumerate(schema.names) if names is None or name in set(names)]
+            missing = [n for n in wanted if not _place(room, n).exists()]
+            if missing:
+                _fill(file, room, missing)
+        tables = [_mapped(_place(room, number)) for number in wanted]
+        os.utime(room)
+    if not tables:
+        return pa.table({"": pa.nulls(count)}).select([])
+    columns = [table.column(0) for table in tables]
+    return pa.table(columns, schema=pa.schema([schema.field(number) for number in wanted]))
+
+
+def map_arrow(path: Path) -> pa.Table:
+    """An uncompressed Arrow file as a memory-mapped table."""
+    return _mapped(path)
+
+
+def forget_rows() -> None:
+    """Remove the copies that nothing has used for a day. What is mapped stays readable until it is let go."""
+    base = _base()
+    for room in base.iterdir() if base.is_dir() else ():
+        if time.time() - room.stat().st_mtime > KEPT_FOR:
+            shutil.rmtree(room, ignore_errors=True)
+
+
+def _base() -> Path:
+    return Path(settings.DATA_DIR) / "scratch" / "rows"
+
+
+def _room(sha256: str) -> Path:
+    room = _base() / sha256
+    room.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return room
+
+
+@contextmanager
+def _locked(room: Path) -> Iterator[Path]:
+    """One process at a time fills a room. The lock ends with its holder, however that ends."""
+    with (room / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield room
+
+
+def _verified(sha256: str, room: Path) -> Path:
+    """The sealed file, hashed unless it is the very file that was hashed before."""
+    path = blobs().path(sha256)
+    if path is None:
+        path = _fetched(sha256, room)
+    about = path.stat()
+    seen = json.dumps([str(path), about.st_size, about.st_mtime_ns, about.st_ino, about.st_ctime_ns])
+    stamp = room / _STAMP
+    if stamp.exists() and stamp.read_text() == seen:
+        return path
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != sha256:
+        raise BlobDamaged(
+            f"The stored blob {sha256} was changed on disk: it now hashes to {digest.hexdigest()}.",
+            remedy="Restore it from a backup; nothing that rests on it can be run until then.",
+            extra={"blob": sha256},
+        )
+    stamp.write_text(seen)
+    return path
+
+
+def _fetched(sha256: str, room: Path) -> Path:
+    """A local copy of bytes that the store keeps elsewhere."""
+    copy = room / "sealed"
+    if not copy.exists():
+        if not blobs().exists(sha256):
+            raise CheckError("inputs.missing", f"The bytes {sha256} are not in the artifact store.")
+        aside = room / "sealed.part"
+        with blobs().open(sha256) as stream, aside.open("wb") as output:
+            shutil.copyfileobj(stream, output, CHUNK)
+        aside.rename(copy)
+    return copy
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pa.parquet.ParquetFile]:
+    try:
+        file = pa.parquet.ParquetFile(path, memory_map=True)
+    except (pa.ArrowException, OSError) as error:
+        raise Invalid(
+            f"The file is not Parquet: {str(error).splitlines()[0][:200]}", code="dataset.unreadable", field="file"
+        ) from error
+    with file:
+        yield file
+
+
+def _place(room: Path, number: int) -> Path:
+    return room / f"column-{number}.arrow"
+
+
+def _fill(file: pa.parquet.ParquetFile, room: Path, numbers: Sequence[int]) -> None:
+    """Decode these columns in one pass over the row groups, aside, and put them in their places when they are whole."""
+    schema: pa.Schema = file.schema_arrow
+    names = [schema.names[number] for number in numbers]
+    asides = [_place(room, number).with_suffix(".part") for number in numbers]
+    with ExitStack() as stack:
+        writers = []
+        for aside, number in zip(asides, numbers, strict=True):
+            sink = stack.enter_context(pa.OSFile(str(aside), "wb"))
+            writers.append(stack.enter_context(pa.ipc.new_stream(sink, pa.schema([schema.field(number)]))))
+        for batch in file.iter_batches(batch_size=BATCH, columns=names, use_threads=False):
+            for writer, name in zip(writers, names, strict=True):
+                writer.write_batch(batch.select([name]))
+    for aside, number in zip(asides, numbers, strict=True):
+        aside.rename(_place(room, number))
+
+
+def _mapped(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        return reader.read_all()
