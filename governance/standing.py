@@ -24,6 +24,7 @@ from governance.policy import (
     evaluate,
     parse,
 )
+from governance.policy.facts import CheckState as FactState
 from governance.policy.facts import Decision as Vote
 from governance.states import CheckState
 from registry.models import ModelVersion, RegisteredModel, User
@@ -39,6 +40,7 @@ _MARK = {
 }
 """The permission that makes somebody a holder of each role (``registry.roles``)."""
 
+_WAITS: dict[CheckState, FactState] = {CheckState.RUNNING: "running", CheckState.AWAITED: "awaited"}
 _VOTES: dict[str, Vote] = {
     Decision.Outcome.APPROVE: "approve",
     Decision.Outcome.CONDITIONS: "approve",
@@ -164,7 +166,7 @@ def filled_card(model: RegisteredModel) -> dict[str, str]:
 def check_fact(run: CheckRun) -> CheckFact:
     """One run as a fact. An error is never a result; a time limit is told apart from other errors."""
     if run.state != CheckState.FINISHED:
-        return CheckFact(run.key, "running" if run.state == CheckState.RUNNING else "queued")
+        return CheckFact(run.key, _WAITS.get(CheckState(run.state), "queued"))
     if run.verdict == CheckRun.Verdict.ERROR or run.result is None:
         return CheckFact(run.key, "timeout" if run.error_code == "timeout" else "error", error=run.summary)
     return CheckFact.from_result(run.key, run.result)

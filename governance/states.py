@@ -49,6 +49,7 @@ class CheckState(TextChoices):
 
     QUEUED = "queued", "Waiting"
     RUNNING = "running", "Running"
+    AWAITED = "awaited", "Waits for a person"
     FINISHED = "finished", "Finished"
 
 
@@ -136,6 +137,7 @@ _C = CheckState
 CHECK_FOLLOWS: Final[dict[CheckState, dict[CheckState, str]]] = {
     _C.QUEUED: {_C.RUNNING: "claim", _C.FINISHED: "give up"},
     _C.RUNNING: {_C.FINISHED: "finish", _C.QUEUED: "lose lease"},
+    _C.AWAITED: {_C.FINISHED: "record finding"},
     _C.FINISHED: {},
 }
 

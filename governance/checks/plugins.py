@@ -69,7 +69,7 @@ def find(trusted: Collection[str], taken: Mapping[str, Manifest]) -> tuple[tuple
     wanted = {canonical_name(name): name for name in trusted}
     found: list[Plugin] = []
     problems: list[Problem] = []
-    installed = {}
+    installed: dict[str, tuple[Distribution, tuple[EntryPoint, ...]]] = {}
     for distribution in distributions():
         entries = tuple(distribution.entry_points.select(group=GROUP))
         if entries:

@@ -63,7 +63,11 @@ class CheckRun(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Predictions (Parquet), for the scoring job.",
+        help_text="Predictions (Parquet) of a scoring job, or the attachment of a person's finding.",
+    )
+    provenance = models.JSONField(
+        default=dict,
+        help_text="Digests of model, data, code and parameters, and the environment that the result came from.",
     )
     sandbox = models.JSONField(default=dict, help_text="Layers that were on, limits, resource use.")
     cache_key = models.CharField(

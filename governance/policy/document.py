@@ -35,6 +35,11 @@ class CheckRequirement:
     data_role: str = "test"
     insufficient_data: InsufficientData = "fail"
 
+    @property
+    def is_manual(self) -> bool:
+        """Whether a person records the result."""
+        return self.use.partition("@")[0] == "manual"
+
 
 @dataclass(frozen=True, slots=True)
 class Slots:

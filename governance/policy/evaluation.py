@@ -15,10 +15,21 @@ _UNFINISHED: Mapping[str, tuple[Status, str, str]] = {
     "not_run": (Status.PENDING, "It has not run.", "Start the checks."),
     "queued": (Status.PENDING, "It waits for a worker.", ""),
     "running": (Status.PENDING, "It is running.", ""),
+    "awaited": (
+        Status.PENDING,
+        "It waits for a person's finding.",
+        "Ask somebody with the role it names to record it.",
+    ),
     "error": (Status.CANNOT_TELL, "It ended with an error: {}", "Correct the cause and run the check again."),
     "timeout": (Status.CANNOT_TELL, "It was stopped at its time limit. {}", "Run it again, or raise its limit."),
     "cancelled": (Status.CANNOT_TELL, "It was cancelled. {}", "Run the check again."),
     "not_applicable": (Status.CANNOT_TELL, "It does not apply to this model: {}", "Use a policy without this check."),
+}
+_SHOWN = 300
+_FINDINGS: Mapping[str, tuple[Status, str]] = {
+    "pass": (Status.MET, ""),
+    "fail": (Status.NOT_MET, "Correct the model and register a new version, or ask for a waiver."),
+    "inconclusive": (Status.CANNOT_TELL, "Run the checks again and have it examined once more, or ask for a waiver."),
 }
 _SAFE = (Judgement.PASS, Judgement.CAUTION)
 
@@ -61,6 +72,8 @@ def _check(policy: Policy, need: CheckRequirement, facts: Facts) -> Node:
         node = Node(key, need.key, Status.CANNOT_TELL, "There are two current results for it.", "Run the check again.")
     elif fact is None or fact.state != "done" or fact.stale:
         node = _unfinished(key, need, fact)
+    elif need.is_manual:
+        node = _found(key, need, fact)
     else:
         return _measured(policy, key, need, fact, facts)
     waiver = _waiver(policy.waivers, need.key, facts)
@@ -73,6 +86,13 @@ def _unfinished(key: str, need: CheckRequirement, fact: CheckFact | None) -> Nod
         return Node(key, need.key, Status.PENDING, reason, "Run the check again.", _anchor(key))
     status, reason, remedy = _UNFINISHED[fact.state if fact else "not_run"]
     return Node(key, need.key, status, reason.format(fact.error if fact else "").strip(), remedy, _anchor(key))
+
+
+def _found(key: str, need: CheckRequirement, fact: CheckFact) -> Node:
+    """A person's finding: met only if it says so in as many letters."""
+    said, remedy = _FINDINGS.get(fact.finding, (Status.CANNOT_TELL, "Run the checks again and have it recorded."))
+    words = fact.words if len(fact.words) <= _SHOWN else f"{fact.words[: _SHOWN - 1]}…"
+    return Node(key, need.key, said, words or "Nothing was recorded.", remedy, _anchor(key))
 
 
 def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact, facts: Facts) -> Node:

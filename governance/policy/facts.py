@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-CheckState = Literal["not_run", "queued", "running", "done", "error", "timeout", "cancelled", "not_applicable"]
+CheckState = Literal[
+    "not_run", "queued", "running", "awaited", "done", "error", "timeout", "cancelled", "not_applicable"
+]
 Decision = Literal["approve", "reject", "request_changes"]
 STATES: tuple[CheckState, ...] = (
-    "not_run", "queued", "running", "done", "error", "timeout", "cancelled", "not_applicable",
+    "not_run", "queued", "running", "awaited", "done", "error", "timeout", "cancelled", "not_applicable",
 )  # fmt: skip
 
 
@@ -53,6 +55,7 @@ class CheckFact:
     """The newest run of one required check. ``key`` is :attr:`CheckRequirement.key`.
 
     ``stale``: made for another version, data set, policy or code of the check than the request now names.
+    ``finding`` and ``words``: of a manual check, what a person found; it has no figures.
     """
 
     key: str
@@ -60,13 +63,17 @@ class CheckFact:
     figures: tuple[FigureFact, ...] = ()
     error: str = ""
     stale: bool = False
+    finding: str = ""
+    words: str = ""
 
     @classmethod
     def from_result(cls, key: str, result: Mapping[str, Any], *, stale: bool = False) -> CheckFact:
         """From a stored ``CheckResult``. A result that says it does not apply is ``not_applicable``, never met."""
         figures = tuple(FigureFact.from_json(item) for item in result["figures"])
         reason = str(result.get("not_applicable", ""))
-        return cls(key, "not_applicable" if reason else "done", figures, reason, stale)
+        finding = str(result.get("facts", {}).get("finding", "")) if result.get("check") == "manual" else ""
+        words = " ".join(str(one) for one in result.get("findings", ())) if finding else ""
+        return cls(key, "not_applicable" if reason else "done", figures, reason, stale, finding, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Outcome:
     output_blob: str = ""
     error_code: str = ""
     sandbox: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
 
 def claim(run_id: UUID, *, owner: str) -> Claim | None:
@@ -116,6 +117,13 @@ def finish(held: Claim, outcome: Outcome) -> bool:
     What needs this run and cannot have it ends as an error that names the cause. The last check of a round has the
     request judged, in the same transaction. Blobs are stored before.
     """
+def record(request: PromotionRequest, run: CheckRun, outcome: Outcome, *, by: Actor) -> None:
+    """End an awaited run with a person's finding; request and run are locked. The last of a round has the request judged."""
+    run.owner = by.id
+    _write(run, outcome, by=by)
+    _after(request, run)
+
+
     request = _lock_request(held.run_id)
     if not _held(held).exists():
         return False
@@ -234,6 +242,7 @@ def _environment(sandbox: Mapping[str, Any]) -> dict[str, Any]:
     return {"level": str(sandbox.get("level", "none")), "platform": str(sandbox.get("platform", ""))}
 
 
+    run.provenance = dict(outcome.provenance)
 def _after(request: PromotionRequest, run: CheckRun) -> None:
     """End the dependants of a failed run; judge the request when nothing of its round is left."""
     if run.verdict == CheckRun.Verdict.ERROR:
@@ -251,3 +260,5 @@ def _end_dependants(run: CheckRun) -> None:
         why = f"Not run, because “{run.title}” ended with an error: {run.summary}"
         _write(dependant, Outcome(CheckRun.Verdict.ERROR, why, error_code="needs_failed"))
         _end_dependants(dependant)
+            "provenance": run.provenance,
+            "files": [str(one["sha256"]) for one in (run.result or {}).get("files", ())],

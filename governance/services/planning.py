@@ -12,6 +12,8 @@ from audit.services import append
 from config.errors import Invalid
 from governance.checks import Manifest, manifest
 from governance.models import CheckRun, PromotionRequest
+from governance.checks.code import SCORING, code_of
+from governance.modality import why_not_applicable
 from governance.policy import CheckRequirement
 from governance.standing import filled_card, policy_of
 from governance.states import CheckState
@@ -24,6 +26,9 @@ TRAINING: Final = "predict.training"
 SCORING_VERSION: Final = "1"
 _READS_DATA: Final = {
     *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
+_REUSED: Final = (
+    "verdict", "summary", "result", "result_digest", "result_blob_id", "output_blob_id", "sandbox", "provenance",
+)  # fmt: skip
     *("probe", "trees", "latency", "live_data"),
 }
 
@@ -116,7 +121,12 @@ def _scoring(request: PromotionRequest, version: ModelVersion, dataset: DatasetV
         parameters={"version": str(version.pk)},
         dataset=dataset,
         cache_key=_cache_key(
-            "predict.scores", SCORING_VERSION, version.manifest_digest, dataset.digest, _columns(dataset)
+            "predict.scores",
+            SCORING_VERSION,
+            version.manifest_digest,
+            dataset.digest,
+            _columns(dataset),
+            code_of(SCORING).digest,
         ),
     )
 
@@ -141,6 +151,8 @@ def _run(
         request=request,
         round=request.round,
         key=need.key,
+    if need.is_manual:
+        return _awaited(request, need, about)
         check_version=str(about.version),
         title=f"{about.title}: {', '.join(need.sensitive) or need.key}" if several else about.title,
         category=about.category,
@@ -158,7 +170,7 @@ def _run(
         },
         dataset=dataset,
         cache_key=_cache_key(
-            about.name, dict(need.params), list(need.sensitive), request.manifest_digest,
+            about.name, code_of(about.name).digest, dict(need.params), list(need.sensitive), request.manifest_digest,
             dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
             training.digest if training else "", _columns(training), live.digest if live else "", metrics,
         ),
@@ -178,6 +190,21 @@ def training_of(version: ModelVersion) -> DatasetVersion | None:
 def _columns(dataset: DatasetVersion | None) -> object:
     return dataset.columns if dataset else None
 
+def _awaited(request: PromotionRequest, need: CheckRequirement, about: Manifest) -> CheckRun:
+    """A finding that a person is to record: anew in every round, never taken from another."""
+    return CheckRun(
+        request=request,
+        round=request.round,
+        key=need.key,
+        check_version=str(about.version),
+        title=str(need.params["title"]),
+        category=about.category,
+        parameters=dict(need.params),
+        requirement={"use": about.name, "sensitive": [], "insufficient_data": need.insufficient_data, "limits": []},
+        state=CheckState.AWAITED,
+    )
+
+
 
 def _cache_key(*parts: object) -> str:
     """Digest of everything that determines a result. Only ever compared with itself, so any fixed form will do."""
@@ -195,10 +222,12 @@ def _reuse(run: CheckRun) -> None:
     )
     if known is None:
         return
-    for name in ("verdict", "summary", "result", "result_digest", "result_blob_id", "output_blob_id", "sandbox"):
+    for name in _REUSED:
         setattr(run, name, getattr(known, name))
     run.state = CheckState.FINISHED
     run.reused_from = known.reused_from or known
+    if not run.cache_key:
+        return
     run.started_at = run.finished_at = timezone.now()
 
 

@@ -5,11 +5,14 @@ from django.db import connection, transaction
 from audit.actors import SYSTEM, Actor
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
-from governance.checks import manifest
+from governance.checks import Params, manifest
+from governance.checks.manifests.policys_own import FIGURES_OF_ITS_OWN, MANUAL, SCRIPT
+from governance.checks.manual import ManualParams
 from governance.checks.results import CheckError
+from governance.checks.script_params import ScriptParams
 from governance.models import Policy, PolicyVersion
+from governance.policy import CheckRequirement, PolicyError, built_in, parse
 from governance.policy import Policy as Document
-from governance.policy import PolicyError, built_in, parse
 from registry.models import User
 from registry.names import looks
 from registry.reach import ADMINISTER, holds
@@ -93,6 +96,9 @@ def _parsed(document: str) -> Document:
     try:
         parsed = parse(document.encode("utf-8", "surrogatepass"))
         for need in parsed.checks:
+            _check_params(need)
+            if manifest(need.use).key in FIGURES_OF_ITS_OWN:
+                continue
             known = {figure.key for figure in manifest(need.use).figures}
             for limit in need.limits:
                 if limit.figure not in known:
@@ -103,6 +109,14 @@ def _parsed(document: str) -> Document:
     except (PolicyError, CheckError) as error:
         raise Invalid(str(error), code="policy.invalid", field="document") from error
     return parsed
+
+
+def _check_params(need: CheckRequirement) -> None:
+    """Raise ``CheckError`` for parameters without which the check can not even be planned."""
+    kinds: dict[str, type[Params]] = {MANUAL.key: ManualParams, SCRIPT.key: ScriptParams}
+    kind = kinds.get(manifest(need.use).key)
+    if kind is not None:
+        kind.from_mapping(need.params)
 
 
 def _check_overlap(parsed: Document) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from governance.checks.contract import Manifest
-from governance.checks.manifests import data, explainability, fairness, model, performance
+from governance.checks.manifests import data, explainability, fairness, model, performance, policys_own
 
 MANIFESTS: tuple[Manifest, ...] = (
     *performance.ALL, *fairness.ALL, *explainability.ALL, *data.ALL, *model.ALL,
+    *policys_own.ALL,
 )  # fmt: skip
