@@ -37,32 +37,28 @@ class Auc:
         return _expit(logit - half), _expit(logit + half)
 
 
-def auc(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> Auc:
-    """AUC of weighted rows. Both classes must be present."""
-    placements = _placements(score, y, count)
-    weights = (count * y, count * (1 - y))
-    m, n = (int(w.sum()) for w in weights)
-    value = float((placements * weights[0]).sum() / m)
-    return Auc(value, _variance(placements, placements, weights), m, n)
+def auc(score: np.ndarray, y: np.ndarray, count: np.ndarray, weight: np.ndarray | None = None) -> Auc:
+    """AUC of rows that occur ``count`` times, each of ``weight``. Both classes must be present."""
+    of = _Classes(y, count, weight)
+    placements = _placements(score, y, of.mass)
+    return Auc(of.mean(placements), of.variance(placements), of.positives, of.negatives)
 
 
 def difference(
-    first: np.ndarray, second: np.ndarray, y: np.ndarray, count: np.ndarray
+    first: np.ndarray, second: np.ndarray, y: np.ndarray, count: np.ndarray, weight: np.ndarray | None = None
 ) -> tuple[Auc, Auc, float | None]:
     """Both AUCs on the same rows and the variance of their difference."""
-    places = [_placements(score, y, count) for score in (first, second)]
-    weights = (count * y, count * (1 - y))
-    m, n = (int(w.sum()) for w in weights)
-    made = [Auc(float((p * weights[0]).sum() / m), _variance(p, p, weights), m, n) for p in places]
-    gap = places[0] - places[1]
-    return made[0], made[1], _variance(gap, gap, weights)
+    of = _Classes(y, count, weight)
+    places = [_placements(score, y, of.mass) for score in (first, second)]
+    made = [Auc(of.mean(one), of.variance(one), of.positives, of.negatives) for one in places]
+    return made[0], made[1], of.variance(places[0] - places[1])
 
 
-def _placements(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> np.ndarray:
+def _placements(score: np.ndarray, y: np.ndarray, mass: np.ndarray) -> np.ndarray:
     """For a positive: the share of negatives below it; for a negative: of positives above it; ties count half."""
     values, at = np.unique(score, return_inverse=True)
-    positive = np.bincount(at, weights=count * y, minlength=len(values))
-    negative = np.bincount(at, weights=count * (1 - y), minlength=len(values))
+    positive = np.bincount(at, weights=mass * y, minlength=len(values))
+    negative = np.bincount(at, weights=mass * (1 - y), minlength=len(values))
     below = np.cumsum(negative) - negative
     above = positive.sum() - np.cumsum(positive)
     of_positive = (below + negative / 2) / negative.sum()
@@ -71,15 +67,31 @@ def _placements(score: np.ndarray, y: np.ndarray, count: np.ndarray) -> np.ndarr
     return placed
 
 
-def _variance(a: np.ndarray, b: np.ndarray, weights: tuple[np.ndarray, np.ndarray]) -> float | None:
-    total = 0.0
-    for weight in weights:
-        size = float(weight.sum())
-        if size < 2:
-            return None
-        mean_a, mean_b = float((a * weight).sum() / size), float((b * weight).sum() / size)
-        total += float((weight * (a - mean_a) * (b - mean_b)).sum()) / (size - 1) / size
-    return max(0.0, total)
+class _Classes:
+    """The rows of both classes with their weights."""
+
+    def __init__(self, y: np.ndarray, count: np.ndarray, weight: np.ndarray | None) -> None:
+        self.y, self.count = y, count
+        self.weight = np.ones(len(y)) if weight is None else weight
+        self.mass = count * self.weight
+        self.positives, self.negatives = int((count * y).sum()), int((count * (1 - y)).sum())
+
+    def mean(self, placements: np.ndarray) -> float:
+        """The AUC: the mean placement of the positives."""
+        own = self.mass * self.y
+        return float((placements * own).sum() / own.sum())
+
+    def variance(self, placements: np.ndarray) -> float | None:
+        """The sum of both classes' variances of a mean; None when a class has fewer than two rows."""
+        total = 0.0
+        for mine, rows in ((self.y, self.positives), (1 - self.y, self.negatives)):
+            if rows < 2:
+                return None
+            mass = self.mass * mine
+            size = float(mass.sum())
+            off = placements - float((placements * mass).sum() / size)
+            total += float((mass * self.weight * off**2).sum()) / size**2 * rows / (rows - 1)
+        return max(0.0, total)
 
 
 def _expit(x: float) -> float:

@@ -11,15 +11,25 @@ BINARY = Manifest(
     task="binary", needs=("data", "label", "predictions"),
     definition=(
         "AUC = P(score of a positive > score of a negative) + ½ P(tie), interval by DeLong (Biometrics 44, 1988; "
-        "Sun & Xu 2014) on the logit scale. Average precision as the step sum over distinct scores. Log loss with "
-        "scores clipped to [2⁻⁵², 1-2⁻⁵²], Brier score, expected calibration error over equal-width bins. Accuracy, "
-        "precision, recall at the threshold with Wilson intervals (JASA 22, 1927)."
+        "Sun & Xu 2014) on the logit scale. Average precision as the step sum over distinct scores, interval by the "
+        "infinitesimal jackknife (Efron 1982) on the logit scale. Log loss with scores clipped to [2⁻⁵², 1-2⁻⁵²] and Brier "
+        "score, Student's interval on the log scale. Expected calibration error over equal-width bins, Σ |Σ (y - score)| / n, "
+        "interval by inverting the test of its own sampling noise (seeded), since the percentile bootstrap covers nothing where "
+        "a model is calibrated. Recalibration slope and intercept (in the large) by logistic regression on the logit of the "
+        "score (Cox, Biometrika 45, 1958; Van Calster et al., J. Clin. Epidemiol. 74, 2016): slope 1 and intercept 0 are "
+        "ideal, a slope below 1 says that scores are too extreme. Lift: the rate of positives among the top share of scores "
+        "against that of all rows, interval by Donner & Zou (2012). Accuracy, precision, recall and specificity at the "
+        "threshold with Wilson's intervals (JASA 22, 1927); F1 by Wilson's interval of its share TP / (TP + FP + FN); "
+        "balanced accuracy from recall and specificity by MOVER (Zou & Donner 2008). With weights n is Kish's effective number."
     ),
     figures=(
         _F("auc", "AUC", "higher"), _F("average_precision", "Average precision", "higher"),
         _F("log_loss", "Log loss", "lower"), _F("brier", "Brier score", "lower"),
-        _F("ece", "Calibration error (ECE)", "lower"), _F("accuracy", "Accuracy", "higher"),
-        _F("precision", "Precision", "higher"), _F("recall", "Recall", "higher"), _F("f1", "F1", "higher"),
+        _F("ece", "Calibration error (ECE)", "lower"), _F("calibration_slope", "Calibration slope", "higher"),
+        _F("calibration_intercept", "Calibration intercept", "lower"), _F("lift", "Lift at the top", "higher"),
+        _F("accuracy", "Accuracy", "higher"), _F("balanced_accuracy", "Balanced accuracy", "higher"),
+        _F("precision", "Precision", "higher"), _F("recall", "Recall", "higher"),
+        _F("specificity", "Specificity", "higher"), _F("f1", "F1", "higher"),
     ),
     code="governance.checks.performance_binary:BinaryPerformance",
 )  # fmt: skip
