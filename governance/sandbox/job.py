@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from governance.sandbox.environments import Environments
+
 Mode = str
 """A key of ``governance.sandbox.modes.MODES``."""
 Code = Literal[
     "ok", "raised", "memory", "cpu", "timeout", "killed", "forbidden", "output_invalid", "output_too_large",
-    "cannot_load", "refused_by_scan", "input_invalid",
+    "cannot_load", "refused_by_scan", "input_invalid", "environment_failed",
 ]  # fmt: skip
 Progress = Callable[[int, int], None]
+
+
+class EnvironmentFailed(Exception):
+    """The recorded environment cannot be had; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class SandboxJob:
     ``label``, ``positive``, ``repeats``, ``seed`` and ``sensitive`` are read by mode ``importance`` (``positive``
     by ``predict`` too: it picks the column of ``predict_proba``). ``options`` is plain JSON for a mode of its own
     making; ``files`` are further files it may read, each staged under its name (letters, digits, ``_-.``).
+    ``environments``: where the model's own recorded environment may be built from; None: it runs in the platform's.
     ``scan``: the artifact gate reads the staged files first and refuses; off only to test the sandbox itself.
     """
 
@@ -56,6 +63,7 @@ class SandboxJob:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     scan: bool = True
+    environments: Environments | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
 
@@ -91,6 +99,7 @@ class SandboxOutcome:
     report: Mapping[str, Any] | None = None
     detail: str = ""
     notes: tuple[str, ...] = ()
+    environment: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -103,6 +112,7 @@ class SandboxOutcome:
             "code": self.code, "message": self.message, "layers": dict(self.layers.on), "level": self.layers.level,
             "milliseconds": round(self.seconds * 1000), "cpu_milliseconds": round(self.cpu_seconds * 1000),
             "peak_bytes": self.peak_bytes, "notes": list(self.notes),
+            "environment": dict(self.environment),
         }  # fmt: skip
 
 

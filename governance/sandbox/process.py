@@ -12,9 +12,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from governance.sandbox.job import Limits, Progress
+from governance.sandbox.staging import Stage, open_to_all
+
+if TYPE_CHECKING:
+    from governance.sandbox.environments import Chosen
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START = (
@@ -58,17 +62,29 @@ def environment(scratch: Path) -> dict[str, str]:
     }
 
 
-def follow(job: dict[str, Any], *, scratch: Path, limits: Limits, progress: Progress) -> Ended:
+def follow(job: dict[str, Any], stage: Stage, chosen: Chosen, *, limits: Limits, progress: Progress) -> Ended:
     """Start the child with ``job`` on its standard input and stay with it to its end.
 
     Guarantee: when this returns or raises, the child and its process group are dead and reaped.
     """
     receive, send = os.pipe()
+    scratch = stage.scratch
     names = environment(scratch)
-    job = {**job, "channel": send, "environment": sorted(names), "parent": os.getpid()}
+    sites = [chosen.site] if chosen.site else []
+    job = {
+        **job,
+        "channel": send,
+        "environment": sorted(names),
+        "parent": os.getpid(),
+        "sites": [str(path) for path in sites],
+        "readable": [*job["readable"], *map(str, sites)],
+        "traverse": stage.uid is not None and not open_to_all(*sites, *([Path(chosen.python)] if sites else [])),
+    }
+    # Without “site” for what a stranger chose: its .pth files would run before the confinement.
+    start = [chosen.python, "-I", "-S", "-B"] if sites else [sys.executable, "-I", "-B"]
     started = time.monotonic()
     child = subprocess.Popen(
-        [sys.executable, "-I", "-B", "-c", _START, str(_ROOT)],
+        [*start, "-c", _START, str(_ROOT)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -5,11 +5,22 @@ from __future__ import annotations
 
 import re
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from governance.sandbox.job import Code, Layers, Limits, Progress, SandboxJob, SandboxOutcome, limits_as_dict
+from governance.sandbox.job import (
+    Code,
+    EnvironmentFailed,
+    Layers,
+    Limits,
+    Progress,
+    SandboxJob,
+    SandboxOutcome,
+    limits_as_dict,
+)
 from governance.sandbox.modes import MODES, module_of
 from governance.sandbox.process import Ended, follow
 from governance.sandbox.staging import Stage, staged
@@ -18,7 +29,11 @@ from registry.formats.scan import MLmodelError, ModelFile, read_model_file, scan
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from governance.sandbox.environments import Chosen
+
 _NONE = Layers({})
+_READERS = ("skops", "cloudpickle")
+"""Formats that are read by the package of that name."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -34,7 +49,11 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
         prepared = _prepare(job, stage)
         if isinstance(prepared, SandboxOutcome):
             return prepared
-        ended = follow(prepared, scratch=stage.scratch, limits=job.limits, progress=progress)
+        try:
+            with _environment(job, stage, prepared, progress) as chosen:
+                ended = follow(prepared, stage, chosen, limits=job.limits, progress=progress)
+        except EnvironmentFailed as error:
+            return SandboxOutcome("environment_failed", str(error), _NONE)
         outcome = _judge(job, ended) or _collect(job, stage, prepared)
     notes = (f"{ended.garbage} lines of garbage on the result channel were dropped.",) if ended.garbage else ()
     return replace(
@@ -45,7 +64,23 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
         peak_bytes=ended.peak_bytes,
         notes=notes,
         detail=ended.stderr.decode("utf-8", errors="replace"),
+        environment=chosen.record,
     )
+
+
+@contextmanager
+def _environment(job: SandboxJob, stage: Stage, told: dict[str, Any], progress: Progress) -> Iterator[Chosen]:
+    """The libraries this run gets. Raises ``EnvironmentFailed``, and what ``progress`` raises."""
+    from governance.sandbox.environments import Chosen, choose
+
+    if stage.model_dir is None or not MODES[job.mode].model:
+        yield Chosen({})
+        return
+    needs = ["mlflow"] if told["flavor"] == "python_function" else [one for one in _READERS if one == told["format"]]
+    with choose(
+        stage.model_dir, needs=needs, allowed=job.environments, beat=lambda: progress(0, max(1, told["rows"]))
+    ) as chosen:
+        yield chosen
 
 
 def _unfit(job: SandboxJob) -> SandboxOutcome | None:
@@ -95,7 +130,6 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
         "readable": [str(path) for path in inputs if path],
         "scratch": str(stage.scratch),
         "uid": stage.uid,
-        "traverse": stage.traverse,
         "code": [str(path) for path in stage.code],
         "limits": limits_as_dict(job.limits),
         "max_bytes": job.limits.file_bytes,

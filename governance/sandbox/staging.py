@@ -23,8 +23,7 @@ _CODE = Path(__file__).resolve().parents[2]
 class Stage:
     """Where everything of one run lies.
 
-    ``uid`` None: the child keeps our user. ``traverse``: the environment lies where only root may go, so the child
-    keeps the one capability to pass directories (Landlock still bounds what it can read).
+    ``uid`` None: the child keeps our user.
     """
 
     model_dir: Path | None
@@ -32,7 +31,6 @@ class Stage:
     files: Mapping[str, Path]
     scratch: Path
     uid: int | None
-    traverse: bool
     code: tuple[Path, ...]
 
 
@@ -65,7 +63,7 @@ def staged(job: SandboxJob) -> Iterator[Stage]:
         if uid is not None:
             os.chown(scratch, uid, uid)
         code = (_CODE / "governance" / "sandbox", _CODE / "registry" / "formats" / "scan")
-        yield Stage(model_dir, data, files, scratch, uid, uid is not None and not _open_to_all(), code)
+        yield Stage(model_dir, data, files, scratch, uid, code)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
@@ -88,9 +86,13 @@ def _is_arrow(path: Path) -> bool:
         return handle.read(6) == b"ARROW1"
 
 
-def _open_to_all() -> bool:
-    """Whether any user can reach the environment and our code."""
-    needed = (Path(sys.prefix), Path(sys.base_prefix), _CODE / "governance", Path(tempfile.gettempdir()))
+def open_to_all(*more: Path) -> bool:
+    """Whether any user can reach the environment, our code and ``more``.
+
+    If not, a child with a user of its own keeps the one capability to pass directories; Landlock still bounds what it
+    can read.
+    """
+    needed = (Path(sys.prefix), Path(sys.base_prefix), _CODE / "governance", Path(tempfile.gettempdir()), *more)
     return all(_passable(path.resolve()) for path in needed)
 
 

@@ -27,6 +27,7 @@ def main() -> None:
     job: dict[str, Any] = json.loads(sys.stdin.buffer.read())
     channel = int(job["channel"])
     say(channel, {"layers": confine(job)})
+    sys.path.extend(job["sites"])
     try:
         load.imports(job)
         mode = module_of(job["mode"])  # loads numpy, so only now

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 MAX_BYTES = 2 * 1024 * 1024
 
 
@@ -67,6 +65,9 @@ def read_model_file(directory: Path) -> ModelFile:
 
 
 def _safe_yaml(data: bytes) -> Any:
+    # Imported here: the sandboxed child imports this package too, with libraries that need not have YAML.
+    import yaml  # noqa: PLC0415
+
     try:
         text = data.decode("utf-8")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
