@@ -26,6 +26,8 @@ _FINE = 30
 """Sums are kept in units of 2⁻³⁰ of the largest edge, in two halves of 31 bits: what is 2³¹ times as large as any edge still
 counts in full, and 2³² rows add up without overflow."""
 HALF = 2.0**31
+_LARGE = 2**21
+"""A reference of more rows is read in parts of so many."""
 _LOOK = 10_000
 """So many rows are looked at first, before all distinct whole numbers are counted."""
 SCHEMA = pa.schema([
@@ -83,7 +85,7 @@ class Frozen:
         """What sums within gaps are counted in, from the edges alone."""
         edges = self.edges
         largest = float(np.abs(edges).max()) if edges is not None and len(edges) else 1.0
-        return float(2.0 ** ((math.frexp(largest)[1] if largest else 0) - _FINE))
+        return float(2.0 ** max((math.frexp(largest)[1] if largest else 0) - _FINE, -900))
 
 
 def of_reference(
@@ -92,17 +94,43 @@ def of_reference(
     """The reference's cells, which are those of every sample. ``given``: edges that a column has to have."""
     made: list[pa.Table] = []
     for name in sorted(names):
-        values = plain(table.column(name))
-        if not is_number(values.type) or (name not in given and is_category(values, categories)):
-            made.append(_words_of_reference(name, values))
-            continue
-        numbers, missing = _present(values)
-        edges = _edges(numbers, resolution, np.asarray(given.get(name, ()), dtype="float64"))
-        frozen = Frozen(name, edges, _NONE, SCHEMA.empty_table())
-        spread = float(numbers.std()) if len(numbers) else 0.0
-        ends = _rows(REFERENCE, name, [SPREAD, MISSING], [spread, 0.0], None, [0, missing])
-        made += [_numbers(REFERENCE, frozen, numbers), ends]
+        column = table.column(name)
+        first = plain(column[:_LARGE])
+        if not is_number(first.type) or (name not in given and is_category(first, categories)):
+            made.append(_words_of_reference(name, plain(column)))
+        else:
+            made.append(_numbers_of_reference(name, column, resolution, given.get(name, ())))
     return pa.concat_tables([SCHEMA.empty_table(), *made]).combine_chunks()
+
+
+def _numbers_of_reference(name: str, column: pa.ChunkedArray, resolution: int, given: Sequence[float]) -> pa.Table:
+    """The cells of one column, part by part: of more than ``_LARGE`` rows every so-manieth gives the edges."""
+    step = -(-len(column) // _LARGE)
+    parts = [_present(plain(column[start : start + _LARGE])) for start in range(0, len(column), _LARGE)]
+    looked = parts[0][0] if step == 1 else np.sort(np.concatenate([numbers[::step] for numbers, _ in parts]))
+    one = Frozen(name, _edges(looked, resolution, np.asarray(given, dtype="float64")), _NONE, SCHEMA.empty_table())
+    made = _numbers(REFERENCE, one, parts[0][0])
+    if step > 1:
+        made = added([made, *(_numbers(REFERENCE, one, numbers) for numbers, _ in parts[1:])])
+    ends = [_spread([numbers for numbers, _ in parts]), 0.0]
+    missing = sum(count for _, count in parts)
+    return pa.concat_tables([made, _rows(REFERENCE, name, [SPREAD, MISSING], ends, None, [0, missing])])
+
+
+def added(tables: Sequence[pa.Table]) -> pa.Table:
+    """Counts of the same cells add up; in the order of the state."""
+    summed = pa.concat_tables(tables).group_by(KEYS, use_threads=False).aggregate([(name, "sum") for name in VALUES])
+    summed = summed.rename_columns([*KEYS, *VALUES]).cast(SCHEMA)
+    return summed.sort_by([(name, "ascending") for name in KEYS])
+
+
+def _spread(parts: Sequence[np.ndarray]) -> float:
+    """The standard deviation over all parts, in the order of the rows."""
+    if len(parts) == 1:
+        return float(parts[0].std()) if len(parts[0]) else 0.0
+    n = sum(len(part) for part in parts)
+    mean = sum(float(part.sum()) for part in parts) / n if n else 0.0
+    return math.sqrt(sum(float(((part - mean) ** 2).sum()) for part in parts) / n) if n else 0.0
 
 
 def of_sample(table: pa.Table, reference: pa.Table) -> pa.Table:
@@ -152,13 +180,16 @@ def _present(values: pa.Array) -> tuple[np.ndarray, int]:
 
 def _edges(numbers: np.ndarray, resolution: int, given: np.ndarray) -> np.ndarray:
     """The distinct values, or ``resolution`` quantiles of them, and what is given."""
-    edges = numbers
-    if len(numbers) > resolution:
-        edges = numbers[np.concatenate([[True], numbers[1:] != numbers[:-1]])]
-        if len(edges) > resolution:
-            places = np.ceil(np.linspace(0, 1, resolution) * len(numbers)).astype("int64") - 1
-            edges = numbers[np.maximum(places, 0)]
-    return np.unique(np.concatenate([edges, given])) + 0.0  # minus zero is zero
+    edges = _distinct(numbers)
+    if len(edges) > resolution:
+        places = np.ceil(np.linspace(0, 1, resolution) * len(numbers)).astype("int64") - 1
+        edges = _distinct(numbers[np.maximum(places, 0)])
+    return (np.unique(np.concatenate([edges, given])) if len(given) else edges) + 0.0  # minus zero is zero
+
+
+def _distinct(numbers: np.ndarray) -> np.ndarray:
+    """Sorted numbers without repeats."""
+    return numbers[np.concatenate([[True], numbers[1:] != numbers[:-1]])] if len(numbers) else numbers
 
 
 def _numbers(side: int, one: Frozen, values: np.ndarray) -> pa.Table:
@@ -171,23 +202,30 @@ def _numbers(side: int, one: Frozen, values: np.ndarray) -> pa.Table:
     starts, ends = np.concatenate([[0], last]), np.append(first, len(values))
     gaps, at = ends - starts, last - first
     used = gaps > 0
-    sums = [_sums(values, starts[used], ends[used], one.unit)] if used.any() else [np.zeros((2, 0), dtype="int64")]
     kept = at > 0 if side == SAMPLE else np.ones(len(at), dtype=bool)
-    place = np.repeat([GAP, AT], [int(used.sum()), int(kept.sum())])
+    none = np.zeros(int(kept.sum()), dtype="int64")
+    high, low = (np.concatenate([part[used], none]) for part in _sums(values, starts, ends, one.unit))
+    place = np.repeat([GAP, AT], [int(used.sum()), len(none)])
     edge = np.concatenate([np.append(edges, np.inf)[used], edges[kept]])
-    high, low = np.concatenate([*sums, np.zeros((2, int(kept.sum())), dtype="int64")], axis=1)
     return _rows(side, one.name, place, edge, None, np.concatenate([gaps[used], at[kept]]), high, low)
 
 
-def _sums(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, unit: float) -> np.ndarray:
-    """The sums of sorted values from each start to its end, in units, as the upper and lower halves of whole numbers."""
-    units = np.rint(np.clip(values, -unit * 2.0**61, unit * 2.0**61) / unit)
-    upper = np.floor(units / HALF)
-    made = []
-    for half in (upper, units - upper * HALF):
-        running = np.concatenate([[0], np.cumsum(half.astype("int64"))])
-        made.append(running[ends] - running[starts])
-    return np.array(made)
+def _sums(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, unit: float) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of sorted values from each start to its end, in units, as the upper and lower halves of whole numbers.
+
+    Between edges a value has at most 2³⁰ units, so that the lower half holds the whole sum; only outside has it two.
+    """
+    high, low = np.zeros(len(starts), dtype="int64"), np.zeros(len(starts), dtype="int64")
+    inside = values[ends[0] : starts[-1]]
+    running = np.zeros(len(inside) + 1, dtype="int64")
+    np.cumsum(np.rint(inside * (1 / unit)).astype("int64"), out=running[1:])
+    if len(starts) > 2:
+        low[1:-1] = running[ends[1:-1] - ends[0]] - running[starts[1:-1] - ends[0]]
+    for gap in {0, len(starts) - 1}:
+        outside = np.rint(np.clip(values[starts[gap] : ends[gap]], -unit * 2.0**61, unit * 2.0**61) / unit)
+        upper = np.floor(outside / HALF)
+        high[gap], low[gap] = int(upper.astype("int64").sum()), int((outside - upper * HALF).astype("int64").sum())
+    return high, low
 
 
 def _counted(values: pa.Array) -> tuple[dict[str, int], int]:
@@ -228,7 +266,7 @@ def _words_of_sample(one: Frozen, values: pa.Array) -> pa.Table:
     )  # fmt: skip
 
 
-def _rows(
+def _rows(  # noqa: PLR0917 - the columns of the state
     side: int, name: str, place: Sequence[int] | np.ndarray, edge: Sequence[float] | np.ndarray | float,
     words: Sequence[str] | None, count: Sequence[int] | np.ndarray,
     high: np.ndarray | None = None, low: np.ndarray | None = None,

@@ -1,24 +1,26 @@
-"""``drift.columns``: how far the test data lies from the training data, column by column.
+"""``drift.columns``, ``.live``, ``.predictions`` and ``.label``: how far a sample lies from a reference, column by column.
 
-The cells are frozen by the training data alone, so that a shard needs no other shard: every distinct value of a column,
-or ``resolution`` of its quantiles, and the gaps between them. Counts add up; the sums within a gap travel as integers.
+The cells are frozen by the reference alone (``cells``), so that a shard needs no other shard, and its bins are recorded: a
+later run that is given them as ``edges`` counts in the same bins.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from governance.checks import cells, columns, distances
+from governance.checks import cells, columns, distances, pictures
 from governance.checks.contract import Check, CheckInputs, Params
-from governance.checks.manifests.data import DRIFT
-from governance.checks.results import CheckError, CheckResult, Figure, Table
+from governance.checks.drift_columns import Column, given_edges, measured
+from governance.checks.manifests.data import DRIFT, LABEL_DRIFT, LIVE_DRIFT, PREDICTION_DRIFT
+from governance.checks.results import CheckError, CheckResult, Figure, Picture, Table
 
-_SPECS = {spec.key: spec for spec in DRIFT.figures}
+_MOST_PICTURED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class DriftParams(Params):
     """``bins`` of the PSI; whole numbers with at most ``categories`` values are categories.
 
     A column counts as drifted when its corrected PSI is above ``psi_line`` *and* its test, adjusted over all columns, says
-    so at ``alpha``.
+    so at ``alpha``. ``edges`` (``column: 1.5, 2.5``) are bins that an earlier result recorded. ``live`` names the data set
+    with live data (``name``, or ``name@3`` for one version), where the check compares with live data.
     """
 
     bins: int = 10
@@ -34,6 +37,8 @@ class DriftParams(Params):
     alpha: float = 0.05
     categories: int = 20
     resolution: int = 4096
+    edges: tuple[str, ...] = ()
+    live: str = ""
 
     def check(self) -> None:
         if not 2 <= self.bins <= 100 or not 0 <= self.categories <= 1000:
@@ -42,185 +47,202 @@ class DriftParams(Params):
             raise CheckError("params.value", "“psi_line” must lie in [0, 10) and “alpha” between 0 and 1.")
         if not self.bins <= self.resolution <= 65_536:
             raise CheckError("params.value", "“resolution” must be from “bins” to 65536.")
+        given_edges(self.edges)
 
 
-class ColumnDrift(Check):
-    """State: counts of (column, cell, side). The training side is the same in every shard and is kept once."""
+class Drift(Check):
+    """State: the reference's cells, which are the same in every shard, and the counts of the sample in them."""
 
-    manifest = DRIFT
     params = DriftParams
+    sides: ClassVar[tuple[str, str]] = ("training data", "test data")
+    absent: ClassVar[str] = (
+        "The training data is not registered with this version, so there is nothing to compare with."
+    )
+
+    @abstractmethod
+    def reference(self, inputs: CheckInputs) -> pa.Table | None:
+        """What the sample is compared with; None if there is none."""
+
+    def sample(self, inputs: CheckInputs) -> pa.Table:
+        """The rows of which a shard has a part."""
+        return columns.rows_of(inputs)
+
+    @abstractmethod
+    def names(self, inputs: CheckInputs) -> list[str]:
+        """The columns that are compared."""
 
     def plan(self, inputs: CheckInputs, params: DriftParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
-        data = columns.rows_of(inputs)
-        if inputs.training is None:
+        sample, reference = self.sample(inputs), self.reference(inputs)
+        if reference is None:
             return (inputs,)
-        if inputs.training.num_rows == 0:
-            raise CheckError("data.empty", "The training data has no rows.")
-        shared = cells.shared_columns(inputs)
+        if reference.num_rows == 0:
+            raise CheckError("data.empty", f"The {self.sides[0]} has no rows.")
+        shared = self.names(inputs)
         if not shared:
-            raise CheckError("data.columns_differ", "The test data and the training data have no column in common.")
+            sentence = f"The {self.sides[1]} and the {self.sides[0]} have no column in common."
+            raise CheckError("data.columns_differ", sentence)
         for name in shared:
-            sides = [table.schema.field(name).type for table in (data, inputs.training)]
-            if any(pa.types.is_nested(one) or pa.types.is_binary(one) for one in sides):
-                raise CheckError(
-                    "data.type", f"The column “{name}” holds no plain cells, so it has no distribution.", name
-                )
-            if cells.is_number(sides[0]) != cells.is_number(sides[1]):
-                sentence = f"The column “{name}” is {sides[1]} in the training data and {sides[0]} in the test data."
-                raise CheckError("data.type", sentence, name)
-        return columns.split(inputs, shards)
+            self._check_types(name, reference.schema.field(name).type, sample.schema.field(name).type)
+        given = given_edges(params.edges)
+        for name in given:
+            if name not in shared or not cells.is_number(reference.schema.field(name).type):
+                raise CheckError("params.value", f"“edges” names “{name}”, which is no column of numbers here.", name)
+        made = cells.of_reference(
+            reference, shared, categories=params.categories, resolution=params.resolution, given=given
+        )
+        return columns.split(replace(inputs, prepared={"reference": made}), shards)
+
+    def _check_types(self, name: str, before: pa.DataType, now: pa.DataType) -> None:
+        if any(pa.types.is_nested(one) or pa.types.is_binary(one) for one in (before, now)):
+            raise CheckError("data.type", f"The column “{name}” holds no plain cells, so it has no distribution.", name)
+        if cells.is_number(before) != cells.is_number(now) and pa.null() not in (before, now):
+            sentence = f"The column “{name}” is {before} in the {self.sides[0]} and {now} in the {self.sides[1]}."
+            raise CheckError("data.type", sentence, name)
 
     def map(self, shard: CheckInputs, params: DriftParams) -> pa.Table:
-        if shard.training is None:
+        if shard.prepared is None:
             return cells.SCHEMA.empty_table()
-        data = columns.rows_of(shard)
-        states = [cells.SCHEMA.empty_table()]
-        for name in cells.shared_columns(shard):
-            before, now = (cells.plain(table.column(name)) for table in (shard.training, data))
-            if cells.is_number(before.type) and not cells.is_category(before, params.categories):
-                states += cells.of_numbers(name, before, now, params.resolution)
-            else:
-                states += [
-                    cells.of_categories(name, before, cells.TRAINING),
-                    cells.of_categories(name, now, cells.SAMPLE),
-                ]
-        return self.merge(states)
+        reference = shard.prepared["reference"]
+        return pa.concat_tables([reference, cells.of_sample(self.sample(shard), reference)]).combine_chunks()
 
     def merge(self, states: Iterable[pa.Table]) -> pa.Table:
-        """Counts of the sample add up; those of the training data are the same everywhere and stay as they are."""
-        table = pa.concat_tables(list(states))
-        sample = pc.equal(table.column("side"), cells.SAMPLE)
-        kept = []
-        for rows, how in ((table.filter(sample), "sum"), (table.filter(pc.invert(sample)), "max")):
-            made = rows.group_by(cells.KEYS, use_threads=False).aggregate([(name, how) for name in cells.VALUES])
-            kept.append(made.rename_columns([*cells.KEYS, *cells.VALUES]).cast(cells.SCHEMA))
-        merged = pa.concat_tables(kept).sort_by([(name, "ascending") for name in cells.KEYS])
-        return merged.combine_chunks()
+        """Counts of the sample add up; the reference's are the same everywhere and are kept once."""
+        tables = list(states)
+        if len(tables) == 1:
+            return tables[0].combine_chunks()
+        is_sample = [pc.equal(table.column("side"), cells.SAMPLE) for table in tables]
+        rows = pa.concat_tables(table.filter(mine) for table, mine in zip(tables, is_sample, strict=True))
+        reference = tables[0].filter(pc.invert(is_sample[0]))
+        return pa.concat_tables([reference, cells.added([rows])]).combine_chunks()
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: DriftParams) -> CheckResult:
+        about = self.manifest
         if state.num_rows == 0:
-            reason = "The training data is not registered with this version, so there is nothing to compare with."
-            return CheckResult(DRIFT.key, DRIFT.version, params.as_dict(), 0, not_applicable=reason)
-        found = [_measured(state, name, params) for name in dict.fromkeys(state.column("column").to_pylist())]
+            return CheckResult(about.key, about.version, params.as_dict(), 0, not_applicable=self.absent)
+        found = measured(state, params.bins, given_edges(params.edges))
         adjusted = distances.benjamini_hochberg([one.p for one in found])
         drifted = [
             one for one, p in zip(found, adjusted, strict=True)
             if p is not None and p <= params.alpha and one.psi_corrected > params.psi_line
         ]  # fmt: skip
         n = max(one.sample for one in found)
-        spec = _SPECS["drifted_columns"]
+        specs = {spec.key: spec for spec in about.figures}
+        spec = specs["drifted_columns"]
         count = float(len(drifted))
         figures = [Figure(spec.key, spec.label, count, n, spec.better, ci_low=count, ci_high=count)]
         for one in found:
-            figures += one.figures()
+            figures += one.figures(specs)
+        ranked = sorted(zip(found, adjusted, strict=True), key=lambda pair: (-pair[0].psi_corrected, pair[0].name))
         return CheckResult(
-            DRIFT.key, DRIFT.version, params.as_dict(), n, tuple(figures),
-            tables=(_table(found, adjusted, {one.name for one in drifted}),),
+            about.key, about.version, params.as_dict(), n, tuple(figures),
+            tables=self._tables(ranked, {one.name for one in drifted}),
+            pictures=self._pictures([one for one, _ in ranked], params),
             findings=tuple(_findings(drifted, found)),
             limits=(
                 "A column that moved need not hurt the model, and columns can move together without moving alone.",
                 "With many rows the tests see differences that do not matter; the PSI and the distances say how large they are.",
                 _exactness(params.resolution),
             ),
-            facts={"training_rows": max(one.training for one in found)},
+            facts={"reference_rows": max(one.reference for one in found)},
+        )  # fmt: skip
+
+    def _tables(self, ranked: list[tuple[Column, float | None]], drifted: set[str]) -> tuple[Table, ...]:
+        rows = [
+            (one.name, one.psi, one.psi_corrected, *one.psi_interval, one.ks, one.wasserstein, one.cramers_v, one.js, p,
+             one.name in drifted)
+            for one, p in ranked
+        ]  # fmt: skip
+        bins = [(one.name, *cell) for one, _ in ranked for cell in one.bins]
+        recorded = [(one.name, one.recorded) for one, _ in ranked if one.ends is not None]
+        before, now = (side.capitalize() for side in self.sides)
+        sides = ("column", "Column"), ("bin", "Bin"), ("reference", before), ("sample", now)
+        made = [
+            Table("drift", f"Columns, {self.sides[0]} against {self.sides[1]}", _COLUMNS, tuple(rows)),
+            Table("bins", "Rows in each bin", sides, tuple(bins)),
+        ]  # fmt: skip
+        if recorded:
+            title = "Frozen bins, in the form of the parameter “edges”"
+            made.append(Table("edges", title, (("column", "Column"), ("edges", "Ends of its bins")), tuple(recorded)))
+        return tuple(made)
+
+    def _pictures(self, ranked: list[Column], params: DriftParams) -> tuple[Picture, ...]:
+        shown = ranked[:_MOST_PICTURED]
+        worst = ranked[0]
+        rows: list[pictures.Row] = [
+            {"name": one.name, "value": one.psi_corrected, "low": one.psi_interval[0], "high": one.psi_interval[1]}
+            for one in shown
+        ]
+        sizes = worst.reference, worst.sample
+        shares: list[pictures.Row] = [
+            {"x": side.capitalize(), "y": name, "value": round(cell[index] / sizes[index], 4) if sizes[index] else 0.0}
+            for name, *cell in worst.bins
+            for index, side in enumerate(self.sides)
+        ]
+        alt = f"PSI beyond chance of {len(shown)} columns with intervals; {worst.name} moved most ({worst.psi_corrected:.3f})."
+        return (
+            pictures.ranges("psi", "How far each column moved", alt, rows, value="PSI beyond chance", line=params.psi_line),
+            pictures.grid(
+                "worst", f"Where {worst.name} moved", f"Share of the rows in each bin of {worst.name}, on both sides.",
+                shares, x="", y=worst.name, value="Share",
+            ),
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """What was measured of one column. ``ks`` and ``wasserstein`` are of numbers, ``cramers_v`` of categories."""
+class ColumnDrift(Drift):
+    """The test data against the training data."""
 
-    name: str
-    training: int
-    sample: int
-    psi: float
-    psi_corrected: float
-    psi_interval: tuple[float, float]
-    js: float
-    p: float | None
-    ks: float | None = None
-    wasserstein: float | None = None
-    cramers_v: float | None = None
+    manifest = DRIFT
 
-    def figures(self) -> list[Figure]:
-        low, high = self.psi_interval
-        made = [
-            self._figure("psi", self.psi, low, high),
-            self._figure("psi_corrected", self.psi_corrected, low, high),
-            self._figure("js_distance", self.js),
-        ]
-        if self.ks is not None:
-            half = distances.ks_half_width(self.training, self.sample)
-            made.append(self._figure("ks", self.ks, max(0.0, self.ks - half), min(1.0, self.ks + half)))
-        if self.wasserstein is not None:
-            made.append(self._figure("wasserstein", self.wasserstein))
-        if self.cramers_v is not None:
-            made.append(self._figure("cramers_v", self.cramers_v))
-        return made
+    def reference(self, inputs: CheckInputs) -> pa.Table | None:
+        return inputs.training
 
-    def _figure(self, key: str, value: float, low: float | None = None, high: float | None = None) -> Figure:
-        spec = _SPECS[key]
-        return Figure(key, spec.label, value, self.sample, spec.better, ci_low=low, ci_high=high, attribute=self.name)
+    def names(self, inputs: CheckInputs) -> list[str]:
+        return cells.shared_columns(inputs, self.reference(inputs))
 
 
-def _measured(state: pa.Table, name: str, params: DriftParams) -> _Column:
-    rows = state.filter(pc.equal(state.column("column"), name))
-    place, edge, side, count, high, low = (
-        rows.column(key).to_numpy() for key in ("place", "edge", "side", "count", "high", "low")
-    )
-    missing = [int(count[(place == cells.MISSING) & (side == one)].sum()) for one in (cells.TRAINING, cells.SAMPLE)]
-    if (place == cells.CATEGORY).any():
-        return _of_categories(name, rows.filter(pc.equal(rows.column("place"), cells.CATEGORY)), missing)
-    at = place == cells.AT
-    edges = np.unique(edge[at & (side == cells.TRAINING)])
-    unit = cells.unit_of(edges)
+class LiveDrift(ColumnDrift):
+    """The test data against what the live model was given."""
 
-    def spread(which: int, one: int, values: np.ndarray, size: int) -> np.ndarray:
-        """Cells of one place and side, in the order of the edges."""
-        mine = (place == which) & (side == one)
-        where = np.minimum(np.searchsorted(edges, edge[mine]), size - 1)
-        return np.bincount(where, weights=values[mine], minlength=size)
+    manifest = LIVE_DRIFT
+    sides = ("live data", "test data")
+    absent = "There is no live data: seal a data set version of it, or name one by the parameter “live”."
 
-    sides = [
-        distances.Side(
-            edges,
-            spread(cells.AT, one, count, len(edges)).astype("int64"),
-            spread(cells.GAP, one, count, len(edges) + 1).astype("int64"),
-            spread(cells.GAP, one, (high * cells.HALF + low) * unit, len(edges) + 1),
-        )
-        for one in (cells.TRAINING, cells.SAMPLE)
-    ]
-    n, m = (one.n for one in sides)
-    counts = distances.binned(sides[0], sides[1], params.bins)
-    if any(missing):
-        counts = np.column_stack([counts, missing])
-    deviation = float(edge[place == cells.SPREAD][0])
-    if not n or not m:
-        return _Column(name, n + missing[0], m + missing[1], *_psi(counts), distances.jensen_shannon(counts), None)
-    ks = distances.kolmogorov_smirnov(*sides)
-    moved = distances.wasserstein(*sides)
-    return _Column(
-        name, n + missing[0], m + missing[1], *_psi(counts), distances.jensen_shannon(counts),
-        distances.ks_p(ks, n, m), ks=ks, wasserstein=moved / deviation if deviation > 0 else None,
-    )  # fmt: skip
+    def reference(self, inputs: CheckInputs) -> pa.Table | None:
+        return inputs.live_data
 
 
-def _of_categories(name: str, rows: pa.Table, missing: list[int]) -> _Column:
-    known = sorted(set(rows.column("category").to_pylist()))
-    place = {category: number for number, category in enumerate(known)}
-    counts = np.zeros((2, len(known)), dtype="int64")
-    for row in rows.to_pylist():
-        counts[row["side"], place[row["category"]]] = row["count"]
-    if any(missing):
-        counts = np.column_stack([counts, missing])
-    n, m = (int(one) for one in counts.sum(axis=1))
-    p, v = distances.chi_square(counts)
-    return _Column(name, n, m, *_psi(counts), distances.jensen_shannon(counts), p, cramers_v=v)
+class PredictionDrift(Drift):
+    """What the model says to the test data against what it says to the training data."""
+
+    manifest = PREDICTION_DRIFT
+    sides = ("predictions on the training data", "predictions on the test data")
+    absent = "There are no predictions on training data of this version, so there is nothing to compare with."
+
+    def reference(self, inputs: CheckInputs) -> pa.Table | None:
+        return inputs.training_predictions
+
+    def sample(self, inputs: CheckInputs) -> pa.Table:
+        columns.check_predictions(inputs)
+        found = inputs.predictions
+        if found is None:
+            raise CheckError("inputs.missing", "This check needs predictions, and none were given.")
+        return found
+
+    def names(self, inputs: CheckInputs) -> list[str]:
+        there = [] if inputs.training_predictions is None else inputs.training_predictions.column_names
+        return [name for name in ("score", "prediction") if name in there and name in self.sample(inputs).column_names]
 
 
-def _psi(counts: np.ndarray) -> tuple[float, float, tuple[float, float]]:
-    value = distances.psi(counts)
-    return value, distances.psi_corrected(value, counts), distances.psi_interval(value, counts)
+class LabelDrift(ColumnDrift):
+    """The label of the test data against that of the training data."""
+
+    manifest = LABEL_DRIFT
+
+    def names(self, inputs: CheckInputs) -> list[str]:
+        label = inputs.roles.label
+        columns.column(columns.rows_of(inputs), label, code="data.label_missing", what="label")
+        there = [] if inputs.training is None else inputs.training.column_names
+        return [label] if label is not None and label in there else []
 
 
 _COLUMNS = (
@@ -230,24 +252,15 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _table(found: list[_Column], adjusted: list[float | None], drifted: set[str]) -> Table:
-    pairs = sorted(zip(found, adjusted, strict=True), key=lambda pair: (-pair[0].psi_corrected, pair[0].name))
-    rows = [
-        (one.name, one.psi, one.psi_corrected, *one.psi_interval, one.ks, one.wasserstein, one.cramers_v, one.js, p,
-         one.name in drifted)
-        for one, p in pairs
-    ]  # fmt: skip
-    return Table("drift", "Columns, training against test data", _COLUMNS, tuple(rows))
-
-
 def _exactness(resolution: int) -> str:
     return (
-        f"Distances of numbers are exact up to {resolution} distinct training values; beyond that the KS statistic is short "
-        f"by at most {2 / resolution:.2g}."
+        f"Distances of numbers are exact up to {resolution} distinct values of the reference; beyond that the KS statistic is "
+        f"short by at most {2 / resolution:.2g}. Of words, the {cells.MOST_WORDS} most frequent of the reference have cells of "
+        "their own; what it never had is one cell. Weights are not used."
     )
 
 
-def _findings(drifted: list[_Column], found: list[_Column]) -> list[str]:
+def _findings(drifted: list[Column], found: list[Column]) -> list[str]:
     if not drifted:
         return [f"None of {len(found)} columns has drifted."]
     worst = sorted(drifted, key=lambda one: (-one.psi_corrected, one.name))

@@ -21,36 +21,79 @@ QUALITY = Manifest(
     code="governance.checks.data_quality:DataQuality",
 )  # fmt: skip
 
+_MEASURES = (
+    "PSI = Σ (p-q) ln(p/q) over bins that {0} fixes (recorded, so that a later run can reuse them), also net of what chance "
+    "gives, (B-1)(1/n+1/m) (Yurdakul & Naranjo 2020), with an interval by inverting the non-central chi-square. Numbers: "
+    "Kolmogorov-Smirnov statistic, and the Wasserstein distance in standard deviations of {0}. Categories: chi-square test and "
+    "Cramér's V. Jensen-Shannon distance, base 2. A column has drifted when its net PSI is above the line and its test says so "
+    "after Benjamini and Hochberg's correction over all columns (1995): both the size and the evidence."
+)
+_MOVED = (
+    _F("drifted_columns", "Drifted columns", "lower"), _F("psi", "PSI", "lower", per_group=True),
+    _F("psi_corrected", "PSI beyond chance", "lower", per_group=True),
+    _F("js_distance", "Jensen-Shannon distance", "lower", per_group=True),
+    _F("ks", "Kolmogorov-Smirnov statistic", "lower", per_group=True),
+    _F("wasserstein", "Wasserstein distance", "lower", per_group=True), _F("cramers_v", "Cramér's V", "lower", per_group=True),
+)  # fmt: skip
+
 DRIFT = Manifest(
     key="drift.columns", version=1, category="drift", title="Drift of the inputs", task="any",
     needs=("data", "training"),
-    definition=(
-        "Each input of the test data against the training data. PSI = Σ (p-q) ln(p/q) over bins that the training data "
-        "fixes, also net of what chance gives, (B-1)(1/n+1/m) (Yurdakul & Naranjo 2020), with an interval by inverting the "
-        "non-central chi-square. Numbers: Kolmogorov-Smirnov statistic, and the Wasserstein distance in standard "
-        "deviations of the training data. Categories: chi-square test and Cramér's V. Jensen-Shannon distance, base 2. "
-        "A column has drifted when its net PSI is above the line and its test says so after Benjamini and Hochberg's "
-        "correction over all columns (1995): both the size and the evidence."
-    ),
-    figures=(
-        _F("drifted_columns", "Drifted columns", "lower"), _F("psi", "PSI", "lower"),
-        _F("psi_corrected", "PSI beyond chance", "lower"), _F("js_distance", "Jensen-Shannon distance", "lower"),
-        _F("ks", "Kolmogorov-Smirnov statistic", "lower"), _F("wasserstein", "Wasserstein distance", "lower"),
-        _F("cramers_v", "Cramér's V", "lower"),
-    ),
-    code="governance.checks.drift:ColumnDrift",
+    definition="Each input of the test data against the training data. " + _MEASURES.format("the training data"),
+    figures=_MOVED,
+    code="governance.checks.drift:ColumnDrift", splits=True,
 )  # fmt: skip
+
+LIVE_DRIFT = Manifest(
+    key="drift.live", version=1, category="drift", title="Drift of the inputs against live data", task="any",
+    needs=("data", "live_data"),
+    definition=(
+        "Each input of the test data against live data, sealed with the role “live” or named by the parameter “live”: whether "
+        "the model was tested on what it will meet. " + _MEASURES.format("the live data")
+    ),
+    figures=_MOVED,
+    code="governance.checks.drift:LiveDrift", splits=True,
+)  # fmt: skip
+
+PREDICTION_DRIFT = Manifest(
+    key="drift.predictions", version=1, category="drift", title="Drift of the predictions", task="any",
+    needs=("data", "predictions", "training", "train_predictions"),
+    definition=(
+        "Scores and decisions of the model on the test data against those on its training data. "
+        + _MEASURES.format("the training data")
+    ),
+    figures=_MOVED,
+    code="governance.checks.drift:PredictionDrift", reads="roles", splits=True,
+)  # fmt: skip
+
+LABEL_DRIFT = Manifest(
+    key="drift.label", version=1, category="drift", title="Drift of the label", task="any",
+    needs=("data", "label", "training"),
+    definition="The label of the test data against that of the training data. " + _MEASURES.format("the training data"),
+    figures=_MOVED,
+    code="governance.checks.drift:LabelDrift", reads="roles", splits=True,
+)  # fmt: skip
+
+_TOLD_APART = (
+    "AUC, with DeLong's interval, of boosted trees that tell rows of the test data from rows of {}, each row scored by a "
+    "model that has not seen it, in five folds (a classifier two-sample test: Lopez-Paz & Oquab 2017). 0.5 means that they "
+    "cannot be told apart."
+)
 
 DOMAIN = Manifest(
     key="drift.classifier", version=1, category="drift", title="Drift of the inputs together", task="any",
     needs=("data", "training"),
-    definition=(
-        "AUC, with DeLong's interval, of boosted trees that tell rows of the test data from rows of the training data, each "
-        "row scored by a model that has not seen it, in five folds (a classifier two-sample test: Lopez-Paz & Oquab 2017). "
-        "0.5 means that they cannot be told apart."
-    ),
+    definition=_TOLD_APART.format("the training data"),
     figures=(_F("domain_auc", "AUC of telling test from training data", "lower"),),
     code="governance.checks.domain:DomainClassifier",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (QUALITY, DRIFT, DOMAIN)
+LIVE_DOMAIN = Manifest(
+    key="drift.live_classifier", version=1, category="drift", title="Drift of the inputs together, against live data",
+    task="any", needs=("data", "live_data"),
+    definition=_TOLD_APART.format("live data, sealed with the role “live” or named by the parameter “live”"),
+    figures=(_F("domain_auc", "AUC of telling test from live data", "lower"),),
+    code="governance.checks.domain:LiveDomainClassifier",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (QUALITY, DRIFT, LIVE_DRIFT, PREDICTION_DRIFT, LABEL_DRIFT, DOMAIN, LIVE_DOMAIN)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.distances import benjamini_hochberg, psi, psi_interval
+from governance.checks import CheckError, CheckInputs, CheckResult, Roles, cells, get, run_check
+from governance.checks.distances import benjamini_hochberg, ks_p, psi, psi_interval
 from tests.governance.checks.tables import reference
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=60)
@@ -54,8 +56,9 @@ def test_categories_are_scipys(training: list[str | None], sample: list[str | No
     if not any(training) or not any(sample):
         return
     result = drift(pa.array(training, pa.string()), pa.array(sample, pa.string()))
-    known = sorted({*training, *sample}, key=str)
-    cells = np.array([[side.count(one) for one in known] for side in (training, sample)])
+    new = [one if one in training or one is None else "new" for one in sample]
+    known = sorted({*training, *new}, key=str)
+    cells = np.array([[side.count(one) for one in known] for side in (training, new)])
     assert result.figure("js_distance").value == pytest.approx(jensenshannon(*cells, base=2), abs=1e-9)
     if len(known) > 1:
         chi = stats.chi2_contingency(cells, correction=False)
@@ -160,6 +163,111 @@ def test_bad_tables_are_refused(training: pa.Table, sample: pa.Table, code: str)
 def test_odd_numbers_give_figures_not_errors(sample: list[float]) -> None:
     result = drift([1.0, 2.0, 3.0], sample)
     assert result.figure("psi").value is not None
+
+
+def test_a_later_run_reuses_the_recorded_bins() -> None:
+    random = np.random.default_rng(5)
+    first = drift(random.normal(size=2000), random.normal(0.5, 1, size=500))
+    (row,) = next(table for table in first.tables if table.key == "edges").rows
+    other = random.normal(2, 3, size=700)
+    again = drift(other, random.normal(0.5, 1, size=500), edges=[row[1]])
+    counted = [row[2] for row in again.tables[1].rows]
+    ends = [float(end) for end in str(row[1]).partition(":")[2].split(",")]
+    assert counted == np.histogram(other, [-np.inf, *np.nextafter(ends, np.inf), np.inf])[0].tolist()
+    assert next(table for table in again.tables if table.key == "edges").rows == ((row[0], row[1]),)
+
+
+@pytest.mark.parametrize("text", ["x", "x: b", "x: 2, 1", ": 1", "x: nan", "nothing: 1", "x: inf"])
+def test_bins_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(CheckError) as error:
+        drift([1.0, 2.0], [1.0], edges=[text])
+    assert error.value.code == "params.value"
+
+
+@pytest.mark.parametrize(("n", "m"), [(30_000, 30_000), (21_000, 20_000), (100, 200)])
+@pytest.mark.parametrize("scaled", [0.3, 0.8, 1.36, 2.5])
+def test_the_p_value_is_scipys(n: int, m: int, scaled: float) -> None:
+    effective = n * m / (n + m)
+    expected = stats.kstwo.sf(scaled / effective**0.5, round(effective))
+    assert ks_p(scaled / effective**0.5, n, m) == pytest.approx(expected, abs=2e-6)
+
+
+def test_live_data_predictions_and_the_label_are_compared_alike() -> None:
+    random = np.random.default_rng(3)
+    score = random.random(600)
+    data = pa.table({"y": random.integers(0, 2, 600), "x": random.normal(size=600), "key": np.arange(600)})
+    moved = pa.table({"y": np.ones(300, dtype="int64"), "x": random.normal(3, 1, size=300), "key": np.arange(300)})
+    inputs = CheckInputs(
+        data, Roles("y", id="key"), pa.table({"score": score, "prediction": (score > 0.5).astype("int64")}),
+        training=moved, live_data=moved,
+        training_predictions=pa.table({"score": random.random(300) ** 3, "prediction": np.zeros(300, dtype="int64")}),
+    )  # fmt: skip
+    drifted = {}
+    for use in ("drift.columns", "drift.live", "drift.predictions", "drift.label"):
+        result = run_check(get(use), inputs)
+        drifted[use] = {row[0] for row in result.tables[0].rows if row[-1]}
+        assert len(result.pictures) == 2
+    assert drifted == {
+        "drift.columns": {"x"}, "drift.live": {"x"}, "drift.predictions": {"score", "prediction"}, "drift.label": {"y"},
+    }  # fmt: skip
+    apart = run_check(get("drift.live_classifier"), inputs).figure("domain_auc").value
+    assert apart is not None
+    assert apart > 0.95
+
+
+@pytest.mark.parametrize("use", ["drift.live", "drift.live_classifier", "drift.predictions", "drift.label"])
+def test_without_anything_to_compare_with_it_does_not_apply(use: str) -> None:
+    data = pa.table({"x": [1, 2], "y": [0, 1]})
+    inputs = CheckInputs(data, Roles("y"), pa.table({"score": [0.1, 0.2]}))
+    assert run_check(get(use), inputs).not_applicable
+
+
+def test_a_word_of_few_rows_is_not_shown() -> None:
+    bins = drift(["often"] * 50 + ["one person"], ["often"] * 50).tables[1].rows
+    assert [row[1] for row in bins] == ["often", "(all others)"]
+
+
+def test_a_reference_of_many_rows_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(9)
+    training, sample = random.normal(size=3000).round(2), random.normal(0.3, 1, size=500).round(2)
+    whole = drift(training, sample)
+    monkeypatch.setattr(cells, "_LARGE", 256)
+    parts = drift(training, sample)
+    expected = stats.ks_2samp(training, sample).statistic
+    assert whole.figure("ks").value == pytest.approx(expected, abs=1e-12)
+    assert parts.figure("ks").value == pytest.approx(expected, abs=0.01)
+    assert parts.figure("wasserstein").value == pytest.approx(whole.figure("wasserstein").value or 0, rel=0.02)
+
+
+def test_many_words_have_cells_for_the_most_frequent() -> None:
+    training = [f"w{i}" for i in range(1500)] + [f"w{i}" for i in range(1000)] * 2
+    result = drift(training, [f"w{i}" for i in range(1500)])
+    assert result.figure("psi").value == pytest.approx(
+        psi(np.array([[3] * 1000 + [500], [1] * 1000 + [500]])), rel=1e-9
+    )
+
+
+def test_the_alerts_of_nannyml() -> None:
+    """NannyML's quick start on the American Community Survey: in how many of 42 chunks the distance is above its line."""
+    published = json.loads(reference("published_figures.json").read_text())["nannyml_acs"]["alerts"]
+    with gzip.open(reference("acs_employment_ma_2015_2018.csv.gz")) as handle:
+        rows = pd.read_csv(handle)
+    before, after = (rows.loc[rows["period"] == one, list(published)] for one in ("reference", "analysis"))
+    known = pa.Table.from_pandas(before, preserve_index=False)
+    ends = np.nextafter(np.histogram_bin_edges(before["AGEP"], "doane")[1:-1], -np.inf)
+    params = {"edges": [f"AGEP: {', '.join(map(repr, map(float, ends)))}"], "resolution": 256, "bins": 2}
+
+    def distances(frame: pd.DataFrame, least: int = 1) -> pd.DataFrame:
+        made = []
+        for start in range(0, len(frame) - least + 1, 5000):
+            chunk = pa.Table.from_pandas(frame.iloc[start : start + 5000], preserve_index=False)
+            result = run_check(get("drift.columns"), CheckInputs(chunk, Roles(), training=known), params)
+            made.append({one.attribute: one.value for one in result.figures if one.key == "js_distance"})
+        return pd.DataFrame(made)
+
+    own = distances(before, 5000)
+    line = own.mean() + 3 * own.std(ddof=0)
+    assert (distances(after) > line).sum().to_dict() == published
 
 
 def test_the_step_up_rule_is_scipys() -> None:
