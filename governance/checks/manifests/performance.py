@@ -31,7 +31,7 @@ BINARY = Manifest(
         _F("precision", "Precision", "higher"), _F("recall", "Recall", "higher"),
         _F("specificity", "Specificity", "higher"), _F("f1", "F1", "higher"),
     ),
-    code="governance.checks.performance_binary:BinaryPerformance",
+    code="governance.checks.performance_binary:BinaryPerformance", reads="roles", splits=True,
 )  # fmt: skip
 
 REGRESSION = Manifest(
@@ -42,7 +42,7 @@ REGRESSION = Manifest(
         "seeded (Efron & Tibshirani 1993)."
     ),
     figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),
-    code="governance.checks.performance_regression:RegressionPerformance",
+    code="governance.checks.performance_regression:RegressionPerformance", reads="roles", splits=True,
 )  # fmt: skip
 
 CHAMPION = Manifest(
@@ -52,7 +52,7 @@ CHAMPION = Manifest(
     figures=(
         _F("auc_difference", "AUC difference", "higher"), _F("flip_share", "Decisions that change", "lower"),
     ),
-    code="governance.checks.champion:ChampionComparison",
+    code="governance.checks.champion:ChampionComparison", reads="roles", splits=True,
 )  # fmt: skip
 
 MULTICLASS = Manifest(
@@ -70,7 +70,7 @@ MULTICLASS = Manifest(
         _F("kappa", "Cohen's kappa", "higher"), _F("mcc", "Matthews' correlation", "higher"),
         _F("class_recall", "Recall of a class", "higher", per_group=True),
     ),
-    code="governance.checks.performance_multiclass:MulticlassPerformance",
+    code="governance.checks.performance_multiclass:MulticlassPerformance", reads="roles", splits=True,
 )  # fmt: skip
 
 SLICES = Manifest(
@@ -86,7 +86,7 @@ SLICES = Manifest(
         _F("error_rate", "Error rate", "lower"), _F("flagged_slices", "Flagged slices", "lower"),
         _F("worst_gap", "Error gap of the worst slice", "lower"),
     ),
-    code="governance.checks.slices:WorstSlices",
+    code="governance.checks.slices:WorstSlices", splits=True,
 )  # fmt: skip
 
 ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, SLICES, CHAMPION)
