@@ -84,6 +84,7 @@ class Env(BaseSettings):
 
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
     check_time_limit: int = Field(default=900, gt=0, description="seconds of wall clock for one check")
+    check_part_rows: int = Field(default=2_000_000, ge=1, description="a check over more rows is split over workers")
     sandbox_memory_mb: int = Field(default=2048, ge=256)
     permit_issuer_key: Path | None = None
     permit_countersigner_key: Path | None = None

@@ -12,12 +12,14 @@ from audit.models import Entry
 from config.celery import app
 from governance.models import CheckRun
 from governance.permits import keyfiles, verify_permit
+from governance.services import parts
 from governance.services.checks import due_of
 from governance.services.permits import issuing, lists
 
 logger = logging.getLogger(__name__)
 
 RUN_CHECK = "governance.tasks.run_check"
+RUN_PART = "governance.tasks.run_part"
 RUN_EXPORT = "governance.tasks.run_export"
 MAKE_REPORT = "governance.tasks.make_report"
 DOORBELL_SECONDS = 120
@@ -36,6 +38,8 @@ class Plan(Follower):
             request_id = CheckRun.objects.filter(pk=entry.subject_id).values_list("request_id", flat=True).first()
         if request_id is None:
             return
+        for part_id in parts.due_of(request_id):
+            transaction.on_commit(partial(ring_for_part, part_id), robust=True)
         for run_id in due_of(request_id):
             transaction.on_commit(partial(ring, run_id), robust=True)
 
@@ -77,6 +81,11 @@ class Permits(Follower):
 def ring(run_id: UUID) -> None:
     """Send one doorbell message; it expires, because the sweeper sends another."""
     app.send_task(RUN_CHECK, args=[str(run_id)], queue="checks", expires=DOORBELL_SECONDS, ignore_result=True)
+
+
+def ring_for_part(part_id: UUID) -> None:
+    """Tell a worker of a part of a check; the sweeper tells another if nobody hears it."""
+    app.send_task(RUN_PART, args=[str(part_id)], queue="checks", expires=DOORBELL_SECONDS, ignore_result=True)
 
 
 def ring_for_report(job_id: UUID) -> None:

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -14,9 +15,9 @@ from django.db import DatabaseError, connections
 from django.utils import timezone
 
 from governance.documents.job import make
-from governance.followers import ring, ring_export, ring_for_report
+from governance.followers import ring, ring_export, ring_for_part, ring_for_report
 from governance.models import WorkerHeartbeat
-from governance.services import checks, exports, permits, promotions, reports
+from governance.services import checks, exports, parts, permits, promotions, reports
 
 logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS: Final = 5.0
@@ -39,7 +40,7 @@ def run_check(check_run_id: str) -> None:
     held = checks.claim(UUID(check_run_id), owner=f"{worker_name()}:{uuid4().hex[:8]}")
     if held is None:
         return
-    with Lease(held) as lease:
+    with Lease(partial(checks.renew, held), partial(checks.progress, held), name=check_run_id) as lease:
         try:
             outcome = execute(held.run_id, lease.progress)
         except LeaseLost:
@@ -51,6 +52,32 @@ def run_check(check_run_id: str) -> None:
             logger.warning(
                 "Check %s: attempt %d is not the current one, its result is not taken", held.run_id, held.attempt
             )
+
+
+@shared_task(  # type: ignore[untyped-decorator]
+    name="governance.tasks.run_part",
+    soft_time_limit=settings.CHECK_TIME_LIMIT + GRACE // 2,
+    time_limit=settings.CHECK_TIME_LIMIT + GRACE,
+)
+def run_part(part_id: str) -> None:
+    """Compute one part of a check, if it still is to be computed. The last one rings for the check itself."""
+    from governance.engine.execute import execute_part  # noqa: PLC0415 - as in run_check
+    from governance.engine.lease import Lease, LeaseLost  # noqa: PLC0415
+
+    held = parts.claim(UUID(part_id), owner=f"{worker_name()}:{uuid4().hex[:8]}")
+    if held is None:
+        return
+    with Lease(partial(parts.renew, held), partial(parts.progress, held), name=part_id) as lease:
+        try:
+            ended = execute_part(held, lease.progress)
+        except LeaseLost:
+            logger.warning("Part %d of check %s: the lease was lost, it is not taken", held.number, held.run_id)
+            return
+        taken = parts.finish(held, ended) if isinstance(ended, str) else parts.fail(held, ended)
+        if not taken:
+            logger.warning("Part %d of check %s: it is not wanted any more", held.number, held.run_id)
+    for run_id in checks.due(held.run_id):
+        ring(run_id)
 
 
 @shared_task(  # type: ignore[untyped-decorator]
@@ -71,6 +98,8 @@ def sweep() -> None:
     """
     promotions.start_waiting(by=checks.ENGINE)
     WorkerHeartbeat.objects.filter(seen_at__lt=timezone.now() - FORGET_AFTER).delete()
+    for part_id in parts.sweep():
+        ring_for_part(part_id)
     for run_id in checks.sweep():
         ring(run_id)
     for job_id in reports.sweep():

@@ -245,6 +245,7 @@ HEADS_INTERVAL = timedelta(seconds=ENV.heads_interval)
 # Celery reads these through config.celery. Timings: DESIGN section 10.
 BROKER_URL = ENV.broker_url
 CHECK_TIME_LIMIT = ENV.check_time_limit
+CHECK_PART_ROWS = ENV.check_part_rows
 SANDBOX_MEMORY_MB = ENV.sandbox_memory_mb
 REPORT_FONTS = ENV.report_fonts
 REPORT_KEEP_DAYS = ENV.report_keep_days

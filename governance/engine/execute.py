@@ -3,13 +3,13 @@
 Workers only: it loads numpy.
 """
 
-import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import pyarrow as pa
@@ -20,41 +20,67 @@ from django.conf import settings
 from config.errors import Refusal
 from governance import checks, sandbox
 from governance.checks import CheckError, CheckInputs, CheckResult, Probe
+from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
-from governance.engine.lease import LeaseLost
 from governance.engine.sentences import summary_of, verdict_of
+from governance.engine.storing import state_of, store_rows, store_state, stored
 from governance.engine.workspace import Progress, SandboxRefused, Workspace
 from governance.models import CheckRun
 from governance.policy import FigureFact
 from governance.services.checks import Outcome
+from governance.services.parts import PartClaim
 from governance.standing import policy_of
-from registry.models import Blob, ModelVersion
-from registry.storage import blobs
+from registry.models import ModelVersion
 
 logger = logging.getLogger(__name__)
 SCORING = "scoring"
+T = TypeVar("T")
 _NO_RUN = frozenset({"refused_by_scan", "cannot_load", "forbidden", "killed"})
 """Ends that say something about the model as a whole, not about the rows it was asked about."""
 
 
 def execute(run_id: UUID, progress: Progress) -> Outcome:
     """Run one check to its end. Guarantee: every end is an ``Outcome``, except ``LeaseLost``, which ends nothing."""
-    run = CheckRun.objects.select_related(
+    run = _loaded(run_id)
+
+    def work(directory: Path) -> Outcome:
+        if run.category == SCORING:
+            return _scored(run, directory, progress)
+        return _judged(run, *compute(run, directory, progress, states=_states(run)))
+
+    return _ended(run, work)
+
+
+def execute_part(held: PartClaim, progress: Progress) -> str | Outcome:
+    """Map one part of a split check: where its state lies in the blob store ("" without rows), or the error it ends with."""
+    run = _loaded(held.run_id)
+
+    def work(directory: Path) -> str:
+        with _prepared(run, directory, progress) as (check, inputs, _):
+            params = check.params.from_mapping(run.parameters)
+            state = mapped(check, inputs, params, part=(held.number, held.of), progress=progress)
+        return "" if state is None else store_state(state, directory / "state.arrow")
+
+    return _ended(run, work)
+
+
+def _loaded(run_id: UUID) -> CheckRun:
+    return CheckRun.objects.select_related(
         "request__version__model",
         "request__model",
         "request__replaces",
         "request__policy_version__policy",
         "dataset__dataset",
     ).get(pk=run_id)
+
+
+def _ended(run: CheckRun, work: Callable[[Path], T]) -> T | Outcome:
+    """What the work gives in a directory of its own, or the error that it ends with. Raises ``LeaseLost``."""
     scratch = Path(settings.DATA_DIR) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         with TemporaryDirectory(prefix="check-", dir=scratch) as directory:
-            if run.category == SCORING:
-                return _scored(run, Path(directory), progress)
-            return _judged(run, *compute(run, Path(directory), progress))
-    except LeaseLost:
-        raise
+            return work(Path(directory))
     except SandboxRefused as refused:
         return _error(refused.outcome.code, _said(refused.outcome), refused.outcome.record())
     except CheckError as error:
@@ -74,13 +100,32 @@ def execute(run_id: UUID, progress: Progress) -> Outcome:
 
 
 def compute(
-    run: CheckRun, directory: Path, progress: Progress, *, scores: pa.Table | None = None
+    run: CheckRun,
+    directory: Path,
+    progress: Progress,
+    *,
+    scores: pa.Table | None = None,
+    states: Iterable[pa.Table] | None = None,
 ) -> tuple[CheckResult, dict[str, Any]]:
     """The result of one check and the record of its sandbox; nothing is stored.
 
-    ``scores`` stand in for the predictions that the run waited for. Raises ``CheckError``, ``Refusal``,
-    ``SandboxRefused`` and what ``progress`` raises.
+    ``scores`` stand in for the predictions that the run waited for, ``states`` are those of all parts of the rows. Raises
+    ``CheckError``, ``Refusal``, ``SandboxRefused`` and what ``progress`` raises.
     """
+    if reason := run.requirement.get("not_applicable"):
+        about = checks.manifest(run.requirement["use"])
+        return CheckResult(about.key, about.version, dict(run.parameters), 0, not_applicable=reason), {}
+    with _prepared(run, directory, progress, scores=scores) as (check, inputs, work):
+        if states is None:
+            return run_batches(check, inputs, run.parameters, progress=progress), work.record
+        return check.finish(merged(check, states), inputs, check.params.from_mapping(run.parameters)), work.record
+
+
+@contextmanager
+def _prepared(
+    run: CheckRun, directory: Path, progress: Progress, *, scores: pa.Table | None = None
+) -> Iterator[tuple[checks.Check, CheckInputs, Workspace]]:
+    """The check and all it reads; what was laid out for it is removed afterwards."""
     work = Workspace(run, directory, progress)
     try:
         use = run.requirement["use"]
@@ -90,12 +135,15 @@ def compute(
         check = checks.get(use)
         if isinstance(check, checks.ProbeCheck) and inputs.data is not None:
             inputs = _probed(work, check, replace(inputs, roles=work.with_features(inputs.roles)))
-        progress(0, 1)
-        result = checks.run_check(check, inputs, run.parameters)
-        progress(1, 1)
-        return result, work.record
+        yield check, inputs, work
     finally:
         work.clean()
+
+
+def _states(run: CheckRun) -> Iterator[pa.Table] | None:
+    """The states of the run's parts, one by one; None if it was not split."""
+    parts = list(run.parts.exclude(counts=None))
+    return (state_of(str(part.counts_id)) for part in parts) if parts else None
 
 
 def score(
@@ -129,9 +177,7 @@ def _said(outcome: sandbox.SandboxOutcome) -> str:
 def _scored(run: CheckRun, directory: Path, progress: Progress) -> Outcome:
     """Predictions of one version on one data set, as Parquet in the blob store."""
     table, outcome, record = score(run, directory, progress)
-    sink = io.BytesIO()
-    pa.parquet.write_table(table, sink)
-    output = _store(sink.getvalue())
+    output = store_rows(table, directory / "predictions.parquet")
     version = ModelVersion.objects.get(pk=run.parameters["version"])
     result = CheckResult(
         check="predict.scores",
@@ -144,7 +190,7 @@ def _scored(run: CheckRun, directory: Path, progress: Progress) -> Outcome:
         facts={"output_sha256": output, "columns": ", ".join(table.column_names)},
     )
     sentence = f"{table.num_rows} rows predicted in {outcome.seconds:.1f} s."
-    return _stored(result, CheckRun.Verdict.PASS, sentence, record, output)
+    return stored(result, CheckRun.Verdict.PASS, sentence, record, output)
 
 
 def _judged(run: CheckRun, result: CheckResult, record: dict[str, Any]) -> Outcome:
@@ -152,7 +198,7 @@ def _judged(run: CheckRun, result: CheckResult, record: dict[str, Any]) -> Outco
     need = next(one for one in policy_of(run.request.policy_version).checks if one.key == run.key)
     figures = [FigureFact.from_json(figure) for figure in result.as_dict()["figures"]]
     verdict = verdict_of(need, figures, result.not_applicable)
-    return _stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
+    return stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
 
 
 def _probed(work: Workspace, check: checks.ProbeCheck, inputs: CheckInputs) -> CheckInputs:
@@ -167,23 +213,3 @@ def _probed(work: Workspace, check: checks.ProbeCheck, inputs: CheckInputs) -> C
             raise SandboxRefused(outcome)
         answers[name] = Probe(outcome.predictions, "" if outcome.ok else outcome.message)
     return replace(inputs, probes=answers)
-
-
-def _stored(result: CheckResult, verdict: str, sentence: str, record: dict[str, Any], output: str = "") -> Outcome:
-    digest = _store(result.to_json().encode())
-    return Outcome(
-        verdict,
-        sentence,
-        result=result.as_dict(),
-        result_digest=digest,
-        result_blob=digest,
-        output_blob=output,
-        sandbox=record,
-    )
-
-
-def _store(content: bytes) -> str:
-    """Bytes first, content-addressed; the row that names them follows."""
-    sha256, size = blobs().put(io.BytesIO(content))
-    Blob.objects.bulk_create([Blob(sha256=sha256, size=size)], ignore_conflicts=True)
-    return sha256

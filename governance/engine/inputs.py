@@ -6,21 +6,20 @@ field, and the check says what that means. A loader that runs the model raises `
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
 import pyarrow as pa
-import pyarrow.parquet
 
-from governance.checks.contract import CheckInputs, Manifest, Need
+from governance.checks.contract import CheckInputs, Manifest, Need, Roles
+from governance.engine.rows import table_of
+from governance.engine.scripts import answer_of
 from governance.engine.workspace import Workspace
 from governance.models import CheckRun
 from governance.standing import filled_card, policy_of
 from registry.formats.scan import scan_directory
 from registry.models import ModelVersion
-from registry.storage import blobs
 
 Fields = Mapping[str, Any]
 Loader = Callable[[Workspace], Fields]
@@ -29,15 +28,29 @@ _LONGEST_REQUIREMENTS: Final = 2**20
 
 def gather(work: Workspace, about: Manifest) -> CheckInputs:
     """Everything that the check's manifest asks for, and the data it was planned on."""
-    fields: dict[str, Any] = {"roles": work.roles()}
+    roles = work.roles()
+    fields: dict[str, Any] = {"roles": roles}
     if work.run.dataset_id:
-        fields["data"] = work.table(work.dataset())
+        fields["data"] = work.table(work.dataset(), columns_read(about, roles, work.run.parameters))
     if work.run.requirement.get("training"):
         fields |= _training(work)
     for need in about.needs:
         if (loader := LOADERS.get(need)) is not None:
             fields |= loader(work)
     return CheckInputs(**fields)
+
+
+def columns_read(about: Manifest, roles: Roles, params: Mapping[str, Any]) -> list[str] | None:
+    """The columns of the data that the check may read; None means all of them.
+
+    Those with a role, and what its parameters name: as ``column``, as ``column=group``, alone or in a list.
+    """
+    if about.reads == "all":
+        return None
+    parts = (roles.label, *roles.sensitive, roles.weight, roles.prediction, roles.id, roles.time)
+    named = [one for value in params.values() for one in (value if isinstance(value, list | tuple) else [value])]
+    words = [one for one in named if isinstance(one, str)]
+    return [*filter(None, parts), *words, *(word.partition("=")[0] for word in words)]
 
 
 def _predictions(work: Workspace) -> Fields:
@@ -103,6 +116,12 @@ def _requirements(work: Workspace) -> Fields:
     return {"requirements": texts}
 
 
+def _script(work: Workspace) -> Fields:
+    """What the policy's script says of the data and the predictions."""
+    found = _predictions(work)
+    return {"script": answer_of(work, found["predictions"])}
+
+
 LOADERS: Final[Mapping[Need, Loader]] = {
     "predictions": _predictions,
     "scores": _predictions,
@@ -117,6 +136,7 @@ LOADERS: Final[Mapping[Need, Loader]] = {
     "metrics": _metrics,
     "recorded": _metrics,
     "requirements": _requirements,
+    "script": _script,
 }
 """Needs that are not here are columns of the data (``label``, ``sensitive``) or are met by the kind of check (``probe``)."""
 
@@ -129,5 +149,4 @@ def _scored(work: Workspace, version: ModelVersion | None, dataset: UUID | None)
     found = CheckRun.objects.filter(pk__in=waited, dataset=dataset, parameters__version=str(version.pk)).first()
     if found is None or found.output_blob_id is None:
         return None
-    with blobs().open(found.output_blob_id) as stream:
-        return pa.parquet.read_table(io.BytesIO(stream.read()))
+    return table_of(found.output_blob_id)

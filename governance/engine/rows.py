@@ -25,11 +25,13 @@ from django.conf import settings
 
 from config.errors import Invalid
 from governance.checks import CheckError
+from registry.formats import tabular
 from registry.storage import CHUNK, BlobDamaged, blobs
 
 BATCH: Final = 65_536
 KEPT_FOR: Final = 24 * 3600.0
 _STAMP: Final = "sealed.json"
+_PARQUET: Final = b"PAR1"
 
 
 def sealed_file(sha256: str) -> Path:
@@ -38,20 +40,22 @@ def sealed_file(sha256: str) -> Path:
         return _verified(sha256, room)
 
 
-def schema_of(sha256: str) -> pa.Schema:
-    """Names and types of a Parquet file's columns. Raises as ``sealed_file`` does, and ``Invalid``."""
-    with _opened(sealed_file(sha256)) as file:
-        return file.schema_arrow
+def parquet_file(sha256: str) -> Path:
+    """The rows as a Parquet file: the sealed bytes, or a copy of what a file of another format holds.
+
+    Raises ``CheckError``, ``BlobDamaged`` and ``Invalid``.
+    """
+    with _locked(_room(sha256)) as room:
+        return _parquet(_verified(sha256, room), room)
 
 
 def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
-    """The columns (None: all) of a sealed Parquet file, in the file's order, as a memory-mapped table.
+    """The columns (None: all) of a sealed file, in the file's order, as a memory-mapped table.
 
     Names that the file does not have are left out. Raises ``CheckError``, ``BlobDamaged`` and ``Invalid``.
     """
     with _locked(_room(sha256)) as room:
-        path = _verified(sha256, room)
-        with _opened(path) as file:
+        with _opened(_parquet(_verified(sha256, room), room)) as file:
             schema, count = file.schema_arrow, file.metadata.num_rows
             wanted = [n for n, name in enumerate(schema.names) if names is None or name in set(names)]
             missing = [n for n in wanted if not _place(room, n).exists()]
@@ -63,11 +67,6 @@ def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
         return pa.table({"": pa.nulls(count)}).select([])
     columns = [table.column(0) for table in tables]
     return pa.table(columns, schema=pa.schema([schema.field(number) for number in wanted]))
-
-
-def map_arrow(path: Path) -> pa.Table:
-    """An uncompressed Arrow file as a memory-mapped table."""
-    return _mapped(path)
 
 
 def forget_rows() -> None:
@@ -129,6 +128,26 @@ def _fetched(sha256: str, room: Path) -> Path:
         aside = room / "sealed.part"
         with blobs().open(sha256) as stream, aside.open("wb") as output:
             shutil.copyfileobj(stream, output, CHUNK)
+        aside.rename(copy)
+    return copy
+
+
+def _parquet(path: Path, room: Path) -> Path:
+    """The file itself if it is Parquet, else a copy, written batch by batch."""
+    with path.open("rb") as stream:
+        if stream.read(len(_PARQUET)) == _PARQUET:
+            return path
+    copy = room / "rows.parquet"
+    if not copy.exists():
+        batches = tabular.batches(path)
+        first = next(batches, None)
+        if first is None:
+            raise CheckError("data.empty", "The data set has no rows.")
+        aside = copy.with_suffix(".part")
+        with pa.parquet.ParquetWriter(aside, first.schema) as writer:
+            writer.write_batch(first)
+            for batch in batches:
+                writer.write_batch(batch)
         aside.rename(copy)
     return copy
 

@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet
 from django.conf import settings
 
 from governance import sandbox
 from governance.checks import CheckError, Roles
+from governance.engine.rows import parquet_file, table_of
 from governance.models import CheckRun
 from governance.sandbox import job as sandbox_job
 from registry.digests import SealedFile
-from registry.formats import tabular
 from registry.formats.scan import MLmodelError, read_model_file
 from registry.models import DatasetVersion, ModelVersion
 from registry.storage import blobs, remove_directory
@@ -90,18 +89,13 @@ class Workspace:
         except MLmodelError as error:
             raise CheckError("inputs.missing", f"The MLmodel file cannot be read: {error}") from error
 
-    def table(self, dataset: DatasetVersion) -> pa.Table:
-        """The rows, Parquet or CSV. Raises ``Invalid`` for bytes that are neither."""
-        return tabular.read(_local(dataset))[1]
+    def table(self, dataset: DatasetVersion, names: Sequence[str] | None = None) -> pa.Table:
+        """The rows, memory-mapped: these columns, or all. Raises ``Invalid`` for bytes that hold none."""
+        return table_of(_rows_blob(dataset), names)
 
     def file(self, dataset: DatasetVersion) -> Path:
         """The data as Parquet, which the sandbox reads: the sealed bytes, or a copy of what a CSV file holds."""
-        if dataset.format == "parquet":
-            return _local(dataset)
-        copy = self.directory / f"{dataset.digest[:12]}.parquet"
-        if not copy.exists():
-            pa.parquet.write_table(self.table(dataset), copy)
-        return copy
+        return parquet_file(_rows_blob(dataset))
 
     def model(self, version: ModelVersion) -> Path:
         """The sealed files, each hashed again while it is laid out. Raises ``BlobDamaged`` and ``NotFound``."""
@@ -160,8 +154,6 @@ class Workspace:
             remove_directory(target)
 
 
-def _local(dataset: DatasetVersion) -> Path:
-    path = blobs().path(dataset.digest)
-    if path is None:
-        raise CheckError("inputs.missing", f"The bytes of {dataset} are not in the artifact store.")
-    return path
+def _rows_blob(dataset: DatasetVersion) -> str:
+    """The bytes that hold the rows: those made when the file was sealed, or the file itself."""
+    return str(getattr(dataset, "rows_blob_id", None) or dataset.digest)

@@ -5,6 +5,7 @@ from governance.models.evidence import CheckRun, EvidenceSnapshot, WorkerHeartbe
 from governance.models.exemptions import GateExemption
 from governance.models.exports import Export, Sample
 from governance.models.issuing import PermitIssuance, StatusList, TrustRoot
+from governance.models.parts import CheckPart
 from governance.models.policies import Policy, PolicyVersion
 from governance.models.reports import ReportFile, ReportJob
 from governance.models.requests import Challenge, Comment, Decision, Permit, PromotionRequest
@@ -13,6 +14,7 @@ from governance.models.waivers import Waiver, WaiverSignature
 __all__ = [
     "BrokenGlass",
     "Challenge",
+    "CheckPart",
     "CheckRun",
     "Comment",
     "Decision",

@@ -19,7 +19,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.canonical import canonical
 from audit.services import append
-from governance.models import CheckRun, PromotionRequest
+from governance.models import CheckPart, CheckRun, PromotionRequest
 from governance.services.snapshots import finish_checks
 from governance.states import CheckState, RequestState
 
@@ -87,13 +87,20 @@ class _IsAnyOf(Func):
 
 
 def _claimable(now: datetime) -> QuerySet[CheckRun]:
+    """Those that may be run now: all their parts are computed."""
     free = Q(state=CheckState.QUEUED) | Q(state=CheckState.RUNNING, lease_until__lt=now)
+    unfinished = CheckPart.objects.filter(run=OuterRef("pk")).exclude(state=CheckState.FINISHED)
+    return startable().filter(free, ~Exists(unfinished), attempt__lt=settings.JOB_MAX_ATTEMPTS)
+
+
+def startable() -> QuerySet[CheckRun]:
+    """Those of rounds that are being checked, whose predictions are there: they, or parts of them, may be computed."""
     waits = CheckRun.objects.filter(Q(pk=OuterRef("needs_id")) | Q(_IsAnyOf("pk", OuterRef("also_needs"))))
     waits = waits.exclude(state=CheckState.FINISHED)
     wanted = PromotionRequest.objects.filter(
         pk=OuterRef("request_id"), round=OuterRef("round"), state=RequestState.CHECKING
     )
-    return CheckRun.objects.filter(free, ~Exists(waits), Exists(wanted), attempt__lt=settings.JOB_MAX_ATTEMPTS)
+    return CheckRun.objects.filter(~Exists(waits), Exists(wanted))
 
 
 def renew(held: Claim) -> bool:
@@ -110,13 +117,6 @@ def _held(held: Claim) -> QuerySet[CheckRun]:
     return CheckRun.objects.filter(pk=held.run_id, owner=held.owner, attempt=held.attempt, state=CheckState.RUNNING)
 
 
-@transaction.atomic
-def finish(held: Claim, outcome: Outcome) -> bool:
-    """Write the result, once: only for the owner and attempt that hold the job. False if somebody else does.
-
-    What needs this run and cannot have it ends as an error that names the cause. The last check of a round has the
-    request judged, in the same transaction. Blobs are stored before.
-    """
 def record(request: PromotionRequest, run: CheckRun, outcome: Outcome, *, by: Actor) -> None:
     """End an awaited run with a person's finding; request and run are locked. The last of a round has the request judged."""
     run.owner = by.id
@@ -124,6 +124,13 @@ def record(request: PromotionRequest, run: CheckRun, outcome: Outcome, *, by: Ac
     _after(request, run)
 
 
+@transaction.atomic
+def finish(held: Claim, outcome: Outcome) -> bool:
+    """Write the result, once: only for the owner and attempt that hold the job. False if somebody else does.
+
+    What needs this run and cannot have it ends as an error that names the cause. The last check of a round has the
+    request judged, in the same transaction. Blobs are stored before.
+    """
     request = _lock_request(held.run_id)
     if not _held(held).exists():
         return False
@@ -146,17 +153,23 @@ def sweep() -> list[UUID]:
         _recover(run_id)
     with transaction.atomic():
         silent = Q(rung_at=None) | Q(rung_at__lt=now - RING_AGAIN)
-        due = list(_claimable(now).filter(silent).order_by("queued_at").values_list("pk", flat=True)[:200])
-        CheckRun.objects.filter(pk__in=due).update(rung_at=now)
-    return due
+        ringing = list(_claimable(now).filter(silent).order_by("queued_at").values_list("pk", flat=True)[:200])
+        CheckRun.objects.filter(pk__in=ringing).update(rung_at=now)
+    return ringing
+
+
+def due(run_id: UUID) -> list[UUID]:
+    """The job, if it may start now; it counts as rung for."""
+    now = timezone.now()
+    return [run_id] if _claimable(now).filter(pk=run_id).update(rung_at=now) else []
 
 
 def due_of(request_id: UUID) -> list[UUID]:
     """The jobs of a request that may start now; they count as rung for."""
     now = timezone.now()
-    due = list(_claimable(now).filter(request_id=request_id).order_by("position").values_list("pk", flat=True))
-    CheckRun.objects.filter(pk__in=due).update(rung_at=now)
-    return due
+    ringing = list(_claimable(now).filter(request_id=request_id).order_by("position").values_list("pk", flat=True))
+    CheckRun.objects.filter(pk__in=ringing).update(rung_at=now)
+    return ringing
 
 
 @transaction.atomic
@@ -166,17 +179,34 @@ def _recover(run_id: UUID) -> None:
     if run.state != CheckState.RUNNING or run.lease_until is None or run.lease_until >= timezone.now():
         return
     if run.attempt >= settings.JOB_MAX_ATTEMPTS:
-        why = (
-            f"Its worker died {run.attempt} times while running it, so it was given up. Look into the worker's log, then "
-            "run the checks again."
-        )
-        _write(run, Outcome(CheckRun.Verdict.ERROR, why, error_code="worker_lost"))
+        _write(run, worker_lost(run.attempt))
         _after(request, run)
         return
     lost = run.owner
     run.state, run.owner, run.lease_until, run.rung_at = CheckState.QUEUED, "", None, None
     run.save()
     append(action="check.requeued", subject=run, by=ENGINE, reason=f"Its worker {lost} stopped renewing its lease.")
+
+
+def worker_lost(attempts: int) -> Outcome:
+    """The end of a job that killed every worker that took it."""
+    why = (
+        f"Its worker died {attempts} times while running it, so it was given up. Look into the worker's log, then run the "
+        "checks again."
+    )
+    return Outcome(CheckRun.Verdict.ERROR, why, error_code="worker_lost")
+
+
+@transaction.atomic
+def end_waiting(run_id: UUID, outcome: Outcome) -> bool:
+    """End a check that waits for its parts, with the error of one. False if it does not wait any more."""
+    request = _lock_request(run_id)
+    run = CheckRun.objects.select_for_update(of=("self",)).get(pk=run_id)
+    if run.state != CheckState.QUEUED:
+        return False
+    _write(run, outcome)
+    _after(request, run)
+    return True
 
 
 def cancel_unfinished(request: PromotionRequest, *, why: str, by: Actor) -> None:
@@ -212,6 +242,7 @@ def _write(run: CheckRun, outcome: Outcome, *, by: Actor = ENGINE) -> None:
     run.result_blob_id = outcome.result_blob or None
     run.output_blob_id = outcome.output_blob or None
     run.sandbox = dict(outcome.sandbox)
+    run.provenance = dict(outcome.provenance)
     run.result_digest = outcome.result_digest or hashlib.sha256(error_document(run)).hexdigest()
     run.finished_at = timezone.now()
     run.lease_until = None
@@ -233,6 +264,8 @@ def _write(run: CheckRun, outcome: Outcome, *, by: Actor = ENGINE) -> None:
             "attempt": run.attempt,
             "owner": run.owner,
             "environment": _environment(outcome.sandbox),
+            "provenance": run.provenance,
+            "files": [str(one["sha256"]) for one in (run.result or {}).get("files", ())],
         },
     )
 
@@ -242,7 +275,6 @@ def _environment(sandbox: Mapping[str, Any]) -> dict[str, Any]:
     return {"level": str(sandbox.get("level", "none")), "platform": str(sandbox.get("platform", ""))}
 
 
-    run.provenance = dict(outcome.provenance)
 def _after(request: PromotionRequest, run: CheckRun) -> None:
     """End the dependants of a failed run; judge the request when nothing of its round is left."""
     if run.verdict == CheckRun.Verdict.ERROR:
@@ -260,5 +292,3 @@ def _end_dependants(run: CheckRun) -> None:
         why = f"Not run, because “{run.title}” ended with an error: {run.summary}"
         _write(dependant, Outcome(CheckRun.Verdict.ERROR, why, error_code="needs_failed"))
         _end_dependants(dependant)
-            "provenance": run.provenance,
-            "files": [str(one["sha256"]) for one in (run.result or {}).get("files", ())],

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -11,10 +12,11 @@ from audit.actors import Actor
 from audit.services import append
 from config.errors import Invalid
 from governance.checks import Manifest, manifest
-from governance.models import CheckRun, PromotionRequest
 from governance.checks.code import SCORING, code_of
 from governance.modality import why_not_applicable
+from governance.models import CheckRun, PromotionRequest
 from governance.policy import CheckRequirement
+from governance.services import parts
 from governance.standing import filled_card, policy_of
 from governance.states import CheckState
 from registry.models import DatasetVersion, ModelVersion
@@ -24,11 +26,11 @@ SCORES: Final = "predict.scores"
 CHAMPION: Final = "predict.champion"
 TRAINING: Final = "predict.training"
 SCORING_VERSION: Final = "1"
-_READS_DATA: Final = {
-    *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
 _REUSED: Final = (
     "verdict", "summary", "result", "result_digest", "result_blob_id", "output_blob_id", "sandbox", "provenance",
 )  # fmt: skip
+_READS_DATA: Final = {
+    *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
     *("probe", "trees", "latency", "live_data"),
 }
 
@@ -41,6 +43,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
     policy = policy_of(request.policy_version)
     scored: dict[tuple[Any, Any], CheckRun] = {}
     runs: list[CheckRun] = []
+    sizes: dict[UUID, int] = {}
 
     def scoring(version: ModelVersion, dataset: DatasetVersion, key: str) -> CheckRun:
         if (version.pk, dataset.pk) not in scored:
@@ -53,7 +56,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
     for need in policy.checks:
         about = manifest(need.use)
         dataset = _data_of(request, need)
-        training = _training_of(request, about)
+        training = None if _why_not(request, about) else _training_of(request, about)
         waits: list[CheckRun] = []
         if dataset is not None and {"predictions", "scores", "champion"} & set(about.needs):
             waits.append(scoring(request.version, dataset, SCORES))
@@ -64,11 +67,14 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
         run = _run(request, need, about, dataset, training, titles=[one.use for one in policy.checks])
         run.needs = waits[0] if waits else None
         run.also_needs = [one.pk for one in waits[1:]]
+        if about.splits and dataset is not None:
+            sizes[run.pk] = parts.parts_for(dataset.rows)
         runs.append(run)
     for position, run in enumerate(runs):
         run.position = position
         _reuse(run)
         run.save(force_insert=True)
+    parts.cut(runs, sizes)
     for run in runs:
         if run.reused_from is None:
             append(action="check.planned", subject=run, by=by, facts={"round": run.round, "position": run.position})
@@ -94,7 +100,12 @@ def check_data(request: PromotionRequest) -> None:
 
 
 def _data_of(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion | None:
-    return _dataset(request, need) if _READS_DATA & set(manifest(need.use).needs) else None
+    about = manifest(need.use)
+    return _dataset(request, need) if _READS_DATA & set(about.needs) and not _why_not(request, about) else None
+
+
+def _why_not(request: PromotionRequest, about: Manifest) -> str:
+    return why_not_applicable(about, request.version.flavours, request.version.signature)
 
 
 def _training_of(request: PromotionRequest, about: Manifest) -> DatasetVersion | None:
@@ -140,6 +151,8 @@ def _run(
     *,
     titles: Sequence[str],
 ) -> CheckRun:
+    if need.is_manual:
+        return _awaited(request, need, about)
     compared = {"champion", "champion_importance"} & set(about.needs)
     champion = request.replaces.manifest_digest if compared and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
@@ -151,8 +164,6 @@ def _run(
         request=request,
         round=request.round,
         key=need.key,
-    if need.is_manual:
-        return _awaited(request, need, about)
         check_version=str(about.version),
         title=f"{about.title}: {', '.join(need.sensitive) or need.key}" if several else about.title,
         category=about.category,
@@ -163,6 +174,7 @@ def _run(
             "insufficient_data": need.insufficient_data,
             "training": str(training.pk) if training else "",
             "live_data": str(live.pk) if live else "",
+            "not_applicable": _why_not(request, about),
             "limits": [
                 {"figure": one.figure, "op": one.op, "value": one.value, "bound": one.bound, "ideal": one.ideal}
                 for one in need.limits
@@ -173,22 +185,10 @@ def _run(
             about.name, code_of(about.name).digest, dict(need.params), list(need.sensitive), request.manifest_digest,
             dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
             training.digest if training else "", _columns(training), live.digest if live else "", metrics,
+            _why_not(request, about),
         ),
     )  # fmt: skip
 
-
-def training_of(version: ModelVersion) -> DatasetVersion | None:
-    """The newest training data in the version's lineage whose bytes are sealed here, or None."""
-    node = node_of(version)
-    if node is None:
-        return None
-    digests = {str(one.digests.get("sha256", "")) for one in upstream(node).nodes if one.kind == "dataset"}
-    sealed = DatasetVersion.objects.sealed().filter(digest__in=digests - {""}, role=DatasetVersion.Role.TRAIN)
-    return sealed.order_by("-sealed_at", "pk").first()
-
-
-def _columns(dataset: DatasetVersion | None) -> object:
-    return dataset.columns if dataset else None
 
 def _awaited(request: PromotionRequest, need: CheckRequirement, about: Manifest) -> CheckRun:
     """A finding that a person is to record: anew in every round, never taken from another."""
@@ -205,6 +205,19 @@ def _awaited(request: PromotionRequest, need: CheckRequirement, about: Manifest)
     )
 
 
+def training_of(version: ModelVersion) -> DatasetVersion | None:
+    """The newest training data in the version's lineage whose bytes are sealed here, or None."""
+    node = node_of(version)
+    if node is None:
+        return None
+    digests = {str(one.digests.get("sha256", "")) for one in upstream(node).nodes if one.kind == "dataset"}
+    sealed = DatasetVersion.objects.sealed().filter(digest__in=digests - {""}, role=DatasetVersion.Role.TRAIN)
+    return sealed.order_by("-sealed_at", "pk").first()
+
+
+def _columns(dataset: DatasetVersion | None) -> object:
+    return dataset.columns if dataset else None
+
 
 def _cache_key(*parts: object) -> str:
     """Digest of everything that determines a result. Only ever compared with itself, so any fixed form will do."""
@@ -213,6 +226,8 @@ def _cache_key(*parts: object) -> str:
 
 def _reuse(run: CheckRun) -> None:
     """Finish the run with an earlier result of the same key, if there is one that is no error."""
+    if not run.cache_key:
+        return
     known = (
         CheckRun.objects.filter(cache_key=run.cache_key, state=CheckState.FINISHED)
         .exclude(verdict=CheckRun.Verdict.ERROR)
@@ -226,8 +241,6 @@ def _reuse(run: CheckRun) -> None:
         setattr(run, name, getattr(known, name))
     run.state = CheckState.FINISHED
     run.reused_from = known.reused_from or known
-    if not run.cache_key:
-        return
     run.started_at = run.finished_at = timezone.now()
 
 

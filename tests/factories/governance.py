@@ -137,7 +137,13 @@ def sealed_version(
 
 @transaction.atomic
 def dataset(
-    owner: User, content: bytes | None = None, *, role: str = "test", kind: str = "parquet", **columns: Any
+    owner: User,
+    content: bytes | None = None,
+    *,
+    role: str = "test",
+    kind: str = "parquet",
+    rows: int = 1,
+    **columns: Any,
 ) -> DatasetVersion:
     """A sealed data set version of these bytes, with the roles of its columns."""
     number = next(_numbers)
@@ -149,7 +155,7 @@ def dataset(
         blob=stored,
         digest=stored.sha256,
         format=kind,
-        rows=1,
+        rows=rows,
         columns=columns or {"label": "y", "features": ["x"], "sensitive": ["sex"]},
         created_by=owner,
         status=DatasetVersion.Status.SEALED,
