@@ -6,7 +6,7 @@ the same power, as in Kulisch's long accumulator (Computer Arithmetic and Validi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +17,7 @@ SCHEMA = pa.schema([
 ])  # fmt: skip
 _KEYS = ["cell", "quantity", "exponent"]
 _HALF = 27
+_CONSTANT = "@"
 _SPAN = 4096
 _CHUNK = 1 << 22
 _FEW = 256
@@ -37,18 +38,33 @@ def merged(states: Iterable[pa.Table]) -> pa.Table:
     return table.combine_chunks().cast(SCHEMA)
 
 
+def constants(values: Mapping[str, Sequence[float]]) -> pa.Table:
+    """What every shard was given and ``finish`` needs, such as edges: merging leaves it as it is."""
+    rows = [(cell, _CONSTANT + name, value) for name, one in values.items() for cell, value in enumerate(one)]
+    bits = np.array([value for *_, value in rows], dtype="float64").view("int64")
+    none = np.zeros(len(rows), dtype="int64")
+    columns = [[cell for cell, *_ in rows], [name for _, name, _ in rows], bits, none, none]
+    return pa.table([pa.array(one, field.type) for one, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+
+
 class Sums:
     """Reads a merged table."""
 
     def __init__(self, state: pa.Table) -> None:
         self._of: dict[tuple[int, str], Fraction] = {}
+        held: dict[str, list[tuple[int, float]]] = {}
         for row in state.to_pylist():
+            if row["quantity"].startswith(_CONSTANT):
+                bits = np.int64(row["exponent"]).view("float64")
+                held.setdefault(row["quantity"].removeprefix(_CONSTANT), []).append((row["cell"], float(bits)))
+                continue
             whole = (row["high"] << _HALF) + row["low"]
             shift = row["exponent"]
             value = Fraction(whole << shift) if shift >= 0 else Fraction(whole, 1 << -shift)
             key = row["cell"], row["quantity"]
             self._of[key] = self._of.get(key, Fraction(0)) + value
         self.cells: tuple[int, ...] = tuple(sorted({cell for cell, _ in self._of}))
+        self.constants = {name: [value for _, value in sorted(cells)] for name, cells in held.items()}
 
     def of(self, quantity: str, cell: int | None = None) -> Fraction:
         """The sum of a quantity in one cell, or in all."""

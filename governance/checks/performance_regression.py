@@ -1,36 +1,39 @@
-"""``performance.regression``: errors of a regression with bootstrap intervals."""
+"""``performance.regression``: errors of a regression, over all rows and by quantile of the prediction."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from governance.checks import columns
+from governance.checks import columns, errors_of, exact, pictures, weighting
 from governance.checks.contract import Check, CheckInputs, Params
-from governance.checks.counts import counted, numbers
+from governance.checks.errors_of import Errors, Estimate
+from governance.checks.figures import Maker
 from governance.checks.manifests.performance import REGRESSION
-from governance.checks.results import CheckError, CheckResult, Figure
+from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
+
+_HEAVY = (
+    "Where errors have heavy tails the intervals of RMSE and R² are too short: for Laplace's distribution that of RMSE covers "
+    "90 % at 30 rows and 93 % at 400 instead of 95 %."
+)
+_made = Maker(REGRESSION)
 
 
 @dataclass(frozen=True, slots=True)
 class RegressionParams(Params):
-    """``draws`` of the bootstrap and its ``seed``."""
+    """``bins``: into how many parts of equal size the rows are cut, by prediction, for the table of residuals."""
 
-    draws: int = 500
-    seed: int = 0
+    bins: int = 10
 
     def check(self) -> None:
-        if not 100 <= self.draws <= 10_000:
-            raise CheckError("params.value", "The parameter “draws” must be from 100 to 10000.")
-        if self.seed < 0:
-            raise CheckError("params.value", "The parameter “seed” must not be negative.")
+        if not 1 <= self.bins <= 100:
+            raise CheckError("params.value", "The parameter “bins” must be from 1 to 100.")
 
 
 class RegressionPerformance(Check):
-    """State: counts of (y, prediction)."""
+    """State: exact sums of powers of errors and labels, by quantile of the prediction. No row is kept."""
 
     manifest = REGRESSION
     params = RegressionParams
@@ -38,51 +41,84 @@ class RegressionPerformance(Check):
     def plan(self, inputs: CheckInputs, params: RegressionParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         columns.number_label(inputs)
         columns.check_predictions(inputs)
-        table = inputs.predictions
-        column = table.column("prediction") if table is not None and "prediction" in table.column_names else None
-        if column is None or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-            raise CheckError("data.predictions_invalid", "A regression must predict numbers.", "prediction")
-        if not pc.all(pc.is_finite(column)).as_py():
-            raise CheckError("data.predictions_invalid", "Some predictions are not finite numbers.", "prediction")
-        return columns.split(inputs, shards)
+        errors_of.predicted(inputs)
+        counting = weighting.checked(inputs)
+        return columns.split(replace(counting, prepared=errors_of.prepared(counting, params.bins)), shards)
 
     def map(self, shard: CheckInputs, params: RegressionParams) -> pa.Table:
-        y = columns.number_label(shard)
-        predicted = pa.table({"p": [] if shard.predictions is None else shard.predictions.column("prediction")})
-        return counted(pa.table({"y": y, "prediction": predicted.column("p").combine_chunks().cast(pa.float64())}))
+        return errors_of.state(shard)
+
+    def merge(self, states: Iterable[pa.Table]) -> pa.Table:
+        return exact.merged(states)
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: RegressionParams) -> CheckResult:
-        y, predicted, count = (numbers(state, name) for name in ("y", "prediction", "count"))
-        n = int(count.sum())
-        values = _figures(y, predicted, count.astype("float64"))
-        random = np.random.Generator(np.random.PCG64(params.seed))
-        draws = np.array([_figures(y, predicted, w) for w in _weights(random, count, n, params.draws)])
-        figures = []
-        for number, spec in enumerate(REGRESSION.figures):
-            value = values[number]
-            if np.isnan(value):
-                figures.append(Figure(spec.key, spec.label, None, n, spec.better, note="Every row has the same label."))
-                continue
-            kept = draws[:, number][~np.isnan(draws[:, number])]
-            low, high = (float(x) for x in np.quantile(kept, (0.025, 0.975))) if len(kept) and n > 1 else (None, None)
-            figures.append(Figure(spec.key, spec.label, float(value), n, spec.better, ci_low=low, ci_high=high))
+        sums = exact.Sums(state)
+        of = Errors(sums)
+        table = _residuals(sums)
         return CheckResult(
-            check=REGRESSION.key, version=REGRESSION.version, params=params.as_dict(), n=n, figures=tuple(figures),
-            findings=(f"{n} rows; the label's mean is {float((y * count).sum() / n):.4g}.",),
-            limits=("Percentile bootstrap: below about 30 rows its intervals are too short.",),
+            REGRESSION.key, REGRESSION.version, params.as_dict(), of.n,
+            (
+                _figure("rmse", of.rmse, of.n), _figure("mae", of.mae, of.n),
+                _figure("r2", of.r2, of.n, empty="Every row has the same label."),
+            ),
+            (table,), (_picture(table),),
+            findings=(
+                f"{of.n} rows; the label's mean is {of.label:.4g}.", *weighting.said(inputs, of.worth), *_tilt(of.bias),
+            ),
+            limits=(
+                "Intervals take the rows as independent, and weights as given.",
+                _HEAVY,
+            ),
+            facts={"label_mean": of.label, "bias": of.bias.value, "effective_rows": of.worth},
         )  # fmt: skip
 
 
-def _weights(random: np.random.Generator, count: np.ndarray, n: int, draws: int) -> np.ndarray:
-    """Resampling n rows with replacement is one multinomial draw over the distinct rows."""
-    return random.multinomial(n, count / n, size=draws).astype("float64")
+def _figure(key: str, of: Estimate, n: int, *, empty: str = "") -> Figure:
+    return _made(key, of.value, n, of.interval, note=empty if of.value is None else "")
 
 
-def _figures(y: np.ndarray, predicted: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
-    n = weight.sum()
-    error = y - predicted
-    squares = float((weight * error**2).sum())
-    mean = (weight * y).sum() / n
-    spread = float((weight * (y - mean) ** 2).sum())
-    r2 = 1 - squares / spread if spread > 0 else float("nan")
-    return float(np.sqrt(squares / n)), float((weight * np.abs(error)).sum() / n), r2
+def _tilt(bias: Estimate) -> tuple[str, ...]:
+    if bias.value is None or bias.interval is None:
+        return ()
+    low, high = bias.interval
+    word = "too low" if low > 0 else "too high" if high < 0 else ""
+    if not word:
+        return ("On average predictions are neither clearly too high nor too low.",)
+    near, far = sorted((abs(low), abs(high)))
+    return (f"On average predictions are {abs(bias.value):.4g} {word} ({near:.4g} to {far:.4g}).",)
+
+
+_LABELS = (
+    ("from", "Prediction above"), ("to", "Up to"), ("n", "Rows"), ("prediction", "Mean prediction"), ("label", "Mean label"),
+    ("residual", "Mean residual"), ("low", "Low"), ("high", "High"), ("rmse", "RMSE"), ("mae", "MAE"),
+)  # fmt: skip
+
+
+def _residuals(sums: exact.Sums) -> Table:
+    edges: list[float] = sums.constants.get("edges", [])
+    rows: list[tuple[Cell, ...]] = []
+    for cell in sums.cells:
+        of = Errors(sums, cell)
+        rows.append((
+            edges[cell - 1] if cell else None, edges[cell] if cell < len(edges) else None, of.n, of.prediction, of.label,
+            of.bias.value, *(of.bias.interval or (None, None)), of.rmse.value, of.mae.value,
+        ))  # fmt: skip
+    return Table("residuals", "Residuals by prediction", _LABELS, tuple(rows))
+
+
+def _picture(table: Table) -> Picture:
+    rows = [
+        {"name": f"{row[3]:.4g}", "value": row[5], "low": row[6], "high": row[7]}
+        for row in table.rows
+    ]  # fmt: skip
+    off = sum(row[6] is not None and (float(row[6]) > 0 or float(row[7] or 0) < 0) for row in table.rows)
+    alt = f"Mean residual with its interval in {len(rows)} parts of the rows by prediction; {off} of them lie off zero."
+    return pictures.ranges(
+        "residuals",
+        "Residuals by prediction",
+        alt,
+        rows,
+        value="Label minus prediction",
+        by="Mean prediction",
+        line=0.0,
+    )
