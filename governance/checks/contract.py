@@ -9,7 +9,7 @@ partition of the rows merges to the same bits, and no float is ever summed in an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Need = Literal[
     "data", "label", "sensitive", "predictions", "scores", "champion", "training", "importance", "probe", "recorded",
     "scan", "card", "train_predictions", "champion_importance", "trees", "latency", "live_data", "metrics", "requirements",
+    "live_probe", "script", "signature", "advisories", "papers",
 ]  # fmt: skip
 """What a check asks the engine for. A loader in ``governance.engine.inputs`` fills the field of ``CheckInputs``."""
 Modality = Literal["any", "tabular", "text", "image"]
@@ -64,6 +65,10 @@ class CheckInputs:
     that the live version was given. ``metrics`` are those recorded with the version, ``requirements`` the texts of its
     requirement files by name, ``latency`` and ``trees`` the sandbox's reports of modes ``resources`` and ``treeshap``,
     ``champion_importance`` the live version's report of mode ``importance``. None where there is none.
+    ``live_probes`` and ``live_trees`` are what the live version says to the same rows as ``probes`` and ``trees``.
+    ``signature`` are the inputs of the model's signature as MLmodel has them, ``advisories`` the operator's list of known
+    vulnerabilities for the recorded packages, ``papers`` what the card is held against: dates and sealed data sets.
+    ``script`` is what a script of the policy's answered in the sandbox.
     ``prepared`` is what ``plan`` found out about all rows and every shard needs, such as the edges of bins.
     """
 
@@ -84,6 +89,12 @@ class CheckInputs:
     latency: Mapping[str, Any] | None = None
     trees: Mapping[str, Any] | None = None
     champion_importance: Mapping[str, Any] | None = None
+    live_probes: Mapping[str, Probe] | None = None
+    live_trees: Mapping[str, Any] | None = None
+    script: Mapping[str, Any] | None = None
+    signature: Sequence[Mapping[str, Any]] | None = None
+    advisories: Mapping[str, Any] | None = None
+    papers: Mapping[str, Any] | None = None
     prepared: Mapping[str, Any] | None = None
 
 

@@ -89,10 +89,11 @@ def read_file(path: Path, limit: int) -> bytes | None:
         return None
     except OSError as error:
         raise InvalidOutputError(f"{path.name} is not a plain file.") from error
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(descriptor)  # a directory can not even be made a file object
+        raise InvalidOutputError(f"{path.name} is not a plain file.")
     with os.fdopen(descriptor, "rb") as handle:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise InvalidOutputError(f"{path.name} is not a plain file.")
         if about.st_size > limit:
             raise InvalidOutputError(f"{path.name} has {about.st_size} bytes; at most {limit} are allowed.")
         return handle.read(limit)

@@ -24,6 +24,8 @@ CATEGORIES: Final[Mapping[str, str]] = {
     "data": "Data quality",
     "security": "Security scan",
     "documentation": "Documentation",
+    "script": "Scripts of the policy",
+    "manual": "Findings of people",
     "scoring": "Predictions",
 }
 _ORDER: Final = list(CATEGORIES)

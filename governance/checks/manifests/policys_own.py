@@ -17,7 +17,7 @@ MANUAL = Manifest(
 
 SCRIPT = Manifest(
     key="script", version=1, category="script", title="Script of the policy", task="any",
-    needs=("data", "predictions"),
+    needs=("data", "predictions", "script"),
     definition=(
         "The script that stands in the policy is run in the sandbox, without network, with the data set and the model's "
         "predictions as Parquet files, and writes its figures as JSON. Its digest is in the result; what its figures mean "

@@ -65,6 +65,8 @@ class Mode:
 MODES: Mapping[str, Mode] = {
     "predict": Mode("governance.sandbox.modes.predict"),
     "importance": Mode("governance.sandbox.modes.importance", label=True),
+    "treeshap": Mode("governance.sandbox.modes.treeshap"),
+    "script": Mode("governance.sandbox.modes.script", model=False, data=False),
 }
 
 
