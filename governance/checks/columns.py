@@ -53,6 +53,8 @@ def check_binary_label(inputs: CheckInputs, *, both: bool = True) -> None:
     """Whether the label is whole and binary; ``both``: and has both classes. Raises ``CheckError``."""
     name = inputs.roles.label
     label = column(rows_of(inputs), name, code="data.label_missing", what="label")
+    if _plainly_binary(label, inputs.roles.positive, both=both):
+        return
     check_whole(label, name)
     values = pc.unique(label).to_pylist()
     if len(values) > 2:
@@ -65,6 +67,14 @@ def check_binary_label(inputs: CheckInputs, *, both: bool = True) -> None:
     found = pc.unique(binary_label(inputs)).to_pylist()
     if both and len(found) == 1:
         raise CheckError("data.label_one_class", f"Every row has the same label “{name}” = {values[0]}.", name)
+
+
+def _plainly_binary(label: pa.ChunkedArray, positive: str | int | None, *, both: bool) -> bool:
+    """Whether these are whole numbers 0 and 1 (both of them, if asked), by one quick pass; False says nothing."""
+    if positive is not None or label.null_count or not pa.types.is_integer(label.type):
+        return False
+    ends = pc.min_max(label).as_py()
+    return ends == {"min": 0, "max": 1} or (not both and ends["min"] in (0, 1) and ends["max"] in (0, 1))
 
 
 def binary_label(inputs: CheckInputs) -> pa.Array:
@@ -142,6 +152,10 @@ def decisions(inputs: CheckInputs, threshold: float, which: str = "predictions")
 def check_groups(data: pa.Table, name: str) -> None:
     """Whether a sensitive column is there and has few enough values. Raises ``CheckError``."""
     found = column(data, name, code="data.sensitive_missing", what="sensitive")
+    if pa.types.is_dictionary(found.type) and all(len(one.dictionary) <= MAX_GROUPS for one in found.chunks[:1]):
+        found = found.unify_dictionaries()
+        if all(len(one.dictionary) <= MAX_GROUPS for one in found.chunks[:1]):
+            return
     if len(pc.unique(found)) > MAX_GROUPS:
         sentence = f"The sensitive column “{name}” has more than {MAX_GROUPS} values. Put them into bands first."
         raise CheckError("data.sensitive_many", sentence, name)

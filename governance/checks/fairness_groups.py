@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 
-from governance.checks import columns
+from governance.checks import columns, fairness_cells, fairness_tables, weighting
 from governance.checks.contract import Check, CheckInputs, Params
-from governance.checks.counts import counted, merged
-from governance.checks.groups import Compared, Group, Rate, compare
+from governance.checks.counts import merged
+from governance.checks.fairness_calibration import Calibration, calibration
+from governance.checks.fairness_spread import Spread, spreads
+from governance.checks.fairness_state import Cells, read
+from governance.checks.groups import INSUFFICIENT, Compared, Group, How, RateOf, compare, no_reference, too_few
+from governance.checks.intervals import mover, of_the_larger
 from governance.checks.manifests.fairness import FAIRNESS
-from governance.checks.results import Cell, CheckError, CheckResult, Figure, Table
+from governance.checks.results import CheckError, CheckResult, Figure, Picture, Table
 
 _SPECS = {spec.key: spec for spec in FAIRNESS.figures}
+MOST_CROSSED = 4
+MOST_SHOWN = 200
+_CHOSEN = (
+    "Without a given reference the group that does best in this sample is the reference, so that gaps are shown a little "
+    "too large where groups are small; name the reference in the policy."
+)
+_NO_SCORES = "The model gives no probabilities, only labels."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +34,9 @@ class FairnessParams(Params):
     """``min_group``: rows a group needs for selection rates; ``min_class``: rows of a class for error rates.
 
     ``reference`` and ``expected`` are lists of ``column=group``: the group to compare with, and groups that must
-    be looked for even if no row has them.
+    be looked for even if no row has them. ``intersections``: how many sensitive columns are crossed at most; their
+    groups are shown and become figures, which a policy's limits hold for, only with ``gate_intersections``.
+    ``bins`` of the calibration error; ``draws`` of the bootstrap (0: none) and its ``seed``.
     """
 
     threshold: float = 0.5
@@ -29,58 +44,82 @@ class FairnessParams(Params):
     min_class: int = 10
     reference: tuple[str, ...] = ()
     expected: tuple[str, ...] = ()
+    intersections: int = 2
+    gate_intersections: bool = False
+    bins: int = 10
+    draws: int = 500
+    seed: int = 0
 
     def check(self) -> None:
         if not 0 < self.threshold < 1:
             raise CheckError("params.value", "The parameter “threshold” must lie between 0 and 1.")
         if self.min_group < 1 or self.min_class < 1:
             raise CheckError("params.value", "“min_group” and “min_class” must be at least 1.")
+        if not 1 <= self.intersections <= MOST_CROSSED:
+            raise CheckError("params.value", f"“intersections” must be from 1 (none) to {MOST_CROSSED}.")
+        if not 2 <= self.bins <= 50:
+            raise CheckError("params.value", "The parameter “bins” must be from 2 to 50.")
+        if not (self.draws == 0 or 100 <= self.draws <= 10_000) or self.seed < 0:
+            raise CheckError("params.value", "“draws” must be 0 or from 100 to 10000, and “seed” not negative.")
         for name in ("reference", "expected"):
             if not all("=" in item for item in getattr(self, name)):
                 raise CheckError("params.value", f"Write “{name}” as a list of column=group, for example sex=female.")
 
 
 class GroupFairness(Check):
-    """State: counts of (attribute, group, y, decision)."""
+    """State: the cell table of :mod:`governance.checks.fairness_cells` over groups, label, decision and score bin."""
 
     manifest = FAIRNESS
     params = FairnessParams
 
     def plan(self, inputs: CheckInputs, params: FairnessParams, *, shards: int = 1) -> tuple[CheckInputs, ...]:
-        data = columns.rows_of(inputs)
-        if not inputs.roles.sensitive:
-            raise CheckError("data.sensitive_missing", "No column has the role sensitive. Name one in the policy.")
-        for name in inputs.roles.sensitive:
-            columns.check_groups(data, name)
+        check_sensitive(inputs)
         columns.check_binary_label(inputs, both=False)
         columns.check_predictions(inputs)
+        weighting.checked(inputs)
         return columns.split(inputs, shards)
 
     def map(self, shard: CheckInputs, params: FairnessParams) -> pa.Table:
         data = columns.rows_of(shard)
-        y, decision = columns.binary_label(shard), columns.decisions(shard, params.threshold)
-        states = []
-        for name in shard.roles.sensitive:
-            group = columns.groups(data, name)
-            attribute = pa.array([name] * len(group), pa.string())
-            states.append(counted(pa.table({"attribute": attribute, "group": group, "y": y, "decision": decision})))
-            empty = [*columns.declared_groups(data, name), *_named(params.expected, name)]
-            states.append(_empty(name, empty, states[0].schema))
-        return merged(states)
+        y, decision, score = fairness_cells.label_and_decision(shard, params.threshold)
+        groups = [(name, fairness_cells.coded(data.column(name))) for name in shard.roles.sensitive]
+        keys = [("y", y, 2), ("decision", decision, 2)]
+        keys.append(("bin", np.zeros(len(y), "int16") if score is None else fairness_cells.bins_of(score, params.bins),
+                     1 if score is None else params.bins))  # fmt: skip
+        made = fairness_cells.cells(
+            groups, keys, score=score, weight=fairness_cells.weights(shard), crossed=params.intersections
+        )
+        empty = [
+            fairness_cells.no_rows(
+                name, [*columns.declared_groups(data, name), *_named(params.expected, name)], made.schema
+            )
+            for name in shard.roles.sensitive
+        ]
+        return merged([made, *empty])
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: FairnessParams) -> CheckResult:
         figures: list[Figure] = []
         tables: list[Table] = []
+        pictures: list[Picture] = []
         findings: list[str] = []
-        n = 0
-        for name in inputs.roles.sensitive:
-            everyone = _groups(state, name)
-            known = [group for group in everyone if group.name != columns.UNKNOWN]
-            n = sum(group.n for group in everyone)
-            own = _figures(known, name, params)
-            figures += own
-            tables.append(_table(everyone, name, own))
-            findings += _findings(everyone, own, name)
+        found = {cells.attribute: cells for cells in read(state, params.bins)}
+        n = found[inputs.roles.sensitive[0]].n
+        for name in sorted(found, key=lambda name: _order(name, inputs.roles.sensitive)):
+            cells = found[name]
+            alone = name in inputs.roles.sensitive
+            if not alone and len(cells.names) > MOST_SHOWN:
+                findings.append(f"{name}: {len(cells.names)} combinations; more than {MOST_SHOWN} are not shown.")
+                continue
+            judged = _Attribute(cells, params)
+            own = judged.figures()
+            figures += own if alone or params.gate_intersections else []
+            tables += fairness_tables.tables(
+                judged.everyone, judged.calibrations, own, judged.spreads(), name, alone=alone
+            )
+            pictures += fairness_tables.pictures(judged.everyone, own, name, alone=alone)
+            findings += fairness_tables.findings(judged.everyone, own, name, alone=alone)
+        if inputs.roles.weight is not None:
+            findings.append(f"Rows count by their weight “{inputs.roles.weight}”; n is the number of rows.")
         return CheckResult(
             check=FAIRNESS.key,
             version=FAIRNESS.version,
@@ -88,56 +127,127 @@ class GroupFairness(Check):
             n=n,
             figures=tuple(figures),
             tables=tuple(tables),
+            pictures=tuple(pictures),
             findings=tuple(findings),
             limits=(
                 "These figures cannot all be equal unless base rates are; the policy says which one gates.",
                 "The four-fifths line is a heuristic; the interval says how sure the ratio is.",
+                _CHOSEN,
+                "Intervals of the spread over all groups are bootstrap percentiles: small groups pull them up.",
             ),
-            facts={"threshold": params.threshold},
+            facts={"threshold": params.threshold, "weight": inputs.roles.weight or ""},
         )
+
+
+def check_sensitive(inputs: CheckInputs) -> None:
+    """Whether there are sensitive columns, each with few enough values. Raises ``CheckError``."""
+    data = columns.rows_of(inputs)
+    if not inputs.roles.sensitive:
+        raise CheckError("data.sensitive_missing", "No column has the role sensitive. Name one in the policy.")
+    for name in inputs.roles.sensitive:
+        columns.check_groups(data, name)
+        if fairness_cells.BY in name:
+            sentence = f"The sensitive column “{name}” has “{fairness_cells.BY}” in its name, which intersections use."
+            raise CheckError("data.sensitive_name", sentence, name)
+
+
+def _order(name: str, sensitive: Sequence[str]) -> tuple[int, int, str]:
+    return (0, sensitive.index(name), name) if name in sensitive else (name.count(fairness_cells.BY), 0, name)
 
 
 def _named(items: tuple[str, ...], attribute: str) -> list[str]:
     return [group for column, _, group in (item.partition("=") for item in items) if column == attribute]
 
 
-def _empty(attribute: str, names: list[str], schema: pa.Schema) -> pa.Table:
-    rows = [{"attribute": attribute, "group": name, "y": 0, "decision": 0, "count": 0} for name in names]
-    return pa.Table.from_pylist(rows, schema=schema)
+class _Attribute:
+    """One sensitive column or intersection: its groups and how they compare."""
+
+    def __init__(self, cells: Cells, params: FairnessParams) -> None:
+        self.cells = cells
+        self.params = params
+        self.everyone = [cells.group(place) for place in range(len(cells.names))]
+        self.known = [self.everyone[place] for place in cells.known]
+        self.calibrations = {} if cells.score is None else {name: c for name in cells.names if (c := self._of(name))}
+        named = _named(params.reference, cells.attribute)
+        self.reference = named[0] if named else None
+
+    def _of(self, name: str) -> Calibration | None:
+        cells, place = self.cells, self.cells.names.index(name)
+        score = cells.score
+        if score is None or cells.count[place].sum() < self.params.min_group:
+            return None
+        return calibration(
+            cells.weight[place].sum(axis=(0, 1)), cells.weight[place, 1].sum(axis=0), score[place].sum(axis=(0, 1)),
+            cells.square[place].sum(axis=(0, 1)), draws=self.params.draws or 500, seed=self.params.seed,
+            about=f"{cells.attribute}={name}",
+        )  # fmt: skip
+
+    def figures(self) -> list[Figure]:
+        """Every figure of every group against the reference; what cannot be said is said so."""
+        least, own = self.params.min_group, self.params.min_class
+        tpr = self._compared(lambda g: g.tpr, "below", own)
+        fpr = self._compared(lambda g: g.fpr, "above", own)
+        families = {
+            "selection_rate_ratio": self._compared(lambda g: g.selected, "ratio", least),
+            "selection_rate_difference": self._compared(lambda g: g.selected, "below", least),
+            "equal_opportunity_difference": tpr,
+            "false_positive_rate_difference": fpr,
+            "false_negative_rate_difference": self._compared(lambda g: g.fnr, "above", own),
+            "equalised_odds_difference": _larger(self.known, tpr, fpr),
+            "predictive_parity_difference": self._compared(lambda g: g.precision, "below", own),
+            "accuracy_difference": self._compared(lambda g: g.accuracy, "below", least),
+            **self._calibrated(),
+        }
+        attribute = self.cells.attribute
+        return [
+            _figure(key, attribute, one)
+            for key, found in families.items()
+            for one in (found or [_alone(attribute)])
+        ]  # fmt: skip
+
+    def _compared(self, rate_of: RateOf, how: How, least: int) -> list[Compared]:
+        return compare(self.known, rate_of, how, least=least, reference=self.reference)
+
+    def _calibrated(self) -> dict[str, list[Compared]]:
+        """ECE of every group, and how far it lies above that of the best calibrated (or named) group."""
+        least = self.params.min_group
+        able = [group for group in self.known if group.name in self.calibrations]
+        best = min(able, key=lambda group: (self.calibrations[group.name].error, group.name), default=None)
+        if self.reference is not None:
+            best = next((group for group in able if group.name == self.reference), None)
+        errors, gaps = [], []
+        for group in self.known:
+            found = self.calibrations.get(group.name)
+            reference = best.name if best else None
+            if found is None:
+                note = _NO_SCORES if self.cells.score is None else too_few(group.name, group.n, least)
+                errors.append(Compared(group.name, None, group.n, None, note=note))
+                gaps.append(Compared(group.name, reference, group.n, None, note=note))
+                continue
+            errors.append(Compared(group.name, None, group.n, found.error, found.interval))
+            if best is None:
+                note = no_reference(least, others=len(able))
+                gaps.append(Compared(group.name, None, group.n, None, note=note))
+            elif best is not group:
+                base = self.calibrations[best.name]
+                interval = mover(found.error, found.interval, base.error, base.interval)
+                gaps.append(Compared(group.name, best.name, group.n, found.error - base.error, interval))
+        return {"calibration_error": errors, "calibration_difference": gaps}
+
+    def spreads(self) -> list[Spread]:
+        """Lowest and highest of every rate over the groups that are large enough."""
+        cells, known = self.cells, self.cells.known
+        least, own = self.params.min_group, self.params.min_class
+        of_rows = {"selection_rate": least, "accuracy": least}
+        return spreads(
+            *(cells.confusion(array)[known] for array in (cells.count, cells.weight, cells.square)),
+            least={name: of_rows.get(name, own) for name in fairness_tables.RATE_WORDS},
+            draws=self.params.draws, seed=self.params.seed,
+        )  # fmt: skip
 
 
-def _groups(state: pa.Table, attribute: str) -> list[Group]:
-    cells: dict[str, dict[tuple[int, int], int]] = {}
-    for row in state.to_pylist():
-        if row["attribute"] == attribute:
-            cells.setdefault(row["group"], {})[row["y"], row["decision"]] = row["count"]
-    return [
-        Group(name, *(of.get(key, 0) for key in ((0, 0), (0, 1), (1, 0), (1, 1)))) for name, of in sorted(cells.items())
-    ]
-
-
-def _figures(groups: list[Group], attribute: str, params: FairnessParams) -> list[Figure]:
-    named = _named(params.reference, attribute)
-    reference = named[0] if named else None
-
-    def all_of(rate_of: object, how: str, least: int) -> list[Compared]:
-        return compare(groups, rate_of, how, least=least, reference=reference)  # type: ignore[arg-type]
-
-    tpr = all_of(lambda g: g.tpr, "below", params.min_class)
-    fpr = all_of(lambda g: g.fpr, "above", params.min_class)
-    families = {
-        "selection_rate_ratio": all_of(lambda g: g.selected, "ratio", params.min_group),
-        "selection_rate_difference": all_of(lambda g: g.selected, "below", params.min_group),
-        "equal_opportunity_difference": tpr,
-        "false_positive_rate_difference": fpr,
-        "equalised_odds_difference": _larger(groups, tpr, fpr),
-        "predictive_parity_difference": all_of(lambda g: g.precision, "below", params.min_class),
-    }
-    return [
-        _figure(key, attribute, one)
-        for key, found in families.items()
-        for one in (found or [Compared("", None, 0, None, note=f"“{attribute}” has fewer than two groups to compare.")])
-    ]
+def _alone(attribute: str) -> Compared:
+    return Compared("", None, 0, None, note=f"{INSUFFICIENT}: “{attribute}” has fewer than two groups to compare.")
 
 
 def _larger(groups: list[Group], tpr: list[Compared], fpr: list[Compared]) -> list[Compared]:
@@ -149,7 +259,10 @@ def _larger(groups: list[Group], tpr: list[Compared], fpr: list[Compared]) -> li
         if lacking is not None:
             made.append(lacking)
         elif both:
-            made.append(max(both, key=lambda one: one.value if one.value is not None else 0.0))
+            most = max(both, key=lambda one: one.value if one.value is not None else 0.0)
+            ends = [one.interval for one in both if one.interval is not None]
+            interval = of_the_larger(*ends) if len(ends) == 2 else most.interval
+            made.append(Compared(most.group, most.reference, most.n, most.value, interval, most.gap))
     return made
 
 
@@ -171,77 +284,3 @@ def _figure(key: str, attribute: str, one: Compared) -> Figure:
         smallest_gap=one.gap,
         note=one.note,
     )
-
-
-_COLUMNS = (
-    ("attribute", "Attribute"),
-    ("group", "Group"),
-    ("n", "Rows"),
-    ("positives", "Positives"),
-    ("selected", "Selected"),
-    ("base_rate", "Base rate"),
-    ("rate", "Selection rate"),
-    ("rate_low", "Low"),
-    ("rate_high", "High"),
-    ("ratio", "Ratio"),
-    ("ratio_low", "Ratio low"),
-    ("ratio_high", "Ratio high"),
-    ("tpr", "TPR"),
-    ("tpr_low", "TPR low"),
-    ("tpr_high", "TPR high"),
-    ("fpr", "FPR"),
-    ("fpr_low", "FPR low"),
-    ("fpr_high", "FPR high"),
-    ("precision", "Precision"),
-    ("is_reference", "Reference"),
-)
-
-
-def _table(groups: list[Group], attribute: str, figures: list[Figure]) -> Table:
-    ratios = {figure.group: figure for figure in figures if figure.key == "selection_rate_ratio"}
-    reference = next((figure.reference for figure in ratios.values() if figure.reference), None)
-    rows: list[tuple[Cell, ...]] = []
-    for group in groups:
-        ratio = ratios.get(group.name)
-        is_reference = group.name == reference
-        own: tuple[Cell, ...] = (ratio.value, ratio.ci_low, ratio.ci_high) if ratio else (None, None, None)
-        rows.append(
-            (
-                attribute,
-                group.name,
-                group.n,
-                group.base.hits,
-                group.selected.hits,
-                group.base.value,
-                *_cells(group.selected),
-                *((1.0, None, None) if is_reference else own),
-                *_cells(group.tpr),
-                *_cells(group.fpr),
-                group.precision.value,
-                is_reference,
-            )
-        )
-    return Table(f"groups:{attribute}", f"Groups of {attribute}", _COLUMNS, tuple(rows))
-
-
-def _cells(rate: Rate) -> tuple[Cell, Cell, Cell]:
-    low, high = rate.interval or (None, None)
-    return rate.value, low, high
-
-
-def _findings(groups: list[Group], figures: list[Figure], attribute: str) -> list[str]:
-    made = []
-    measured = [f for f in figures if f.key == "selection_rate_ratio" and f.value is not None]
-    if measured:
-        worst = min(measured, key=lambda f: (f.value if f.value is not None else 1.0, f.group or ""))
-        made.append(
-            f"{attribute}: “{worst.group}” is selected {worst.value:.3f} times as often as “{worst.reference}” "
-            f"(95 % interval {worst.ci_low:.3f} to {worst.ci_high:.3f}, n = {worst.n})."
-        )
-    made += [
-        f"{attribute}: {f.note}" for f in figures if f.key == "selection_rate_ratio" and f.value is None and f.note
-    ]
-    unknown = sum(group.n for group in groups if group.name == columns.UNKNOWN)
-    if unknown:
-        made.append(f"{attribute}: {unknown} rows have no value; they are shown but not compared.")
-    return made

@@ -98,8 +98,10 @@ def _crossing(distance: Callable[[float], float], start: float, target: float, *
 
 
 def mover(value1: float, interval1: Interval, value2: float, interval2: Interval) -> Interval:
-    """Interval of value1 - value2 from an interval of each ("variance estimates recovery"; G. Y. Zou and A. Donner, Stat. Med.
-    27, 2008; Newcombe's method 10 is this with Wilson's). The two samples must be independent."""
+    """Interval of value1 - value2 from an interval of each, for independent samples.
+
+    "Variance estimates recovery", G. Y. Zou and A. Donner, Stat. Med. 27 (2008); Newcombe's method 10 is this with Wilson's.
+    """
     gap = value1 - value2
     low = math.hypot(value1 - interval1[0], interval2[1] - value2)
     return gap - low, gap + math.hypot(interval1[1] - value1, value2 - interval2[0])

@@ -10,22 +10,31 @@ FAIRNESS = Manifest(
     key="fairness.groups", version=1, category="fairness", title="Group fairness", task="binary",
     needs=("data", "label", "predictions", "sensitive"),
     definition=(
-        "For every group of every sensitive column against the group with the highest rate (or the given reference): "
-        "selection rate ratio (adverse impact ratio; 29 CFR 1607.4(D) calls < 4/5 evidence) with Katz's log interval "
-        "(Biometrics 34, 1978), and differences of selection rate, true positive rate (equal opportunity, Hardt et al. "
-        "2016), false positive rate and precision (predictive parity, Chouldechova 2017) with Newcombe's interval "
-        "(Stat. Med. 17, 1998, method 10). Equalised odds is the larger of the TPR and FPR differences. Base rates "
-        "are shown beside, because these figures cannot all be equal unless base rates are."
+        "For every group of every sensitive column against the group that does best (or the given reference): selection "
+        "rate ratio (adverse impact ratio; 29 CFR 1607.4(D) calls < 4/5 evidence) with the score interval of Miettinen and "
+        "Nurminen (Stat. Med. 4, 1985), and differences of selection rate, true positive rate (equal opportunity, Hardt et "
+        "al. 2016), false positive and false negative rate, precision (predictive parity, Chouldechova 2017) and accuracy "
+        "with Newcombe's interval (Stat. Med. 17, 1998, method 10). Equalised odds is the larger of the TPR and FPR "
+        "differences, its interval the larger of both ends. Calibration error within a group (ECE over bins of equal width) "
+        "by a test turned round, and its difference from the best calibrated group (Zou and Donner, Stat. Med. 27, 2008). "
+        "Intersections of columns are shown, and judged if the policy says so. Rows with weights count by them, exactly, "
+        "with Kish's effective number of rows. Spread over all groups by a multinomial bootstrap over the cells. A group "
+        "with too few rows has insufficient data. Base rates are shown beside, because these figures cannot all be equal "
+        "unless base rates are."
     ),
     figures=(
         _F("selection_rate_ratio", "Selection rate ratio", "higher", per_group=True),
         _F("selection_rate_difference", "Selection rate difference", "lower", per_group=True),
         _F("equal_opportunity_difference", "Equal opportunity difference", "lower", per_group=True),
         _F("false_positive_rate_difference", "False positive rate difference", "lower", per_group=True),
+        _F("false_negative_rate_difference", "False negative rate difference", "lower", per_group=True),
         _F("equalised_odds_difference", "Equalised odds difference", "lower", per_group=True),
         _F("predictive_parity_difference", "Predictive parity difference", "lower", per_group=True),
+        _F("accuracy_difference", "Accuracy difference", "lower", per_group=True),
+        _F("calibration_error", "Calibration error within the group", "lower", per_group=True),
+        _F("calibration_difference", "Calibration error difference", "lower", per_group=True),
     ),
-    code="governance.checks.fairness_groups:GroupFairness",
+    code="governance.checks.fairness_groups:GroupFairness", reads="roles", splits=True,
 )  # fmt: skip
 
 CLARIFY = Manifest(
