@@ -51,7 +51,7 @@ def _holdout(author: "User") -> None:
     from audit.actors import Actor
     from governance.demo.science import HOLDOUT_SET, parquet
     from governance.demo.training import INPUTS, LABEL, SENSITIVE, load_split
-    from registry.services import artifacts, datasets
+    from registry.services import artifacts, datasets, sealing
 
     by, content = Actor.person(author), parquet(load_split().holdout)
     columns = {"label": LABEL, "positive": 1, "features": INPUTS, "sensitive": SENSITIVE}
@@ -63,7 +63,7 @@ def _holdout(author: "User") -> None:
     upload = artifacts.append_chunk(upload=upload, offset=0, stream=io.BytesIO(content), by=by)
     artifacts.complete_upload(upload=upload, by=by)
     datasets.finish_dataset(dataset_version=version, by=by)
-    datasets.seal_dataset(dataset_version=version, by=by)
+    sealing.seal_dataset(dataset_version=version, by=by)
 
 
 def _version(author: "User", kind: str) -> "ModelVersion":

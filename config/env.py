@@ -49,6 +49,9 @@ _GIT_REMOTE = re.compile(
 )
 
 
+_S3_PLACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([A-Za-z0-9_.=-]+/)*)?")
+
+
 class Env(BaseSettings):
     """Settings by environment variable, or by a file of that name below ``SECRETS_DIR``. docs/operators lists them."""
 
@@ -83,8 +86,20 @@ class Env(BaseSettings):
     trusted_check_plugins: Annotated[tuple[str, ...], NoDecode] = ()
 
     max_upload_bytes: int = Field(default=8 * 2**30, gt=0)
+    # What a data set may be, and where workers may read one: docs/operators/data-sets.md
+    dataset_max_bytes: int = Field(default=64 * 2**30, gt=0, description="what a packed file may unpack to")
+    dataset_max_rows: int = Field(default=2_000_000_000, gt=0)
+    dataset_smallest_cell: int = Field(default=10, ge=2, le=1000)
+    dataset_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
+    holdout_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
+    dataset_s3: Annotated[tuple[str, ...], NoDecode] = ()
+    holdout_s3: Annotated[tuple[str, ...], NoDecode] = ()
+    dataset_s3_endpoint: HttpUrl = ""
+    dataset_s3_region: str = ""
+
     check_time_limit: int = Field(default=900, gt=0, description="seconds of wall clock for one check")
     check_part_rows: int = Field(default=2_000_000, ge=1, description="a check over more rows is split over workers")
+    advisories_dir: OptionalPath = None
     sandbox_memory_mb: int = Field(default=2048, ge=256)
     permit_issuer_key: Path | None = None
     permit_countersigner_key: Path | None = None
@@ -148,6 +163,20 @@ class Env(BaseSettings):
             raise ValueError("must be https, or http,https")
         return schemes
 
+    @field_validator("dataset_dirs", "holdout_dirs")
+    @classmethod
+    def _absolute(cls, directories: tuple[Path, ...]) -> tuple[Path, ...]:
+        if any(not one.is_absolute() or ".." in one.parts or len(one.parts) < 2 for one in directories):
+            raise ValueError("must be absolute directories below /, without ..")
+        return directories
+
+    @field_validator("dataset_s3", "holdout_s3")
+    @classmethod
+    def _buckets(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not _S3_PLACE.fullmatch(one) for one in places):
+            raise ValueError("must look like bucket or bucket/prefix/, separated by commas")
+        return places
+
     @model_validator(mode="after")
     def _complete(self) -> "Env":
         self.data_dir = self.data_dir.resolve()
@@ -172,7 +201,7 @@ class Env(BaseSettings):
             raise ValueError("BEACON_URL must end in the hash of its drand chain: https://api.drand.sh/<64 hex digits>")
         if self.anchor_git_remote and not _GIT_REMOTE.fullmatch(self.anchor_git_remote):
             raise ValueError("ANCHOR_GIT_REMOTE must be an absolute path, https://host/path or ssh://user@host/path")
-        for name in ("timestamp_url", "anchor_s3_endpoint", "beacon_url"):
+        for name in ("timestamp_url", "anchor_s3_endpoint", "beacon_url", "dataset_s3_endpoint"):
             if "@" in urlsplit(str(getattr(self, name))).netloc:
                 raise ValueError(f"{name.upper()} must be a plain address, without credentials")
 

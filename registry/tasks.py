@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from registry.followers import ring_for_webhook, send
 from registry.models import DatasetVersion, ModelVersion, Node
-from registry.services import artifacts, datasets, idempotency, ingest, model_signatures, provenance, webhook_delivery
+from registry.services import artifacts, idempotency, ingest, model_signatures, provenance, sealing, webhook_delivery
 
 PER_ROUND: Final = 100
 GRACE: Final = timedelta(seconds=10)
@@ -52,8 +52,8 @@ def locate_versions(_: str) -> None:
 
 @shared_task(name="registry.tasks.seal_dataset", soft_time_limit=1700, time_limit=1800)  # type: ignore[untyped-decorator]
 def seal_dataset(dataset_version_id: str) -> None:
-    """Read an uploaded data set, check its columns and fix its bytes."""
-    datasets.seal_dataset(
+    """Read a data set that was uploaded or referred to, check its columns and fix its bytes."""
+    sealing.seal_dataset(
         dataset_version=DatasetVersion.objects.get(pk=UUID(dataset_version_id)), by=Actor.service("ingest")
     )
 
@@ -83,7 +83,7 @@ def sweep() -> None:
         else:
             send("ingest_version", str(version.pk))
     for dataset_id in (
-        datasets.waiting().filter(created_at__lt=before).order_by("created_at").values_list("pk", flat=True)[:PER_ROUND]
+        sealing.waiting().filter(created_at__lt=before).order_by("created_at").values_list("pk", flat=True)[:PER_ROUND]
     ):
         send("seal_dataset", str(dataset_id))
     for version_id in _without_lineage()[:PER_ROUND]:

@@ -171,6 +171,16 @@ PERMIT_STATUS_HOURS = ENV.permit_status_hours
 LOG_PUBLISH_DIR: Path | None = ENV.log_publish_dir
 MODEL_SIGNERS_DIR: Path | None = ENV.model_signers_dir
 MAX_UPLOAD_BYTES = ENV.max_upload_bytes
+# What a data set may be, and where workers may read one: docs/operators/data-sets.md
+DATASET_MAX_BYTES = ENV.dataset_max_bytes
+DATASET_MAX_ROWS = ENV.dataset_max_rows
+DATASET_SMALLEST_CELL = ENV.dataset_smallest_cell
+DATASET_DIRS: tuple[Path, ...] = ENV.dataset_dirs
+HOLDOUT_DIRS: tuple[Path, ...] = ENV.holdout_dirs
+DATASET_S3: tuple[str, ...] = ENV.dataset_s3
+HOLDOUT_S3: tuple[str, ...] = ENV.holdout_s3
+DATASET_S3_ENDPOINT = ENV.dataset_s3_endpoint
+DATASET_S3_REGION = ENV.dataset_s3_region
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -204,7 +214,7 @@ SPECTACULAR_SETTINGS = {
         "HoldOfEnum": "audit.retention.LegalHold.Of",
         "RetentionOfEnum": "audit.retention.RetentionRule.Of",
         "BrokenGlassOutcome": "governance.models.broken_glass.BrokenGlass.Outcome",
-        "DatasetRole": "registry.models.lineage.DatasetVersion.Role",
+        "DatasetRole": "registry.models.datasets.DatasetVersion.Role",
         "DecisionOutcome": "governance.models.requests.Decision.Outcome",
         "VerificationKind": "audit.verifications.Verification.Kind",
         "ExportKind": "governance.api.serializers.exports.KINDS",
@@ -247,6 +257,7 @@ BROKER_URL = ENV.broker_url
 CHECK_TIME_LIMIT = ENV.check_time_limit
 CHECK_PART_ROWS = ENV.check_part_rows
 SANDBOX_MEMORY_MB = ENV.sandbox_memory_mb
+ADVISORIES_DIR = ENV.advisories_dir
 REPORT_FONTS = ENV.report_fonts
 REPORT_KEEP_DAYS = ENV.report_keep_days
 JOB_LEASE = timedelta(seconds=30)

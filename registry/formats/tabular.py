@@ -1,123 +1,235 @@
-"""Reading a data set's file: schema, rows, and whether the columns that were named are there. Needs pyarrow: workers only."""
+"""Reading a data set's file: rows in bounded memory, whatever its format and packing. Needs pyarrow: workers only."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import Final, Protocol
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
-from pyarrow import csv
 
 from config.errors import Invalid
+from registry.columns import MOST
+from registry.formats.delimited import Delimited
+from registry.formats.packed import unpacked
 from registry.names import check_text
 
-_PARQUET: Final = b"PAR1"
-_LONGEST_COLUMN: Final = 1000
+ROWS: Final = 65_536
+"""The rows of one batch, and of one row group of what is written here."""
+_LONGEST_COLUMN: Final = 250
+_LARGEST_BATCH: Final = 256 << 20
+_WORDS: Final = {"parquet": "Parquet", "arrow": "Arrow", "arrow-stream": "Arrow", "csv": "CSV"}
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What the bytes hold. ``schema`` is [{"name", "type"}] in column order; ``format`` is parquet or csv.
+class Limits:
+    """How much a file may be when unpacked: bytes, rows, columns. ``tick`` is called again and again while it is read."""
 
-    ``label_kind`` is binary, numeric or categorical, or empty without a label.
+    bytes: int = 64 << 30
+    rows: int = 2_000_000_000
+    columns: int = MOST
+    tick: Callable[[], None] = lambda: None
+
+
+class Source(Protocol):
+    """An open file of rows."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file of rows: ``format`` is parquet, arrow or csv; ``compression`` gzip, zstd or nothing.
+
+    ``split`` says that it is a bare Parquet file in row groups of at most ``ROWS``, so it can be read by parts as it is.
     """
 
+    source: Source
     format: str
-    rows: int
-    schema: list[dict[str, str]]
-    label_kind: str
+    compression: str
+    split: bool
+    limits: Limits
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return self.source.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """All rows in batches of at most ``ROWS``. Raises ``Invalid`` where the file turns out damaged or too large."""
+        rows = size = 0
+        try:
+            for batch in self.source.batches():
+                for start in range(0, batch.num_rows, ROWS):
+                    part = batch.slice(start, ROWS)
+                    self.limits.tick()
+                    rows += part.num_rows
+                    size += part.nbytes
+                    if size > self.limits.bytes or rows > self.limits.rows:
+                        raise _too_large(self.limits)
+                    yield part
+        except (pa.ArrowException, OSError, OverflowError) as error:
+            raise _damaged(self.format) from error
 
 
-def describe(path: Path, columns: Mapping[str, Any]) -> Described:
-    """Read the file and hold it against the column roles that were given.
+@contextmanager
+def opened(path: Path, *, scratch: Path | None = None, limits: Limits = Limits()) -> Iterator[Opened]:
+    """Open a file of rows by what it is, not by its name.
 
-    Raises ``Invalid`` (field ``columns.…`` or ``file``) naming the column: unreadable file, no rows, a name twice, a
-    label, feature or sensitive column that is not there, a label without a value in some row or with a single value.
+    Raises ``Invalid`` (field ``file``): of no known kind, cut off, damaged, too large, a column name twice, unusable or
+    missing, too many columns. What it takes on disk is below ``scratch`` and gone afterwards.
     """
-    label = columns.get("label")
-    kind, schema, rows, labels = _read(path, label)
-    for name in schema.names:
-        check_text(name, field="file", longest=_LONGEST_COLUMN)
-    twice = sorted(name for name, count in Counter(schema.names).items() if count > 1)
-    if twice:
-        raise Invalid(f"The column {twice[0]!r} occurs twice.", code="dataset.column_twice", field="file")
-    if rows == 0:
-        raise Invalid("The data set has no rows.", code="dataset.empty", field="file")
-    wanted: list[tuple[str, Sequence[str]]] = [
-        ("label", [label] if label else []),
-        ("features", columns.get("features", [])),
-        ("sensitive", columns.get("sensitive", [])),
-    ]
-    for role, some in wanted:
-        for name in some:
-            if name not in schema.names:
-                known = ", ".join(schema.names[:20])[:500]
-                raise Invalid(
-                    f"There is no column {name!r}, which is named as {role}. The file has: {known}.",
-                    code=f"dataset.no_{role}",
-                    field=f"columns.{role}",
-                )
-    return Described(
-        format=kind,
-        rows=rows,
-        schema=[{"name": field.name, "type": str(field.type)} for field in schema],
-        label_kind=_kind_of_label(str(label), labels) if labels is not None else "",
-    )
+    with (
+        TemporaryDirectory(prefix="data-", dir=scratch) as directory,
+        unpacked(path, scratch=Path(directory), most=limits.bytes, tick=limits.tick) as bare,
+    ):
+        try:
+            source = _source(bare.path, bare.format, limits)
+            schema = source.schema
+        except (pa.ArrowException, OSError, OverflowError) as error:
+            raise _damaged(bare.format) from error
+        _check_names(schema.names, limits)
+        split = isinstance(source, _Parquet) and not bare.compression and source.largest_group <= ROWS
+        kind = "arrow" if bare.format == "arrow-stream" else bare.format
+        yield Opened(source, kind, bare.compression, split, limits)
+
+
+def batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The rows of a sealed data set's file, in batches of at most ``ROWS``."""
+    with opened(path) as file:
+        yield from file.batches()
 
 
 def read(path: Path) -> tuple[str, pa.Table]:
-    """The format and all rows of a sealed data set's file. Raises ``Invalid`` if it is neither Parquet nor CSV."""
-    with path.open("rb") as stream:
-        magic = stream.read(len(_PARQUET))
-    try:
-        return ("parquet", pq.read_table(path)) if magic == _PARQUET else ("csv", csv.read_csv(path))
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise _unreadable(error) from error
+    """The format and all rows of a sealed data set's file. Raises ``Invalid`` if it is of no known kind."""
+    with opened(path) as file:
+        return file.format, pa.Table.from_batches(file.batches(), schema=_plain(file.schema))
 
 
-def _unreadable(error: Exception) -> Invalid:
+def _source(path: Path, kind: str, limits: Limits) -> Source:
+    if kind == "parquet":
+        return _Parquet(path, limits)
+    if kind == "csv":
+        return _Csv(path, limits)
+    return _Arrow(path, stream=kind == "arrow-stream")
+
+
+class _Parquet:
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.file = pq.ParquetFile(path)
+        metadata = self.file.metadata
+        groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+        self.largest_group = max((one.num_rows for one in groups), default=0)
+        size = sum(one.column(at).total_uncompressed_size for one in groups for at in range(one.num_columns))
+        if size > limits.bytes or metadata.num_rows > limits.rows:
+            raise _too_large(limits)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return _plain(self.file.schema_arrow)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Few rows first: how many make a batch follows from how large they are."""
+        at_once = self._at_once()
+        for batch in self.file.iter_batches(batch_size=at_once):
+            yield _plainly(batch, self.schema)
+
+    def _at_once(self) -> int:
+        for batch in self.file.iter_batches(batch_size=256):
+            each = max(1, batch.nbytes // max(1, batch.num_rows))
+            return int(max(64, min(ROWS, _LARGEST_BATCH // each)))
+        return ROWS
+
+
+class _Arrow:
+    def __init__(self, path: Path, *, stream: bool) -> None:
+        self.memory = pa.memory_map(str(path))
+        self.stream = stream
+        reader = pa.ipc.open_stream(self.memory) if stream else pa.ipc.open_file(self.memory)
+        self.given = reader
+        self.schema = _plain(reader.schema)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        if self.stream:
+            self.memory.seek(0)
+            reader = pa.ipc.open_stream(self.memory)
+            found: Iterator[pa.RecordBatch] = iter(reader)
+        else:
+            found = (self.given.get_batch(at) for at in range(self.given.num_record_batches))
+        for batch in found:
+            batch.validate(full=True)
+            for start in range(0, batch.num_rows, ROWS):
+                yield _plainly(batch.slice(start, ROWS), self.schema)
+
+
+class _Csv:
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self.file = Delimited(path, limits.tick)
+        _check_names(self.file.names, limits)
+        self.schema = self.file.schema
+        self.batches = self.file.batches
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """Without dictionaries: a category is its value."""
+    return pa.schema([(one.name, one.type.value_type if _coded(one.type) else one.type) for one in schema])
+
+
+def _plainly(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [one.cast(to.type) if _coded(one.type) else one for one, to in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _coded(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind))
+
+
+def _check_names(names: list[str], limits: Limits) -> None:
+    if len(names) > limits.columns:
+        raise Invalid(
+            f"The file has {len(names)} columns; the limit is {limits.columns}.",
+            code="dataset.many_columns",
+            field="file",
+            remedy="Leave out what no model and no check reads.",
+            extra={"limit": limits.columns},
+        )
+    if not names:
+        raise Invalid("The file has no columns.", code="dataset.empty", field="file")
+    for name in names:
+        check_text(name, field="file", longest=_LONGEST_COLUMN)
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise Invalid(
+            f"The column {twice[0]!r} occurs twice.",
+            code="dataset.column_twice",
+            field="file",
+            remedy="Rename or drop one of them.",
+        )
+
+
+def _too_large(limits: Limits) -> Invalid:
     return Invalid(
-        f"The file is neither Parquet nor CSV with a header: {str(error).splitlines()[0][:200]}",
-        code="dataset.unreadable",
+        f"The file holds more than {limits.bytes} bytes or {limits.rows} rows, the limits of this installation.",
+        code="dataset.too_large",
         field="file",
+        remedy="Split the data set, or ask the operator for a higher DATASET_MAX_BYTES.",
+        extra={"limit": limits.bytes},
     )
 
 
-def _read(path: Path, label: str | None) -> tuple[str, pa.Schema, int, pa.ChunkedArray | None]:
-    """Format, schema, number of rows, and the label's column if there is exactly one of that name."""
-    with path.open("rb") as stream:
-        magic = stream.read(len(_PARQUET))
-    if not magic:
-        raise Invalid("The file is empty.", code="dataset.empty", field="file")
-    try:
-        if magic == _PARQUET:
-            with pq.ParquetFile(path) as file:
-                schema, rows = file.schema_arrow, file.metadata.num_rows
-                there = schema.names.count(label) == 1
-                return "parquet", schema, rows, file.read(columns=[label]).column(0) if there else None
-        table = csv.read_csv(path)
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise _unreadable(error) from error
-    there = table.column_names.count(label) == 1
-    return "csv", table.schema, table.num_rows, table.column(label) if there else None
-
-
-def _kind_of_label(label: str, values: pa.ChunkedArray) -> str:
-    if values.null_count:
-        raise Invalid(
-            f"The label {label!r} is missing in {values.null_count} row(s).",
-            code="dataset.label_null",
-            field="columns.label",
-        )
-    distinct = len(pc.unique(values))
-    if distinct == 1:
-        raise Invalid(
-            f"The label {label!r} has one value only, so nothing can be measured.",
-            code="dataset.label_one_class",
-            field="columns.label",
-        )
-    numeric = pa.types.is_integer(values.type) or pa.types.is_floating(values.type) or pa.types.is_decimal(values.type)
-    return "binary" if distinct == 2 else "numeric" if numeric else "categorical"
+def _damaged(kind: str) -> Invalid:
+    return Invalid(
+        f"The {_WORDS[kind]} file is cut off or damaged.",
+        code="dataset.damaged",
+        field="file",
+        remedy="Read it where it was made, write it again, and upload that.",
+    )

@@ -12,8 +12,9 @@ from registry.models.catalog import (
     RegisteredModelUserObjectPermission,
     VersionTag,
 )
+from registry.models.datasets import Dataset, DatasetVersion, HoldoutAttempt
 from registry.models.experiments import Experiment, ExperimentGroupObjectPermission
-from registry.models.lineage import Dataset, DatasetVersion, Edge, Node
+from registry.models.lineage import Edge, Node
 from registry.models.signatures import ModelSignature
 from registry.models.webhooks import Webhook, WebhookDelivery
 
@@ -26,6 +27,7 @@ __all__ = [
     "Edge",
     "Experiment",
     "ExperimentGroupObjectPermission",
+    "HoldoutAttempt",
     "IdempotencyKey",
     "Manifest",
     "ManifestFile",

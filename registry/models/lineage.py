@@ -1,103 +1,14 @@
-"""Lineage: an append-only graph (W3C PROV: used, wasGeneratedBy, wasDerivedFrom) and the data set versions in it."""
+"""Lineage: an append-only graph (W3C PROV: used, wasGeneratedBy, wasDerivedFrom)."""
 
 import uuid
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
 from audit.append_only import append_only_triggers
 from audit.governed import EntryOf
 from audit.subjects import row_facts
-from registry.querysets import DatasetVersionQuerySet
-
-
-class Dataset(models.Model):
-    """A named data set; what is checked and cited is always one of its versions."""
-
-    ledger_entry_of: ClassVar = EntryOf()
-
-    name = models.CharField(max_length=256, unique=True)
-    description = models.TextField(blank=True)
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="datasets")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        ordering = ["name"]
-
-    @property
-    def ledger_version(self) -> str:
-        """The words by which the ledger's readers know it."""
-        return self.name
-
-    def __str__(self) -> str:
-        return self.name
-
-
-class DatasetVersion(models.Model):
-    """Bytes of a data set as the server saw them: Parquet in the blob store, schema, row count and column roles."""
-
-    ledger_entry_of: ClassVar = EntryOf(
-        quiet=("seal_attempts", "seal_lease_until"), because="The job of reading its bytes; its end has an entry."
-    )
-    history_forgets: ClassVar = ("seal_attempts", "seal_lease_until")
-
-    class Role(models.TextChoices):
-        TRAIN = "train", "Training"
-        TEST = "test", "Held out for testing"
-        OTHER = "other", "Other"
-
-    class Status(models.TextChoices):
-        OPEN = "open", "Waiting for its file"
-        SEALING = "sealing", "Being sealed"
-        SEALED = "sealed", "Sealed"
-        FAILED = "failed", "Failed"
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="versions")
-    number = models.PositiveIntegerField()
-    role = models.CharField(max_length=8, choices=Role, default=Role.OTHER)
-    blob = models.ForeignKey("registry.Blob", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the bytes, computed by the server.")
-    format = models.CharField(max_length=12, default="parquet")
-    rows = models.BigIntegerField(default=0)
-    schema = models.JSONField(default=list, help_text='[{"name": …, "type": …}] in column order.')
-    columns = models.JSONField(
-        default=dict, help_text='Roles: {"label": name, "features": [...], "sensitive": [...], "positive": value}.'
-    )
-    source = models.CharField(max_length=2000, blank=True)
-    status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
-    status_message = models.TextField(blank=True)
-    seal_attempts = models.PositiveSmallIntegerField(default=0, editable=False)
-    seal_lease_until = models.DateTimeField(null=True, editable=False)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    sealed_at = models.DateTimeField(null=True, blank=True)
-
-    objects = DatasetVersionQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["dataset", "-number"]
-        constraints = [
-            models.UniqueConstraint(fields=["dataset", "number"], name="datasetversion_number_once"),
-            models.CheckConstraint(
-                name="datasetversion_sealed_has_bytes",
-                condition=Q(sealed_at=None) | Q(blob__isnull=False, digest__regex=r"^[0-9a-f]{64}$"),
-            ),
-            models.CheckConstraint(
-                name="datasetversion_sealed_iff_dated",
-                condition=Q(status="sealed", sealed_at__isnull=False) | ~Q(status="sealed") & Q(sealed_at=None),
-            ),
-        ]
-
-    @property
-    def ledger_version(self) -> str:
-        """The words by which the ledger's readers know it."""
-        return str(self)
-
-    def __str__(self) -> str:
-        return f"{self.dataset.name} v{self.number}"
 
 
 class Node(models.Model):

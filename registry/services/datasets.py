@@ -1,100 +1,164 @@
-"""Writes to data sets: a version is registered, filled by one upload, finished, and sealed by a worker that reads it."""
+"""Writes to data sets: a version is registered, filled by one upload or a reference, finished. A worker then seals it."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
-from django.utils import timezone
 
 from audit.actors import Actor
-from audit.canonical import LARGEST, Json
+from audit.canonical import Json
 from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
-from registry import names, reach
-from registry.models import Dataset, DatasetVersion, Upload
+from registry import columns as column_roles
+from registry import guards, names, reach, references
+from registry.models import Dataset, DatasetVersion, ModelVersion, Upload, User
+from registry.services import holdouts
 from registry.services.catalog import person_of
-from registry.services.differences import told
-from registry.storage import blobs
 
-_ROLES: Final = {"label", "features", "sensitive", "positive", "prediction", "weight", "id", "time"}
-_LISTS: Final = {"features", "sensitive"}
-_MOST_COLUMNS: Final = 10_000
-_LONGEST_PROBLEM: Final = 2_000
-SEAL_LEASE: Final = timedelta(minutes=5)
-"""A worker that has not sealed by then is taken for dead. If it lives, the first to write wins and the other does nothing."""
+RUNNABLE: Final = frozenset({"python_function"})
+"""With one of these flavours a model is run here, so nobody uploads predictions of it."""
+_UPLOAD_ONE: Final = "Upload one file (CSV, Parquet or Arrow, as it is or packed with gzip or Zstandard)."
+
+
+@dataclass(frozen=True, slots=True)
+class Of:
+    """What uploaded predictions are of: the model version that made them, and the data whose rows they speak of.
+
+    ``digest`` is that of the data's file, as whoever uploads them knows it.
+    """
+
+    version: ModelVersion
+    data: DatasetVersion
+    digest: str
 
 
 @transaction.atomic
 def register_dataset(
-    *, name: str, role: str, by: Actor, columns: Mapping[str, Any] | None = None, description: str = ""
+    *,
+    name: str,
+    role: str,
+    by: Actor,
+    columns: Mapping[str, Any] | None = None,
+    description: str = "",
+    reference: str = "",
+    predictions: Of | None = None,
 ) -> DatasetVersion:
     """Register the next version of a data set; a new name makes the data set, owned by who asks.
 
-    Raises ``NotAllowed`` without a contributor's or validator's role, or for somebody else's data set; ``Invalid``
-    naming the field.
+    With a ``reference`` a worker reads the bytes there, once; else one file is uploaded. ``predictions`` goes with the
+    role of that name. Raises ``NotAllowed`` without a contributor's or validator's role, or for somebody else's data
+    set; ``Invalid`` naming the field.
     """
     names.check_name(name, what="data set")
     names.check_text(description, field="description")
     if role not in DatasetVersion.Role.values:
         known = ", ".join(DatasetVersion.Role.values)
         raise Invalid(f"The role is one of {known}.", code="dataset.role", field="role")
-    roles = _checked_columns(columns or {})
+    roles = column_roles.checked(columns or {})
     person = person_of(by)
-    if not any(reach.holds_anywhere(person, permission) for permission in (reach.CONTRIBUTE, reach.VALIDATE)):
+    _check_may_register(person, role)
+    _check_predictions(role, roles, predictions, by)
+    if reference:
+        references.parse(reference, allowed_for(role))
+    dataset = _dataset(name, description, person, by)
+    last = dataset.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    version = DatasetVersion.objects.create(
+        dataset=dataset,
+        number=last + 1,
+        role=role,
+        columns=roles,
+        digest="",
+        reference=reference,
+        predictions_of=predictions.version if predictions else None,
+        predictions_for=predictions.data if predictions else None,
+        created_by=person,
+    )
+    facts: dict[str, Json] = {"name": name, "number": last + 1, "role": role}
+    if predictions:
+        facts |= {"of": str(predictions.version.pk), "for": str(predictions.data.pk)}
+    append(action="dataset.registered", subject=version, by=by, facts=facts)
+    if reference:
+        version.status = DatasetVersion.Status.SEALING
+        version.save(update_fields=["status"])
+        append(action="dataset.finished", subject=version, by=by, facts={"reference": reference})
+    return version
+
+
+def allowed_for(role: str) -> references.Allowed:
+    """Where data sets of this role may be read from."""
+    if role == DatasetVersion.Role.HOLDOUT:
+        return references.Allowed(settings.HOLDOUT_DIRS, settings.HOLDOUT_S3)
+    return references.Allowed(settings.DATASET_DIRS, settings.DATASET_S3)
+
+
+def _check_may_register(person: User, role: str) -> None:
+    if role == DatasetVersion.Role.HOLDOUT:
+        holdouts.check_can_create(person)
+    elif not any(reach.holds_anywhere(person, permission) for permission in (reach.CONTRIBUTE, reach.VALIDATE)):
         raise NotAllowed(
             "You may not register data sets: that needs the role contributor or validator.", code="dataset.not_allowed"
         )
+
+
+def _check_predictions(role: str, roles: Mapping[str, Any], given: Of | None, by: Actor) -> None:
+    """Predictions say of what they are, and that fits. Raises ``NotAllowed`` and ``Invalid``."""
+    if (role == DatasetVersion.Role.PREDICTIONS) != (given is not None):
+        raise Invalid(
+            "The role “predictions” goes with the model version and the data set that they are of, and only it.",
+            code="predictions.of_what",
+            field="predictions",
+        )
+    if given is None:
+        return
+    guards.check_can_contribute(by, given.version.model)
+    guards.check_is_sealed(given.version)
+    if RUNNABLE & set(given.version.flavours):
+        raise Invalid(
+            f"{given.version} has a model that can be run, so its predictions are computed here.",
+            code="predictions.runnable",
+            field="predictions.version",
+            remedy="Leave the check of it to a worker.",
+        )
+    data = given.data
+    if data.status != DatasetVersion.Status.SEALED or data.role == DatasetVersion.Role.PREDICTIONS:
+        raise Invalid(f"{data} is no sealed data set.", code="predictions.data", field="predictions.dataset_version")
+    if given.digest != data.digest:
+        raise Invalid(
+            f"The predictions are for a file with another digest than that of {data}.",
+            code="predictions.digest",
+            field="predictions.digest",
+            remedy="Name the version of the data set that was predicted, with the digest of its file.",
+        )
+    if not roles.get("prediction") and not roles.get("score"):
+        raise Invalid(
+            "Name the column of the predictions, of the scores, or both.",
+            code="predictions.columns",
+            field="columns.prediction",
+        )
+    if roles.get("id") and not data.columns.get("id"):
+        raise Invalid(
+            f"{data} has no column with the role id, so rows cannot be found by it.",
+            code="predictions.id",
+            field="columns.id",
+            remedy="Give the predictions in the order of the data set's rows and name no id.",
+        )
+
+
+def _dataset(name: str, description: str, person: User, by: Actor) -> Dataset:
+    """The data set, locked, made if it is new. Raises ``NotAllowed`` if it is somebody else's."""
     dataset, made = Dataset.objects.get_or_create(name=name, defaults={"owner": person, "description": description})
     if made:
         append(action="dataset.created", subject=dataset, by=by, facts={"name": name})
     dataset = Dataset.objects.select_for_update(no_key=True).get(pk=dataset.pk)
     if dataset.owner_id != person.pk and not reach.holds(person, reach.ADMINISTER):
         raise NotAllowed(f"The data set {name!r} is {dataset.owner}'s.", code="dataset.not_yours", field="name")
-    last = dataset.versions.order_by("-number").values_list("number", flat=True).first() or 0
-    version = DatasetVersion.objects.create(
-        dataset=dataset, number=last + 1, role=role, columns=roles, digest="", created_by=person
-    )
-    append(action="dataset.registered", subject=version, by=by, facts={"name": name, "number": last + 1, "role": role})
-    return version
+    return dataset
 
 
-def _checked_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
-    """Column roles as they are stored. Raises ``Invalid`` for field ``columns.…``."""
-    checked: dict[str, Any] = {}
-    for key, value in columns.items():
-        field = f"columns.{key}"
-        if key not in _ROLES:
-            raise Invalid(
-                f"{key!r} is no column role; known are {', '.join(sorted(_ROLES))}.", code="columns", field=field
-            )
-        if key in _LISTS:
-            if not isinstance(value, list | tuple) or len(value) > _MOST_COLUMNS:
-                raise Invalid(f"{key} is a list of column names.", code="columns", field=field)
-            for name in value:
-                names.check_text(name, field=field, longest=250)
-            checked[key] = list(value)
-        elif key == "positive":
-            if not isinstance(value, str | int | bool):
-                raise Invalid(
-                    "positive is the label's value that counts as 1: text, integer or true.",
-                    code="columns",
-                    field=field,
-                )
-            if isinstance(value, str):
-                names.check_text(value, field=field, longest=250)
-            elif abs(value) > LARGEST:
-                raise Invalid("positive is beyond 2**53 - 1; write it as text.", code="columns", field=field)
-            checked[key] = value
-        else:
-            names.check_text(value, field=field, longest=250)
-            checked[key] = value
-    return checked
-
-
-def _locked(version: DatasetVersion) -> DatasetVersion:
+def locked(version: DatasetVersion) -> DatasetVersion:
+    """The row as it is now, locked."""
     rows = DatasetVersion.objects.select_for_update(no_key=True, of=("self",)).select_related("dataset")
     return rows.get(pk=version.pk)
 
@@ -105,14 +169,14 @@ def finish_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVers
 
     Raises ``NotAllowed``, ``Conflict`` while nothing, or not all, was uploaded.
     """
-    version = _locked(dataset_version)
+    version = locked(dataset_version)
     if by.user is None or version.created_by_id != by.user.pk:
         raise NotAllowed("Only who registered this data set version may finish it.", code="dataset.not_yours")
     if version.status != DatasetVersion.Status.OPEN:
         return version
     upload = version.uploads.exclude(state=Upload.State.FAILED).select_related("blob").first()
     if upload is None:
-        raise Conflict("Nothing was uploaded yet.", code="dataset.no_file", remedy="Upload one CSV or Parquet file.")
+        raise Conflict("Nothing was uploaded yet.", code="dataset.no_file", remedy=_UPLOAD_ONE)
     if upload.blob is None:
         raise Conflict("The upload is not complete.", code="upload.incomplete", extra={"received": upload.received})
     version.blob = upload.blob
@@ -121,67 +185,4 @@ def finish_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVers
     version.status = DatasetVersion.Status.SEALING
     version.save(update_fields=["blob", "digest", "source", "status"])
     append(action="dataset.finished", subject=version, by=by, facts={"digest": version.digest})
-    return version
-
-
-def waiting() -> QuerySet[DatasetVersion]:
-    """Data sets to be sealed that nobody reads at the moment."""
-    free = Q(seal_lease_until=None) | Q(seal_lease_until__lt=timezone.now())
-    return DatasetVersion.objects.filter(free, status=DatasetVersion.Status.SEALING)
-
-
-@transaction.atomic
-def _failed(version: DatasetVersion, problem: str, by: Actor) -> DatasetVersion:
-    """End it with the reason, unless somebody was faster."""
-    version = _locked(version)
-    if version.status == DatasetVersion.Status.SEALING:
-        version.status, version.status_message = DatasetVersion.Status.FAILED, problem
-        version.save(update_fields=["status", "status_message"])
-        append(action="dataset.failed", subject=version, by=by, reason=problem)
-    return version
-
-
-def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersion:
-    """Read the bytes, check the columns, fix the version; what is wrong with it ends it as failed, with the reason.
-
-    Runs in a worker (it needs pyarrow). Idempotent: a version that isn't being sealed, or that somebody else reads, is
-    returned as it is. One that ended its worker three times fails.
-    """
-    # A machine-learning library: no web process ever comes here.
-    from registry.formats import tabular  # noqa: PLC0415
-
-    taken = (
-        waiting()
-        .filter(pk=dataset_version.pk)
-        .update(seal_attempts=F("seal_attempts") + 1, seal_lease_until=timezone.now() + SEAL_LEASE)
-    )
-    version = DatasetVersion.objects.select_related("dataset").get(pk=dataset_version.pk)
-    if not taken or version.blob_id is None:
-        return version
-    if version.seal_attempts > settings.JOB_MAX_ATTEMPTS:
-        return _failed(version, f"Reading it ended the worker {settings.JOB_MAX_ATTEMPTS} times.", by)
-    path = blobs().path(version.blob_id)
-    problem, described = "", None
-    try:
-        if path is None:
-            raise Invalid("Its bytes are not in storage.", code="dataset.no_bytes", field="file")
-        described = tabular.describe(path, version.columns)
-    except Invalid as error:
-        problem = str(error).replace("\x00", "\\0")[:_LONGEST_PROBLEM]
-    if described is None:
-        return _failed(version, problem, by)
-    with transaction.atomic():
-        version = _locked(version)
-        if version.status != DatasetVersion.Status.SEALING:
-            return version
-        version.format, version.rows, version.schema = described.format, described.rows, described.schema
-        version.status, version.sealed_at = DatasetVersion.Status.SEALED, timezone.now()
-        version.save(update_fields=["format", "rows", "schema", "status", "sealed_at"])
-        facts: dict[str, Json] = {
-            "digest": version.digest,
-            "rows": described.rows,
-            "columns": told(version.columns),
-            "label_kind": described.label_kind,
-        }
-        append(action="dataset.sealed", subject=version, by=by, facts=facts)
     return version

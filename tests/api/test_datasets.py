@@ -6,7 +6,7 @@ import pytest
 
 from audit.actors import SYSTEM
 from registry.models import DatasetVersion
-from registry.services.datasets import seal_dataset
+from registry.services.sealing import seal_dataset
 from tests.api.calls import Api, sha256
 from tests.api.conftest import upload
 

@@ -62,6 +62,7 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "registry.IdempotencyKey": "made by a request with the header, which is what its tests send",
     "registry.Dataset": registry.finished_dataset,
     "registry.DatasetVersion": registry.finished_dataset,
+    "registry.HoldoutAttempt": "written when somebody is refused, which is what its tests are about",
     "registry.Node": pages.record_lineage,
     "registry.Edge": pages.record_lineage,
     "registry.ModelSignature": "model_signatures.check is one call, over files that its tests choose",

@@ -146,8 +146,9 @@ def test_no_secret_has_a_default() -> None:
     text = composition.FILE.read_text()
     asked = {name for name in composition.variables(text) if name.endswith(("PASSWORD", "SECRET", "KEY"))}
     assert len(asked) >= 8
-    # Of an existing MLflow server and of anchors, which many have not: empty means none.
-    for name in asked - {"MLFLOW_TRACKING_PASSWORD", "ANCHOR_S3_SECRET_ACCESS_KEY", "ANCHOR_GIT_SSH_KEY"}:
+    # Of an existing MLflow server, of anchors and of sources of data, which many have not: empty means none.
+    optional = {"MLFLOW_TRACKING_PASSWORD", "ANCHOR_S3_SECRET_ACCESS_KEY", "ANCHOR_GIT_SSH_KEY"}
+    for name in asked - optional - {"DATASET_S3_SECRET_ACCESS_KEY"}:
         assert f"${{{name}:-" not in text
 
 

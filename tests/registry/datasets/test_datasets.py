@@ -13,7 +13,7 @@ from audit.actors import Actor
 from config.errors import Conflict, Invalid, NotAllowed
 from registry.models import DatasetVersion, User
 from registry.roles import Role
-from registry.services import datasets
+from registry.services import datasets, sealing
 from tests.factories import registry as make
 
 pytestmark = pytest.mark.usefixtures("by_hand")
@@ -32,7 +32,7 @@ def parquet(table: pa.Table | dict[str, list[Any]]) -> bytes:
 
 def sealed(by: User, content: bytes, **columns: Any) -> DatasetVersion:
     """What the worker makes of the bytes."""
-    return datasets.seal_dataset(dataset_version=make.finished_dataset(by, content, **columns), by=WORKER)
+    return sealing.seal_dataset(dataset_version=make.finished_dataset(by, content, **columns), by=WORKER)
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
@@ -80,9 +80,9 @@ def _twice() -> bytes:
         (b"age,age\n1,2\n", {"label": "age"}, "column 'age' occurs twice"),
         (parquet({"bad": [0, None, 1]}), {"label": "bad"}, "label 'bad' is missing in 1 row"),
         (parquet({"bad": [1, 1, 1]}), {"label": "bad"}, "one value only"),
-        (b"PAR1 and then nothing of the kind", {}, "neither Parquet nor CSV"),
-        (parquet(ROWS)[:-20], {}, "neither Parquet nor CSV"),
-        (b"a,b\n1,2,3\n", {}, "neither Parquet nor CSV"),
+        (b"PAR1 and then nothing of the kind", {}, "The Parquet file is cut off or damaged"),
+        (parquet(ROWS)[:-20], {}, "The Parquet file is cut off or damaged"),
+        (b"a,b\n1,2,3\n", {}, "Row 2 has 3 field(s), and the header has 2"),
         (parquet({"a\x00b": [1]}), {}, "null byte"),
     ],
     ids=["label", "sensitive", "feature", "rows", "csv-rows", "bytes", "twice", "csv-twice", "null", "one-class",
@@ -104,7 +104,7 @@ def test_what_is_wrong_with_it_is_said_and_ends_it(
 def test_delivered_twice_it_is_sealed_once(scientist: User) -> None:
     version = sealed(scientist, parquet(ROWS), **COLUMNS)
 
-    assert datasets.seal_dataset(dataset_version=version, by=WORKER).sealed_at == version.sealed_at
+    assert sealing.seal_dataset(dataset_version=version, by=WORKER).sealed_at == version.sealed_at
     assert make.actions().count("dataset.sealed") == 1
 
 
@@ -184,14 +184,14 @@ def test_sql_changes_nothing_of_what_was_sealed(scientist: User, change: dict[st
 def test_one_that_ends_its_worker_each_time_fails_with_the_reason(scientist: User) -> None:
     version = make.finished_dataset(scientist, b"a,label\n1,0\n2,1\n", label="label")
     DatasetVersion.objects.filter(pk=version.pk).update(seal_attempts=3)
-    ended = datasets.seal_dataset(dataset_version=version, by=WORKER)
+    ended = sealing.seal_dataset(dataset_version=version, by=WORKER)
     assert ended.status == DatasetVersion.Status.FAILED
     assert "ended the worker 3 times" in ended.status_message
 
 
 def test_while_somebody_reads_it_nobody_else_does(scientist: User) -> None:
     version = make.finished_dataset(scientist, b"a,label\n1,0\n2,1\n", label="label")
-    lease = timezone.now() + datasets.SEAL_LEASE
+    lease = timezone.now() + sealing.SEAL_LEASE
     DatasetVersion.objects.filter(pk=version.pk).update(seal_lease_until=lease)
-    assert datasets.seal_dataset(dataset_version=version, by=WORKER).status == DatasetVersion.Status.SEALING
-    assert not datasets.waiting().exists()
+    assert sealing.seal_dataset(dataset_version=version, by=WORKER).status == DatasetVersion.Status.SEALING
+    assert not sealing.waiting().exists()
