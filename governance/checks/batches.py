@@ -48,8 +48,8 @@ def mapped(
     Guarantee: the states of all parts merge to the state of the whole, bit for bit, for every k and every order.
     """
     total = inputs.data.num_rows if inputs.data is not None else 0
-    planned = check.plan(inputs, params, shards=max(1, -(-total // rows)))
     number, parts = part
+    planned = check.plan(inputs, params, shards=max(parts, -(-total // rows)))
     first, last = (len(planned) * one // parts for one in (number, number + 1))
     mine = planned[first:last]
     if not mine:
