@@ -6,7 +6,6 @@ Rates of weighted rows take their number of equal rows (Kish) for n. 95 % throug
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
@@ -106,16 +105,6 @@ def by_influence(influence: np.ndarray, count: np.ndarray) -> float:
     """Standard error from what each row moves the figure by (infinitesimal jackknife: Efron, SIAM 38, 1982)."""
     n = float(count.sum())
     return math.sqrt(float((count * influence**2).sum()) * n / (n - 1)) if n > 1 else 0.0
-
-
-def moved(figures: Callable[[np.ndarray], np.ndarray], shares: np.ndarray, step: float = 1e-4) -> np.ndarray:
-    """How figures of cell shares move with one cell's share, by central differences: shape (cells, figures).
-
-    ``figures`` takes shares of shape (tables, cells) and gives (tables, figures).
-    """
-    turned = np.eye(len(shares)) - shares
-    made: np.ndarray = (figures(shares + step * turned) - figures(shares - step * turned)) / (2 * step)
-    return made
 
 
 def expit(x: float) -> float:

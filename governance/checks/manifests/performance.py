@@ -63,8 +63,10 @@ MULTICLASS = Manifest(
     definition=(
         "From the confusion matrix: accuracy (Wilson's interval); balanced accuracy = mean recall of the classes that occur; "
         "F1 as the mean over classes and weighted by their rows; Cohen's kappa (1960); Matthews' correlation in Gorodkin's "
-        "form for several classes (2004). Intervals: percentile bootstrap over the cells, seeded. Recall of each class with "
-        "Wilson's interval."
+        "form for several classes (2004). Intervals: Student's on the logit scale, on Fisher's z scale for kappa and Matthews' "
+        "correlation, standard errors by the infinitesimal jackknife (Efron 1982) with two rows' worth of chance agreement "
+        "added; for balanced accuracy the wider of that and of MOVER (Zou & Donner 2008) over Wilson's intervals. Recall of "
+        "each class with Wilson's interval. With weights n is Kish's effective number."
     ),
     figures=(
         _F("accuracy", "Accuracy", "higher"), _F("balanced_accuracy", "Balanced accuracy", "higher"),

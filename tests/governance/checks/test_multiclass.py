@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.performance_multiclass import figures_of, influence
 
 
 def multiclass(label: Any, predicted: Any, **params: Any) -> CheckResult:
     inputs = CheckInputs(pa.table({"y": label}), Roles("y"), pa.table({"prediction": predicted}))
-    return run_check(get("performance.multiclass"), inputs, {"draws": 100, **params})
+    return run_check(get("performance.multiclass"), inputs, params)
 
 
 @settings(max_examples=80, deadline=None)
@@ -57,9 +58,64 @@ def test_the_intervals_cover_the_truth(n: int) -> None:
         cells = random.multinomial(n, truth.ravel())
         rows = [name for name, count in zip(names, cells, strict=True) for _ in range(count)]
         label, predicted = zip(*rows, strict=True)
-        figure = multiclass(list(label), list(predicted), draws=300).figure("balanced_accuracy")
+        figure = multiclass(list(label), list(predicted)).figure("balanced_accuracy")
         hits += (figure.ci_low or 0) <= wanted <= (figure.ci_high or 1)
     assert 0.91 <= hits / draws <= 0.985
+
+
+WEIGHTED = st.lists(
+    st.tuples(st.sampled_from("abcd"), st.sampled_from("abcde"), st.integers(0, 8)), min_size=2, max_size=80
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=WEIGHTED, shards=st.integers(2, 5), data=st.data())
+def test_weighted_figures_are_scikit_learns_and_merge_to_the_same_bits(
+    rows: list[tuple[str, str, int]], shards: int, data: st.DataObject
+) -> None:
+    label, predicted, w = (list(one) for one in zip(*rows, strict=True))
+    weight = np.array(w) / 4
+    assume(len({a for a, b in zip(label, w, strict=True) if b}) > 1)
+    table = pa.table({"y": label, "w": weight})
+    inputs = CheckInputs(table, Roles("y", weight="w"), pa.table({"prediction": predicted}))
+    check = get("performance.multiclass")
+    params = check.params.from_mapping({})
+    whole = check.merge(check.map(part, params) for part in check.plan(inputs, params))
+    parts = data.draw(st.permutations(check.plan(inputs, params, shards=shards)))
+    assert check.merge([check.map(part, params) for part in parts]).equals(whole)
+    result = check.finish(whole, inputs, params)
+    about: dict[str, Any] = {"sample_weight": weight}
+    kept = {a for a, b, c in rows if c} | {b for _, b, c in rows if c}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        f1 = {"average": "macro", "zero_division": 0, "labels": sorted(kept)}
+        expected = {
+            "accuracy": sk.accuracy_score(label, predicted, **about),
+            "balanced_accuracy": sk.balanced_accuracy_score(
+                [a for a, c in zip(label, w, strict=True) if c], [b for b, c in zip(predicted, w, strict=True) if c],
+                sample_weight=weight[weight > 0],
+            ),
+            "macro_f1": sk.f1_score(label, predicted, **f1, **about),
+            "kappa": sk.cohen_kappa_score(label, predicted, **about),
+            "mcc": sk.matthews_corrcoef(label, predicted, **about),
+        }  # fmt: skip
+    for key, value in expected.items():
+        assert result.figure(key).value == pytest.approx(value, abs=1e-9), key
+        low, high = result.figure(key).ci_low, result.figure(key).ci_high
+        assert low is None or high is None or low - 1e-9 <= value <= high + 1e-9, key
+
+
+def test_the_picture_names_the_commonest_mistake() -> None:
+    result = multiclass(["a"] * 20 + ["b"] * 20, ["a"] * 20 + ["a"] * 5 + ["b"] * 15)
+    assert "25.0% of “b” for “a”" in result.pictures[0].alt
+    assert [one.key for one in result.pictures] == ["confusion", "recall"]
+
+
+def test_many_classes_have_a_picture_of_the_first() -> None:
+    names = [f"c{i:03}" for i in range(150)]
+    result = multiclass(names * 2, names * 2)
+    assert len(result.pictures[0].spec["data"]["values"]) == 400
+    assert result.figure("accuracy").value == 1.0
 
 
 def test_a_small_class_gives_no_number_of_its_own() -> None:
@@ -83,3 +139,17 @@ def test_bad_tables_are_refused(label: Any, predicted: Any, code: str) -> None:
     with pytest.raises(CheckError) as error:
         multiclass(label, predicted)
     assert error.value.code == code
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), classes=st.integers(2, 6))
+def test_influences_are_derivatives(seed: int, classes: int) -> None:
+    """Against central differences along the share of one cell."""
+    random = np.random.default_rng(seed)
+    shares = random.dirichlet(np.ones(classes**2)).reshape(classes, classes)
+    place, step = tuple(random.integers(0, classes, 2)), 1e-6
+    turn = -shares.copy()
+    turn[place] += 1
+    above, below = (figures_of((shares + sign * step * turn)[None]) for sign in (1, -1))
+    for key, moved in influence(shares).items():
+        assert moved[place] == pytest.approx(float((above[key] - below[key])[0]) / (2 * step), rel=1e-4, abs=1e-6), key
