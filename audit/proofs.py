@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from audit import tree
 from audit.merkle import Frontier, consistency_ranges, inclusion_ranges, prove
-from audit.models import Checkpoint
+from config import statements
 from config.errors import Invalid, NotFound
 
 
@@ -52,12 +52,12 @@ def consistency(old: int, new: int) -> Consistency:
 
 def root(size: int) -> bytes:
     """Return the root over the first ``size`` stored entries. The caller has checked that there are so many."""
-    signed = Checkpoint.objects.filter(size=size).values_list("root", flat=True).first()
-    return bytes(signed) if signed is not None else Frontier.load(size, tree.stored).root()
+    signed = statements.row("SELECT root FROM audit_checkpoint WHERE size = %s", [size])
+    return bytes(signed[0]) if signed else Frontier.load(size, tree.stored).root()
 
 
 def _check_size(size: int, field: str) -> None:
-    newest = Checkpoint.objects.order_by("-size").values_list("size", flat=True).first()
+    (newest,) = statements.one("SELECT max(size) FROM audit_checkpoint")
     if newest is None:
         raise NotFound("The log has no checkpoint yet.", code="ledger.empty")
     if not 0 < size <= newest:

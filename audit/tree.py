@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-
-from django.db import connection
+from collections.abc import Set as AbstractSet
+from typing import Final
 
 from audit.merkle import HASH_SIZE, Subtree, fold, node_hash
+from config import statements
 
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
@@ -16,11 +17,11 @@ class TreeDamaged(RuntimeError):
 
 
 def stored(subtrees: Sequence[Subtree]) -> Mapping[Subtree, bytes]:
-    """Return the hash of each complete subtree, with one query per tile level. Raises ``TreeDamaged``."""
+    """Return the hash of each complete subtree, with three queries at most. Raises ``TreeDamaged``."""
     wanted: defaultdict[int, set[int]] = defaultdict(set)
     for subtree in subtrees:
         wanted[_base(subtree)].update(_members(subtree))
-    known = {level: _read(level, sorted(indexes)) for level, indexes in wanted.items()}
+    known = _read(wanted)
     return {subtree: _root(subtree, known[_base(subtree)]) for subtree in subtrees}
 
 
@@ -29,7 +30,7 @@ def tile_below(node: Subtree) -> list[bytes]:
     base = node.level - TILE_HEIGHT
     first = node.index * TILE_WIDTH
     indexes = list(range(first, first + TILE_WIDTH))
-    found = _read(base, indexes)
+    found = _read({base: set(indexes)})[base]
     return [_found(found, base, index) for index in indexes]
 
 
@@ -44,28 +45,45 @@ def _members(subtree: Subtree) -> range:
     return range(subtree.index << rise, (subtree.index + 1) << rise)
 
 
-def _read(level: int, indexes: list[int]) -> dict[int, bytes]:
-    """Return the hashes at a tile level: of a full tile from the one row over it, which also outlives its entries."""
-    found = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT index, children FROM audit_node WHERE level = %s AND index = ANY(%s)",
-            [level + TILE_HEIGHT, sorted({index >> TILE_HEIGHT for index in indexes})],
+def _read(wanted: Mapping[int, AbstractSet[int]]) -> dict[int, dict[int, bytes]]:
+    """Return the hashes at tile levels: of a full tile from the one row over it, which also outlives its entries."""
+    over = {(level + TILE_HEIGHT, index // TILE_WIDTH) for level, indexes in wanted.items() for index in indexes}
+    tiles = {
+        (level - TILE_HEIGHT, index): bytes(children)
+        for level, index, children in statements.rows(
+            _TILES, [[level for level, _ in over], [index for _, index in over]]
         )
-        tiles = {int(tile): bytes(children) for tile, children in cursor.fetchall()}
+    }
+    found: dict[int, dict[int, bytes]] = {level: {} for level in wanted}
+    leaves: list[int] = []
+    nodes: list[tuple[int, int]] = []
+    for level, indexes in wanted.items():
         for index in indexes:
-            place = index % TILE_WIDTH * HASH_SIZE
-            if digest := tiles.get(index >> TILE_HEIGHT, b"")[place : place + HASH_SIZE]:
-                found[index] = digest
-        if missing := [index for index in indexes if index not in found]:
-            if level == 0:
-                cursor.execute("SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)", [missing])
+            if tile := tiles.get((level, index // TILE_WIDTH)):
+                place = index % TILE_WIDTH * HASH_SIZE
+                found[level][index] = tile[place : place + HASH_SIZE]
+            elif level:
+                nodes.append((level, index))
             else:
-                cursor.execute(
-                    "SELECT index, hash FROM audit_node WHERE level = %s AND index = ANY(%s)", [level, missing]
-                )
-            found.update((int(index), bytes(digest)) for index, digest in cursor.fetchall())
+                leaves.append(index)
+    if leaves:
+        found[0].update((index, bytes(digest)) for index, digest in statements.rows(_LEAVES, [leaves]))
+    if nodes:
+        rows = statements.rows(_NODES, [[level for level, _ in nodes], [index for _, index in nodes]])
+        for level, index, digest in rows:
+            found[level][index] = bytes(digest)
     return found
+
+
+_TILES: Final = """
+    SELECT level, index, children FROM audit_node
+    JOIN unnest(%s::int[], %s::bigint[]) AS wanted (level, index) USING (level, index)
+"""
+_NODES: Final = """
+    SELECT level, index, hash FROM audit_node
+    JOIN unnest(%s::int[], %s::bigint[]) AS wanted (level, index) USING (level, index)
+"""
+_LEAVES: Final = "SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)"
 
 
 def _root(subtree: Subtree, known: Mapping[int, bytes]) -> bytes:

@@ -89,6 +89,8 @@ def _integrate(machine: Machine, report: Report, seconds: float) -> None:
 
     report.heading(f"{WRITERS} writers, {WRITERS * PER_SECOND} transactions a second, beside the sequencer's process")
     connection.close()
+    with machine.cluster.connect() as server:  # what the filling left to be written to disk is not the writers' doing
+        server.execute("CHECKPOINT")
     with machine.owner() as owner:
         (before,) = owner.execute("SELECT max(size) FROM audit_checkpoint").fetchone() or (0,)
     with stack.sequencer(machine):
@@ -98,7 +100,7 @@ def _integrate(machine: Machine, report: Report, seconds: float) -> None:
             writer.start()
         for writer in writers:
             writer.join()
-        time.sleep(2)
+        stack.settled(machine)
     with machine.owner() as owner:
         found = owner.execute(
             """
