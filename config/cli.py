@@ -19,6 +19,7 @@ COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
     ("gate", "serve"): ("refuse in a cluster what no permit allows", "governance.kubernetes.cli:serve"),
     ("gate", "check"): ("check a model's bytes before they are loaded", "governance.kubernetes.cli:check"),
     ("gate", "sync"): ("bring the active permits into a directory", "governance.kubernetes.cli:sync"),
+    ("recheck",): ("run a stored result again, from the sealed bytes", "governance.recheck_cli:main"),
     ("witness",): ("cosign the heads of logs we know: a service of its own", "audit.witnessing.server:run"),
     ("witness-keygen",): ("make a witness: its key and its empty memory", "audit.witnessing.server:keygen"),
 }

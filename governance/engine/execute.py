@@ -22,6 +22,7 @@ from governance import checks, sandbox
 from governance.checks import CheckError, CheckInputs, CheckResult, Probe
 from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
+from governance.engine.provenance import provenance_of
 from governance.engine.sentences import summary_of, verdict_of
 from governance.engine.storing import state_of, store_rows, store_state, stored
 from governance.engine.workspace import Progress, SandboxRefused, Workspace
@@ -48,7 +49,8 @@ def execute(run_id: UUID, progress: Progress) -> Outcome:
             return _scored(run, directory, progress)
         return _judged(run, *compute(run, directory, progress, states=_states(run)))
 
-    return _ended(run, work)
+    outcome = _ended(run, work)
+    return replace(outcome, provenance=provenance_of(run, outcome.sandbox))
 
 
 def execute_part(held: PartClaim, progress: Progress) -> str | Outcome:

@@ -30,11 +30,16 @@ def stored(result: CheckResult, verdict: str, sentence: str, record: dict[str, A
 
 
 def store_rows(table: pa.Table, path: Path) -> str:
-    """A table as Parquet in the blob store, written by row groups: it need not fit into memory."""
+    """A table as Parquet in the blob store."""
+    write_rows(table, path)
+    return _put(path)
+
+
+def write_rows(table: pa.Table, path: Path) -> None:
+    """A table as Parquet, written by row groups: it need not fit into memory. Equal tables give equal bytes."""
     with pa.parquet.ParquetWriter(path, table.schema) as writer:
         for batch in table.to_batches(max_chunksize=ROW_GROUP):
             writer.write_batch(batch, row_group_size=ROW_GROUP)
-    return _put(path)
 
 
 def store_state(state: pa.Table, path: Path) -> str:
