@@ -1,4 +1,4 @@
-"""``explainability.shapley``: what each input adds to single outputs, with the error of the sampling."""
+"""``explainability.shapley``: what each input adds to single outputs: exactly for trees, else with the error of the sampling."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from scipy.stats import rankdata
 
-from governance.checks import columns, shapley
+from governance.checks import columns, explained, pictures, reasons, shapley, stability
 from governance.checks.contract import CheckInputs, Params
+from governance.checks.explained import Explained, explain, shares
 from governance.checks.manifests.explainability import SHAPLEY
 from governance.checks.probing import ProbeCheck, answer_of
-from governance.checks.results import Cell, CheckError, CheckResult, Figure, Table
-from governance.checks.sampling import features_of, outputs, sample
+from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
+from governance.checks.sampling import features_of, sample
+from governance.checks.stability import Spread
 
 _SPECS = {spec.key: spec for spec in SHAPLEY.figures}
 MIXED = "mixed rows"
 MOST_PROBES = 2_000_000
-REASONS = "12 CFR 1002.9(b)(2) and its commentary; CFPB Circular 2022-03"
+MOST_BARS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class ShapleyParams(Params):
-    """``rows`` are explained, each by ``orders`` random orders against rows of ``background`` others.
+    """``rows`` are explained against rows of ``background`` others, by ``orders`` random orders where trees do not tell.
 
     ``adverse``: which outputs are a refusal, for reason codes: at or above the threshold (``high``) or below (``low``).
-    ``codes``: how many reasons a refused person is given.
+    ``codes``: how many reasons a refused person is given; ``wording``: what they are called in a notice, input=reason.
+    ``top``: of how many inputs the order must be the same in resamples. ``exact``: off to sample in any case.
     """
 
     rows: int = 100
@@ -35,7 +37,10 @@ class ShapleyParams(Params):
     background: int = 500
     threshold: float = 0.5
     adverse: str = "high"
-    codes: int = 4
+    codes: int = reasons.MOST_CODES
+    wording: tuple[str, ...] = ()
+    top: int = 3
+    exact: bool = True
     seed: int = 0
 
     def check(self) -> None:
@@ -43,134 +48,225 @@ class ShapleyParams(Params):
             raise CheckError("params.value", "“rows” is 10 to 5000, “background” 10 to 100000, “seed” not negative.")
         if not 4 <= self.orders <= 1000 or self.orders % 4:
             raise CheckError("params.value", "“orders” must be a multiple of 4, from 4 to 1000.")
-        if self.adverse not in {"high", "low"} or not 1 <= self.codes <= 20 or not 0 < self.threshold < 1:
-            raise CheckError("params.value", "“adverse” is high or low, “codes” 1 to 20, “threshold” between 0 and 1.")
+        if self.adverse not in {"high", "low"} or not np.isfinite(self.threshold) or not 1 <= self.top <= 50:
+            raise CheckError("params.value", "“adverse” is high or low, “threshold” a number, “top” 1 to 50.")
+        if not 1 <= self.codes <= reasons.MOST_CODES:
+            sentence = f"“codes” is 1 to {reasons.MOST_CODES}: more reasons than that help nobody ({reasons.SOURCE})."
+            raise CheckError("params.value", sentence)
 
 
 class Attributions(ProbeCheck):
-    """One table of mixed rows; the design is made again from the seed when the answers are read."""
+    """One table of mixed rows; the design is made again from the seed when the answers are read.
+
+    The mixed rows are asked for trees, too: the sum read from a model must give its own answers to them.
+    """
 
     manifest = SHAPLEY
     params = ShapleyParams
 
     def probes(self, inputs: CheckInputs, params: ShapleyParams) -> Mapping[str, pa.Table]:
+        reasons.worded(params.wording, features_of(inputs))
         rows, made = _designed(inputs, params)
         return {MIXED: shapley.mixed(rows, made)}
 
+    def encoded(self, inputs: CheckInputs, params: ShapleyParams) -> pa.Table | None:
+        return _designed(inputs, params)[0] if params.exact else None
+
     def finish(self, state: pa.Table, inputs: CheckInputs, params: ShapleyParams) -> CheckResult:
         names = features_of(inputs)
-        _, made = _designed(inputs, params)
-        explained, orders, _ = made.shape
-        said = outputs(answer_of(inputs, MIXED))
-        values = shapley.draws(said, made)
-        of_row = values.mean(axis=1)
-        # The antithetic orders come in pairs (m, m + orders/2) that are not independent: a pair is one draw.
-        pairs = (values[:, : orders // 2] + values[:, orders // 2 :]) / 2
-        error = pairs.std(axis=1, ddof=1) / np.sqrt(orders // 2)
-        strength = np.abs(of_row).mean(axis=0)
-        share = strength / strength.sum() if strength.sum() > 0 else np.zeros(len(names))
-        output = said.reshape(explained, orders, -1)[:, 0, -1]
-        refused = output >= params.threshold if params.adverse == "high" else output < params.threshold
-        sign = 1.0 if params.adverse == "high" else -1.0
-        halves = pairs[:, 0::2].mean(axis=1), pairs[:, 1::2].mean(axis=1)
-        order = sorted(range(len(names)), key=lambda i: (-strength[i], names[i]))
-        sensitive = [i for i, name in enumerate(names) if name in inputs.roles.sensitive]
+        rows, made = _designed(inputs, params)
+        found = explain(answer_of(inputs, MIXED), made, inputs.trees, names, exact=params.exact)
+        drawn = stability.resampled(np.abs(found.values), params.seed)
+        refused = _refusals(found, names, inputs, params)
+        live = _live(found, drawn, made, inputs, params)
+        order = sorted(range(len(names)), key=lambda i: (-found.strength[i], names[i]))
+        n = len(found.values)
         figures = (
-            _figure("rank_stability", _agreement(*(np.abs(half).mean(axis=0) for half in halves)), explained,
-                    "It needs two inputs that make a difference."),
-            _figure("top_share", float(share.max()), explained),
-            _figure("sensitive_share", float(share[sensitive].sum()), explained),
-            _figure("sampling_error", float(error.mean() / strength.mean()) if strength.mean() > 0 else None, explained,
-                    "No input makes any difference."),
-            *_reasons(sign * of_row[refused], [sign * half[refused] for half in halves], params.codes),
+            *_ranking(found, drawn, names, inputs.roles.sensitive, params), *live.figures, *reasons.figures(refused, _SPECS),
         )  # fmt: skip
-        rows: tuple[tuple[Cell, ...], ...] = tuple(
-            (names[i], float(strength[i]), float(error[:, i].mean()), float(share[i]), float(of_row[:, i].mean()))
-            for i in order
-        )
         return CheckResult(
-            SHAPLEY.key, SHAPLEY.version, params.as_dict(), explained, figures,
-            tables=(
-                Table("shapley", "Inputs by their mean absolute Shapley value", _COLUMNS, rows),
-                _codes_table(sign * of_row[refused], names, params.codes),
-            ),
+            SHAPLEY.key, SHAPLEY.version, params.as_dict(), n, figures,
+            tables=(_table(found, names, order), *live.tables, reasons.table(refused)),
+            pictures=(_picture(found, drawn, names, order),),
             findings=(
-                f"“{names[order[0]]}” moves single outputs most: by {strength[order[0]]:.3g} on average ({share.max():.0%}).",
-                f"{int(refused.sum())} of {explained} explained outputs are refusals.",
+                _strongest(found, names[order[0]]),
+                _how(found), f"{len(refused.pushed)} of {n} explained outputs are refusals.",
+                *live.findings, *reasons.findings(refused),
             ),
-            limits=(
-                "Inputs are mixed from different rows: where inputs belong together, some of these rows could not exist.",
-                "A Shapley value says what this model does with an input, not what would happen if the person changed it.",
-            ),
-            facts={"asked": len(said), "mean_output": float(output.mean())},
+            limits=_limits(found, inputs, params, rows.num_rows, n),
+            facts={
+                "asked": int(made.cells.size // made.cells.shape[-1]), "method": found.method, "scale": found.scale,
+                "base": found.base, "mean_output": float(found.output.mean()), "background": len(made.background),
+            },
         )  # fmt: skip
-
-
-_COLUMNS = (
-    ("feature", "Input"), ("strength", "Mean absolute value"), ("error", "Sampling error"), ("share", "Share"),
-    ("mean", "Mean value"),
-)  # fmt: skip
 
 
 def _designed(inputs: CheckInputs, params: ShapleyParams) -> tuple[pa.Table, shapley.Design]:
+    """The sampled rows, and which of them are explained, mixed and background: all from the seed."""
     names = features_of(inputs)
     rows = sample(columns.rows_of(inputs).select(names), params.background + params.rows, params.seed)
     if rows.num_rows < 2:
         raise CheckError("data.empty", "The data has a single row, so there is nothing to explain it against.")
-    explained = np.arange(min(params.rows, max(1, rows.num_rows // 2)))
-    background = np.arange(len(explained), rows.num_rows)
-    asked = len(explained) * params.orders * (len(names) + 1)
+    count = min(params.rows, max(1, rows.num_rows // 2))
+    random = np.random.Generator(np.random.PCG64(params.seed + 1)).permutation(rows.num_rows)
+    explains, background = np.sort(random[:count]), np.sort(random[count:])
+    asked = count * params.orders * (len(names) + 1)
     if asked > MOST_PROBES:
         raise CheckError("params.value", f"This would ask the model {asked} times; lower “rows” or “orders”.")
-    made = shapley.design(explained, background, inputs=len(names), orders=params.orders, seed=params.seed)
-    return rows, made
+    return rows, shapley.design(explains, background, inputs=len(names), orders=params.orders, seed=params.seed)
 
 
-def _figure(key: str, value: float | None, n: int, note: str = "") -> Figure:
-    spec = _SPECS[key]
-    return Figure(spec.key, spec.label, value, n, spec.better, note="" if value is not None else note)
-
-
-def _agreement(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Spearman's rank correlation of two independent halves of the sampling."""
-    a, b = rankdata(first), rankdata(second)
-    a, b = a - a.mean(), b - b.mean()
-    norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
-    return float((a * b).sum() / norm) if norm > 0 else None
-
-
-def _top(values: np.ndarray, codes: int) -> list[set[int]]:
-    """For each refused row the inputs that pushed it there most; only those that pushed at all."""
-    return [{int(i) for i in np.argsort(-row, kind="stable")[:codes] if row[i] > 0} for row in values]
-
-
-def _reasons(values: np.ndarray, halves: list[np.ndarray], codes: int) -> list[Figure]:
-    refused = len(values)
-    if not refused:
-        note = "None of the explained rows is refused."
-        return [_figure(key, None, 0, note) for key in ("reasons_complete", "reasons_stable")]
-    complete = sum(len(top) > 0 and _explains(row, top) for row, top in zip(values, _top(values, codes), strict=True))
-    same = [
-        len(a & b) / len(a | b) if a | b else 0.0
-        for a, b in zip(_top(halves[0], codes), _top(halves[1], codes), strict=True)
-    ]
+def _ranking(
+    found: Explained, drawn: np.ndarray, names: list[str], sensitive: tuple[str, ...], params: ShapleyParams
+) -> list[Figure]:
+    n, whole = len(found.values), found.strength.mean()
+    halves = stability.spearman(*(np.abs(half).mean(axis=0) for half in found.halves))
+    parts = shares(drawn)
+    mine = [i for i, name in enumerate(names) if name in sensitive]
+    two = "It needs two inputs that make a difference."
     return [
-        _figure("reasons_complete", complete / refused, refused),
-        _figure("reasons_stable", float(np.mean(same)), refused),
-    ]
+        _figure("rank_stability", Spread(halves), n, two),
+        _figure("rank_resampled", stability.agreement(drawn), n, two),
+        _figure("top_kept", stability.kept(drawn, params.top), n, "No input makes any difference."),
+        _figure("top_share", _around(float(found.share.max()), parts.max(axis=1)), n),
+        _figure("sensitive_share", _around(float(found.share[mine].sum()), parts[:, mine].sum(axis=1)), n),
+        _figure("sampling_error", Spread(float(found.error.mean() / whole) if whole > 0 else None), n,
+                "No input makes any difference."),
+        _figure("local_accuracy", Spread(found.gap), n),
+    ]  # fmt: skip
 
 
-def _explains(row: np.ndarray, top: set[int]) -> bool:
-    """Whether the reasons given make up at least half of everything that pushed towards the refusal."""
-    pushed = float(np.maximum(row, 0.0).sum())
-    return sum(float(row[i]) for i in top) >= pushed / 2
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    figures: tuple[Figure, ...]
+    tables: tuple[Table, ...] = ()
+    findings: tuple[str, ...] = ()
 
 
-def _codes_table(values: np.ndarray, names: list[str], codes: int) -> Table:
-    tops = _top(values, codes)
-    counts = [(sum(i in top for top in tops), name) for i, name in enumerate(names)]
-    labels = (("feature", "Reason"), ("refused", "Refusals that name it"), ("share", "Share of refusals"))
+def _live(
+    found: Explained,
+    drawn: np.ndarray,
+    made: shapley.Design,
+    inputs: CheckInputs,
+    params: ShapleyParams,
+) -> _Compared:
+    """The live version's explanations of the same rows, and how much it leans on other inputs."""
+    names = features_of(inputs)
+    n, keys = len(found.values), ("live_rank_correlation", "live_largest_mover")
+    probe = (inputs.live_probes or {}).get(MIXED)
+    if probe is None or probe.predictions is None:
+        why = (
+            "There is no live version to compare with."
+            if probe is None
+            else f"The live version gave no answer: {probe.error}"
+        )
+        return _Compared(tuple(_figure(key, Spread(None), n, why) for key in keys))
+    live = explain(probe, made, inputs.live_trees, names, exact=params.exact)
+    if (live.method, live.scale) != (
+        found.method,
+        found.scale,
+    ):  # what adds up in log-odds is not set beside what does not
+        found = explain(answer_of(inputs, MIXED), made, None, names, exact=False)
+        live = explain(probe, made, None, names, exact=False)
+        drawn = stability.resampled(np.abs(found.values), params.seed)
+    before = stability.resampled(np.abs(live.values), params.seed)
+    moved = found.share - live.share
+    order = sorted(range(len(names)), key=lambda i: (-abs(moved[i]), names[i]))
+    each = [one for one in map(stability.spearman, drawn, before) if one is not None]
     rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (name, count, count / len(tops)) for count, name in sorted(counts, key=lambda one: (-one[0], one[1])) if count
+        (names[i], float(found.share[i]), float(live.share[i]), float(moved[i])) for i in order
     )
-    return Table("reasons", f"Reason codes ({REASONS})", labels, rows)
+    labels = (("feature", "Input"), ("share", "Share"), ("live", "Share in the live version"), ("moved", "Moved by"))
+    first = order[0]
+    return _Compared(
+        (
+            _figure(keys[0], _around(stability.spearman(found.strength, live.strength), np.array(each)), n,
+                    "It needs two inputs that make a difference in both versions."),
+            _figure(keys[1], _around(float(np.abs(moved).max()), np.abs(shares(drawn) - shares(before)).max(axis=1)), n),
+        ),
+        (Table("live", "Shares beside the live version's, on the same rows", labels, rows),),
+        (f"Against the live version “{names[first]}” moved most: from {live.share[first]:.0%} to {found.share[first]:.0%}.",),
+    )  # fmt: skip
+
+
+def _refusals(found: Explained, names: list[str], inputs: CheckInputs, params: ShapleyParams) -> reasons.Refusals:
+    high = params.adverse == "high"
+    refused = found.output >= params.threshold if high else found.output < params.threshold
+    sign = 1.0 if high else -1.0
+    first, second = found.halves
+    return reasons.Refusals(
+        sign * found.values[refused], (sign * first[refused], sign * second[refused]), names,
+        frozenset(inputs.roles.sensitive), reasons.worded(params.wording, names), params.codes,
+    )  # fmt: skip
+
+
+def _table(found: Explained, names: list[str], order: list[int]) -> Table:
+    labels = (
+        ("feature", "Input"), ("strength", "Mean absolute value"), ("error", "Error"), ("share", "Share"),
+        ("mean", "Mean value"),
+    )  # fmt: skip
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (names[i], float(found.strength[i]), float(found.error[:, i].mean()), float(found.share[i]),
+         float(found.values[:, i].mean()))
+        for i in order
+    )  # fmt: skip
+    return Table("shapley", "Inputs by their mean absolute Shapley value", labels, rows)
+
+
+def _picture(found: Explained, drawn: np.ndarray, names: list[str], order: list[int]) -> Picture:
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    rows: list[dict[str, Cell]] = [
+        {"name": names[i], "value": float(found.strength[i]), "low": float(low[i]), "high": float(high[i])}
+        for i in order[:MOST_BARS]
+    ]
+    alt = (
+        f"Bars of the mean absolute Shapley value of {len(rows)} inputs with intervals over resampled rows; "
+        f"the longest is {names[order[0]]} with {found.strength[order[0]]:.3g}."
+    )
+    value = f"Mean absolute value, in {explained.SCALES[found.scale]}"
+    return pictures.bars("shapley", "What single outputs hang on", alt, rows, value=value, by="Input")
+
+
+def _strongest(found: Explained, name: str) -> str:
+    most, part = found.strength.max(), found.share.max()
+    where = explained.SCALES[found.scale]
+    return (
+        f"“{name}” moves single outputs most: by {most:.3g} on average ({part:.0%} of all that inputs do), in {where}."
+    )
+
+
+def _how(found: Explained) -> str:
+    if found.method == "exact":
+        return "The values are exact: computed from the model's own trees or weights, which give its answers to every mixed row."
+    return f"The values are sampled: {found.why}."
+
+
+def _limits(found: Explained, inputs: CheckInputs, params: ShapleyParams, drawn: int, n: int) -> tuple[str, ...]:
+    whole = columns.rows_of(inputs).num_rows
+    said = [
+        "Inputs are mixed from different rows: where inputs belong together, some of these rows could not exist.",
+        "A Shapley value says what this model does with an input, not what would happen if the person changed it.",
+    ]
+    if drawn < whole:
+        said.append(
+            f"{n} rows were explained against {drawn - n} others, drawn from {whole} with the seed {params.seed}; the "
+            "intervals are over resamples of the rows explained, the error is that of the values of one row."
+        )
+    if found.method == "exact" and found.scale != "identity":
+        said.append(f"The values add up in {explained.SCALES[found.scale]}, in which the model is a sum.")
+    if inputs.roles.weight:
+        said.append("Rows count alike here: the weights of the rows are not used.")
+    return tuple(said)
+
+
+def _around(value: float | None, drawn: np.ndarray) -> Spread:
+    if value is None or not len(drawn):
+        return Spread(value)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return Spread(value, float(min(low, value)), float(max(high, value)))
+
+
+def _figure(key: str, spread: Spread, n: int, note: str = "") -> Figure:
+    spec = _SPECS[key]
+    note = note if spread.value is None else ""
+    return Figure(spec.key, spec.label, spread.value, n, spec.better, ci_low=spread.low, ci_high=spread.high, note=note)

@@ -28,6 +28,10 @@ class ProbeCheck(Check):
         Raises ``CheckError`` naming the column at fault.
         """
 
+    def encoded(self, inputs: CheckInputs, params: Any) -> pa.Table | None:
+        """Rows for which ``inputs.trees`` is wanted, the model as a sum; None: none. For manifests that need ``trees``."""
+        return None
+
     def plan(self, inputs: CheckInputs, params: Any, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         asked = self.probes(inputs, params)
         if inputs.probes is None or set(inputs.probes) != set(asked):

@@ -17,11 +17,14 @@ import pyarrow as pa
 class Design:
     """Which cells of which rows each probe row takes, shape (explained, orders, inputs + 1, inputs): row numbers.
 
-    ``order[k, m]`` is the order in which inputs are put in.
+    ``order[k, m]`` is the order in which inputs are put in; ``explained`` and ``background`` are the rows they are put
+    together from.
     """
 
     cells: np.ndarray
     order: np.ndarray
+    explained: np.ndarray
+    background: np.ndarray
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -41,7 +44,7 @@ def design(explained: np.ndarray, background: np.ndarray, *, inputs: int, orders
     steps = np.arange(inputs + 1)
     put_in = rank[:, :, None, :] < steps[None, None, :, None]
     cells = np.where(put_in, explained[:, None, None, None], others[:, :, None, None])
-    return Design(cells, order)
+    return Design(cells, order, explained, background)
 
 
 def mixed(table: pa.Table, made: Design) -> pa.Table:

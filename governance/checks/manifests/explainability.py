@@ -56,20 +56,35 @@ ROBUSTNESS = Manifest(
 
 SHAPLEY = Manifest(
     key="explainability.shapley", version=1, category="explainability", title="Shapley values and reason codes",
-    task="any", needs=("data", "probe"), sandbox=True,
+    task="any", needs=("data", "probe", "trees", "live_probe"), sandbox=True,
     definition=(
-        "Shapley values by sampling of orders, antithetic (Strumbelj & Kononenko 2014; Mitchell et al. 2022): the mean change "
-        "of the output when an input of a random other row is put back, over random orders. Sampling error: standard error "
-        "over pairs of orders. Stability: Spearman correlation of two independent halves of the sampling. Reason codes of "
-        "refusals (12 CFR 1002.9(b)(2)): the inputs that pushed towards the refusal most; complete when they make up half of "
-        "all that pushed, stable by the mean Jaccard index of the codes of two independent halves."
+        "What each input adds to single outputs, against other rows (interventional Shapley values; Lundberg & Lee 2017). Exact "
+        "where the model is a sum of trees or weights, also behind preprocessing that keeps inputs apart: a leaf that needs a "
+        "inputs of the row and b of the other adds v(a-1)!b!/(a+b)! to each of the a and takes va!(b-1)!/(a+b)! from each of the "
+        "b (Lundberg et al. 2020); the sum read from the model must give its own answers to the mixed rows. Else by sampling of "
+        "orders, antithetic (Strumbelj & Kononenko 2014; Mitchell et al. 2022). The result says which. Local accuracy: how far "
+        "values and base miss the output, at most. Error of the values: standard error over tenths of the background, or over "
+        "pairs of orders, relative to the mean value. Stability: Spearman correlation of two independent halves of the work; "
+        "over resamples of the rows (bootstrap, Efron 1979), Spearman correlation and the share of the first few inputs that two "
+        "resamples have in common. Against the live version on the same rows: Spearman correlation of the inputs' strengths, "
+        "and the largest change of a share. Reason codes of refusals (12 CFR 1002.9(b)(2)), at most four: the inputs that pushed "
+        "towards the refusal most; complete when they make up half of all that pushed, stable by the mean Jaccard index of the "
+        "codes of two independent halves; none may be sensitive (12 CFR 1002.4(a)); wordings as in Appendix C to part 1002."
     ),
     figures=(
-        _F("rank_stability", "Stability of the ranking", "higher"), _F("top_share", "Share of the strongest input", "lower"),
+        _F("rank_stability", "Stability of the ranking", "higher"),
+        _F("rank_resampled", "Ranking agrees in resamples", "higher"),
+        _F("top_kept", "First inputs kept in resamples", "higher"),
+        _F("top_share", "Share of the strongest input", "lower"),
         _F("sensitive_share", "Share of sensitive inputs", "lower"),
-        _F("sampling_error", "Sampling error, relative", "lower"),
+        _F("sampling_error", "Error of the values, relative", "lower"),
+        _F("local_accuracy", "Values miss the output by", "lower"),
+        _F("live_rank_correlation", "Ranking agrees with the live version", "higher"),
+        _F("live_largest_mover", "Largest change of a share against the live version", "lower"),
         _F("reasons_complete", "Refusals with complete reasons", "higher"),
         _F("reasons_stable", "Stability of the reasons", "higher"),
+        _F("reasons_sensitive", "Refusals with a sensitive reason", "lower"),
+        _F("reasons_worded", "Refusals whose reasons have a wording", "higher"),
     ),
     code="governance.checks.attributions:Attributions",
 )  # fmt: skip

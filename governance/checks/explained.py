@@ -1,0 +1,128 @@
+"""Explanations of single rows: exact where the model is a sum of trees or weights, else by sampling; and what each is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from governance.checks import shapley, trees
+from governance.checks.contract import Probe
+from governance.checks.sampling import outputs
+
+TOLERANCE: Final = 1e-6
+"""A sum that is off by more than this, beside 1 or the output, is not what the model computes."""
+_MOST_COMPARED: Final = 20_000
+_MOST_BACKGROUND: Final = 1000
+SCALES: Final = {
+    "identity": "the model's output",
+    "logit": "the log-odds of the output",
+    "log": "the logarithm of the output",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """What each input adds to each explained row: ``values`` of shape (rows, inputs), with their standard errors.
+
+    ``halves``: the same from each half of what they were computed from. ``output`` is what the model says, ``base`` the mean
+    output without the row's inputs. ``gap``: by how much values and base miss the output, at most. ``why`` they are not exact.
+    """
+
+    method: Literal["exact", "sampled"]
+    scale: str
+    values: np.ndarray
+    error: np.ndarray
+    halves: tuple[np.ndarray, np.ndarray]
+    output: np.ndarray
+    base: float
+    gap: float
+    why: str = ""
+
+    @property
+    def strength(self) -> np.ndarray:
+        """Mean absolute value of each input."""
+        made: np.ndarray = np.abs(self.values).mean(axis=0)
+        return made
+
+    @property
+    def share(self) -> np.ndarray:
+        """Each input's part of all strength."""
+        return shares(self.strength)
+
+
+def shares(strength: np.ndarray) -> np.ndarray:
+    """Parts of the whole along the last axis; zeros where nothing makes a difference."""
+    whole = strength.sum(axis=-1, keepdims=True)
+    return np.where(whole > 0, strength / np.where(whole > 0, whole, 1.0), 0.0)
+
+
+def explain(
+    probe: Probe, made: shapley.Design, report: Mapping[str, Any] | None, names: list[str], *, exact: bool = True
+) -> Explained:
+    """Exact values when the report's sum gives what the model said to every mixed row; else sampled ones, saying why.
+
+    Raises ``CheckError`` when there are no answers.
+    """
+    said = outputs(probe)
+    if not exact:
+        return _sampled(said, made, "sampling was asked for")
+    if report is None:
+        return _sampled(said, made, "its trees could not be read")
+    if "why" in report:
+        return _sampled(said, made, f"the model {report['why']}")
+    try:
+        model = trees.parsed(report, names)
+    except ValueError:
+        return _sampled(said, made, "its inputs are others")
+    if len(model.cells) <= int(made.cells.max()):
+        return _sampled(said, made, "its trees were read with other rows")
+    off = _off(model, made, said)
+    if not off <= TOLERANCE:
+        return _sampled(said, made, f"the trees read from it miss its own answers by {off:.3g}")
+    try:
+        return _exact(model, made, said)
+    except trees.TooDeepError as error:
+        return _sampled(said, made, str(error).rstrip(".").lower())
+
+
+def _off(model: trees.Sum, made: shapley.Design, said: np.ndarray) -> float:
+    """How far the sum misses the model's answers at most, beside 1 or the answer; over mixed rows, evenly chosen."""
+    rows = made.cells.reshape(-1, made.cells.shape[-1])
+    some = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _MOST_COMPARED)).astype("int64"))
+    given = model.output(trees.margins(model, trees.hybrid(model, rows[some])))
+    return float((np.abs(given - said[some]) / np.maximum(1.0, np.abs(said[some]))).max())
+
+
+def _exact(model: trees.Sum, made: shapley.Design, said: np.ndarray) -> Explained:
+    explained, background = made.explained, made.background
+    if len(background) > _MOST_BACKGROUND:
+        background = background[np.linspace(0, len(background) - 1, _MOST_BACKGROUND).astype("int64")]
+    found = trees.exact(model, explained, background, inputs=made.shape[2])
+    values, blocks = found.values, found.of_block.shape[2]
+    error = found.of_block.std(axis=2, ddof=1) / np.sqrt(blocks) if blocks > 1 else np.zeros_like(values)
+    halves = found.of_block[:, :, 0::2].mean(axis=2), found.of_block[:, :, 1::2].mean(axis=2) if blocks > 1 else values
+    gap = float(np.abs(values.sum(axis=1) + found.base - found.output).max())
+    return Explained("exact", model.link, values, error, halves, _last(said, made), found.base, gap)
+
+
+def _sampled(said: np.ndarray, made: shapley.Design, why: str) -> Explained:
+    explained, orders, _ = made.shape
+    draws = shapley.draws(said, made)
+    values = draws.mean(axis=1)
+    # The antithetic orders come in pairs (m, m + orders/2) that are not independent: a pair is one draw.
+    pairs = (draws[:, : orders // 2] + draws[:, orders // 2 :]) / 2
+    error = pairs.std(axis=1, ddof=1) / np.sqrt(orders // 2)
+    ends = said.reshape(explained, orders, -1)
+    base = ends[:, :, 0].mean(axis=1)
+    output = _last(said, made)
+    gap = float(np.abs(values.sum(axis=1) + base - output).max())
+    halves = pairs[:, 0::2].mean(axis=1), pairs[:, 1::2].mean(axis=1)
+    return Explained("sampled", "identity", values, error, halves, output, float(base.mean()), gap, why)
+
+
+def _last(said: np.ndarray, made: shapley.Design) -> np.ndarray:
+    explained, orders, _ = made.shape
+    return said.reshape(explained, orders, -1)[:, 0, -1]
