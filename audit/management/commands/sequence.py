@@ -16,6 +16,8 @@ from audit.guard import Guard, Refused
 logger = logging.getLogger(__name__)
 
 INTERVAL: Final = 0.2
+BUSY_INTERVAL: Final = 0.1
+"""After a batch that had entries; each batch costs a signature, a guard file on disk and a checkpoint for ever."""
 STANDBY_INTERVAL: Final = 1.0
 REFUSED: Final = 3
 
@@ -102,7 +104,7 @@ class Command(BaseCommand):
             if done:
                 news.set()
             if done < worker.batch:
-                stop.wait(INTERVAL)
+                stop.wait(BUSY_INTERVAL if done else INTERVAL)
 
 
 def _try_lock() -> bool:
