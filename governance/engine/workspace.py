@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -118,9 +118,18 @@ class Workspace:
         return outcome
 
     def run_model(
-        self, mode: sandbox_job.Mode, version: ModelVersion, data: Path, *, roles: Roles
+        self,
+        mode: sandbox_job.Mode,
+        version: ModelVersion,
+        data: Path,
+        *,
+        roles: Roles,
+        options: Mapping[str, Any] | None = None,
     ) -> sandbox.SandboxOutcome:
-        """Run the model over the rows of a file, and keep the record of the first run, or of the last that failed."""
+        """Run the model over the rows of a file, and keep the record of the first run, or of the last that failed.
+
+        ``options`` are the mode's own.
+        """
         model_dir = self.model(version)
         signed: tuple[str, ...] = ()
         with suppress(MLmodelError):  # an unreadable MLmodel is the sandbox's to report, with its own sentence
@@ -133,6 +142,7 @@ class Workspace:
                 features=() if signed else roles.features,
                 label=roles.label,
                 positive=roles.positive,
+                options=options or {},
                 limits=sandbox.Limits(
                     wall_seconds=float(settings.CHECK_TIME_LIMIT),
                     cpu_seconds=math.ceil(settings.CHECK_TIME_LIMIT * CORES),

@@ -39,4 +39,23 @@ PINS = Manifest(
     code="governance.checks.pins:Pins",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (SECURITY, CARD, PINS)
+RESOURCES = Manifest(
+    key="resources.latency", version=1, category="resources", title="Speed, memory and size", task="any",
+    needs=("data", "latency"), modalities=("any",), sandbox=True, reads="roles",
+    definition=(
+        "Times of calls to the loaded model in the sandbox, with one row and with a batch, after a warm-up: p50, p95 and p99 "
+        "with 95 % intervals between order statistics, whatever the distribution (David & Nagaraja 2003, §7.1). "
+        "Peak resident memory of its process, size of its sealed files, time to load. They hold for the machine that the "
+        "result names: they are measured anew for every request, never taken from an earlier one."
+    ),
+    figures=(
+        _F("latency_p50", "Time of a call, median", "lower", per_group=True),
+        _F("latency_p95", "Time of a call, p95", "lower", per_group=True),
+        _F("latency_p99", "Time of a call, p99", "lower", per_group=True), _F("throughput", "Rows a second in batches", "higher"),
+        _F("load_seconds", "Time to load", "lower"), _F("peak_memory", "Peak memory", "lower"),
+        _F("size", "Size on disk", "lower"),
+    ),
+    code="governance.checks.resources:Resources",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (SECURITY, CARD, PINS, RESOURCES)

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import traceback
+from time import perf_counter
 from typing import Any, NoReturn
 
 from governance.sandbox.child import load
@@ -22,9 +23,17 @@ from governance.sandbox.modes import MODES, module_of
 LEFT_FORBIDDEN = 71
 
 
-def main() -> None:
-    """Run one job. Never returns normally: the exit status is 0 when an answer was written."""
-    job: dict[str, Any] = json.loads(sys.stdin.buffer.read())
+def main(*, forked: bool = False) -> None:
+    """Run one job. Never returns normally: the exit status is 0 when an answer was written.
+
+    ``forked``: this process comes from a template, so it takes on the job's environment and directory first.
+    """
+    with open(0, "rb", closefd=False) as stdin:
+        job: dict[str, Any] = json.loads(stdin.read())
+    if forked:
+        os.environ.clear()
+        os.environ.update(job["environment"])
+        os.chdir(job["scratch"])
     channel = int(job["channel"])
     say(channel, {"layers": confine(job)})
     sys.path.extend(job["sites"])
@@ -32,7 +41,9 @@ def main() -> None:
         load.imports(job)
         mode = module_of(job["mode"])  # loads numpy, so only now
         watch(lambda attempt: _forbidden(channel, attempt))
+        started = perf_counter()
         model = _loaded(job) if MODES[job["mode"]].model else None
+        job["load_seconds"] = perf_counter() - started
         say(channel, {"loaded": True})
         report = mode.work(model, job, lambda done, total: say(channel, {"done": done, "total": total}))
         answer = {"code": "ok", "report": report}

@@ -64,6 +64,7 @@ class Mode:
 
 MODES: Mapping[str, Mode] = {
     "predict": Mode("governance.sandbox.modes.predict"),
+    "resources": Mode("governance.sandbox.modes.resources"),
     "importance": Mode("governance.sandbox.modes.importance", label=True),
     "treeshap": Mode("governance.sandbox.modes.treeshap"),
     "script": Mode("governance.sandbox.modes.script", model=False, data=False),
