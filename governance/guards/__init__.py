@@ -3,6 +3,8 @@
 The same sentence explains a disabled button (``why_not``) and answers the request that was made all the same.
 """
 
+from governance.guards.checks import check_can_cancel, check_can_retry
+from governance.guards.findings import check_can_record
 from governance.guards.permits import (
     check_can_resume,
     check_can_revoke,
@@ -36,11 +38,14 @@ __all__ = [
     "APPROVALS",
     "LONGEST_TEXT",
     "check_can_ask_waiver",
+    "check_can_cancel",
     "check_can_comment",
     "check_can_export",
+    "check_can_record",
     "check_can_report",
     "check_can_request",
     "check_can_resume",
+    "check_can_retry",
     "check_can_review_broken_glass",
     "check_can_revoke",
     "check_can_run_again",
