@@ -16,7 +16,7 @@ import pyarrow as pa
 from governance.checks import columns
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, merged, numbers
-from governance.checks.intervals import Interval, katz, newcombe
+from governance.checks.intervals import Interval, miettinen_nurminen, newcombe
 from governance.checks.manifests.fairness import CLARIFY
 from governance.checks.results import CheckError, CheckResult, Figure, Table
 
@@ -95,8 +95,9 @@ class ClarifyBias(Check):
             findings=tuple(_findings(figures)),
             limits=(
                 "Each group is compared with everybody else, not with the best-off group as in fairness.groups.",
-                "The flip test (FT) is not computed: it needs every row's nearest neighbours, not counts.",
+                "The flip test (FT) is the check fairness.flip_test: it needs every row's nearest neighbours, not counts.",
                 "Only differences of rates and their ratio have intervals; the other figures are plain numbers.",
+                "Rows count alike, whatever their weight, as in Clarify.",
             ),
             facts={"strata": params.strata},
         )  # fmt: skip
@@ -183,7 +184,7 @@ def _jensen_shannon(f: _Facets) -> float | None:
 
 def _impact(f: _Facets) -> Value:
     (a, d), (n, m) = _pair(f, decision=1), _pair(f)
-    return (None, None) if a == 0 else ((d / m) / (a / n), katz(d, m, a, n))
+    return (None, None) if a == 0 else ((d / m) / (a / n), miettinen_nurminen(d, m, a, n))
 
 
 def _entropy(f: _Facets) -> float | None:

@@ -97,6 +97,11 @@ def cells(
     (units of 10⁻⁶) ``sum_weight`` and ``sum_square_*``; ``extra`` holds columns of whole numbers to be added up.
     """
     parts = [(one.codes, len(one.names)) for _, one in groups] + [(codes, size) for _, codes, size in keys]
+    if weight is not None and not weight.all():  # rows without weight count for nothing
+        there = weight > 0
+        parts = [(codes[there], size) for codes, size in parts]
+        extra = [(name, values[there]) for name, values in extra]
+        score, weight = None if score is None else score[there], weight[there]
     rows = len(parts[0][0])
     digits, sums = _counted(parts, rows, score, weight, extra)
     tables = []

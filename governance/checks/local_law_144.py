@@ -14,12 +14,13 @@ import numpy as np
 import pyarrow as pa
 
 from governance.checks import columns
+from governance.checks import pictures as drawing
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, numbers
 from governance.checks.groups import Rate
-from governance.checks.intervals import katz
+from governance.checks.intervals import miettinen_nurminen
 from governance.checks.manifests.fairness import LL144
-from governance.checks.results import Cell, CheckError, CheckResult, Figure, Table
+from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 
 _SPEC = {spec.key: spec for spec in LL144.figures}
 _BY = " / "
@@ -72,6 +73,7 @@ class LocalLaw144(Check):
         figures: list[Figure] = []
         tables: list[Table] = []
         findings: list[str] = []
+        uncounted: list[tuple[Cell, ...]] = []
         for places in _tables(len(names)):
             title = _BY.join(names[place] for place in places)
             known = np.all([of[place] != columns.UNKNOWN for place in places], axis=0)
@@ -84,24 +86,47 @@ class LocalLaw144(Check):
             made, table = _judged(title, categories, n, params)
             figures += made
             tables.append(table)
+            uncounted.append((title, n - unknown, unknown))
             if unknown:
                 findings.append(f"{title}: the category of {unknown} people is unknown; they are not in the table.")
+        tables.append(Table("unknown", "People of unknown category, who are in no table", _UNKNOWN, tuple(uncounted)))
         small = sorted({f"{one.attribute}: {one.group}" for one in figures if one.note.startswith("Only")})
         if small:
             findings.append(
                 f"Shown but not judged, because they are under {params.least_share:.0%} of the data: {', '.join(small)}."
             )
         return CheckResult(
-            LL144.key, LL144.version, params.as_dict(), n, tuple(figures), tuple(tables), findings=tuple(findings or (_ALL,)),
+            LL144.key, LL144.version, params.as_dict(), n, tuple(figures), tuple(tables), _pictures(figures),
+            findings=tuple(findings or (_ALL,)),
             limits=(
                 "The law asks for these tables, not for a limit on them; the four-fifths line comes from 29 CFR 1607.4(D).",
                 "A ratio below 0.80 for a small category happens often by chance: read it with its interval.",
+                "The law counts people: rows count alike, whatever their weight.",
             ),
             facts={"rate": params.rate, "people": n},
         )  # fmt: skip
 
 
+_UNKNOWN = (("table", "Table"), ("n", "In the table"), ("unknown", "Unknown"))
 _ALL = "Every person's category is known, and every category is large enough to be judged."
+
+
+def _pictures(figures: list[Figure]) -> tuple[Picture, ...]:
+    """Impact ratios of every table with their intervals, beside the four-fifths line."""
+    made = []
+    for title in dict.fromkeys(figure.attribute or "" for figure in figures):
+        shown = [figure for figure in figures if figure.attribute == title and figure.value is not None]
+        if not 0 < len(shown) <= drawing.MOST_MARKS:
+            continue
+        low = min(shown, key=lambda figure: (figure.value or 0.0, figure.group or ""))
+        alt = f"Impact ratios by {title} with 95 % intervals beside four fifths; the lowest is {low.value:.3f} ({low.group})."
+        rows: list[dict[str, Cell]] = [
+            {"name": figure.group, "value": figure.value, "low": figure.ci_low, "high": figure.ci_high}
+            for figure in shown
+        ]
+        named = f"Impact ratio by {title}"
+        made.append(drawing.ranges(f"ratios:{title}", named, alt, rows, value="Impact ratio", by=title, line=0.8))
+    return tuple(made)
 
 
 def _tables(columns_given: int) -> list[tuple[int, ...]]:
@@ -126,7 +151,9 @@ def _judged(title: str, categories: dict[str, Rate], n: int, params: LocalLawPar
     for name, rate in categories.items():
         top = categories[str(best)]
         ratio = None if not top.hits or rate.value is None or top.value is None else rate.value / top.value
-        interval = katz(rate.hits, rate.n, top.hits, top.n) if ratio is not None and name != best else None
+        interval = (
+            miettinen_nurminen(rate.hits, rate.n, top.hits, top.n) if ratio is not None and name != best else None
+        )
         share = rate.n / n
         judged = share >= params.least_share
         rows.append((name, rate.n, rate.hits, rate.value, ratio, *(interval or (None, None)), share, judged))

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from governance.checks import columns, distances
+from governance.checks import pictures as drawing
 from governance.checks.contract import CheckInputs, Params
 from governance.checks.manifests.fairness import PROXIES
-from governance.checks.results import Cell, CheckError, CheckResult, Figure, Table
+from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rowless import WholeCheck
 from governance.checks.sampling import features_of, is_number, numbers_of, sample
 from governance.checks.separable import LEAST, told_apart
@@ -76,6 +77,7 @@ class Proxies(WholeCheck):
         return CheckResult(
             PROXIES.key, PROXIES.version, params.as_dict(), n, tuple(figures),
             tables=(Table("proxies", "Inputs and the attributes they go with", columns_of, tuple(rows[:50])),),
+            pictures=_pictures(figures),
             findings=tuple(_findings(figures, rows)),
             limits=(
                 "That inputs give an attribute away does not say that the model uses them so: read it with the fairness figures.",
@@ -121,6 +123,24 @@ def _association(data: pa.Table, name: str, group: np.ndarray, bins: int) -> flo
     cells = np.zeros((int(side.max()) + 1, int(place.max()) + 1), dtype="int64")
     np.add.at(cells, (side, place), 1)
     return distances.cramers_v(cells)
+
+
+def _pictures(figures: list[Figure]) -> tuple[Picture, ...]:
+    """How well each group is told apart."""
+    shown = [figure for figure in figures if figure.key == "predictability" and figure.value is not None]
+    if not 0 < len(shown) <= drawing.MOST_MARKS:
+        return ()
+    worst = max(shown, key=lambda figure: (figure.value or 0.0, figure.group or ""))
+    most = f"{worst.value:.3f} ({worst.attribute}: {worst.group})"
+    alt = (
+        f"How well the inputs tell each group from all others (AUC, 95 % intervals; 0.5 is not at all): at most {most}."
+    )
+    rows: list[dict[str, Cell]] = [
+        {"name": f"{one.attribute}: {one.group}", "value": one.value, "low": one.ci_low, "high": one.ci_high}
+        for one in shown
+    ]
+    title = "How well inputs give groups away"
+    return (drawing.ranges("predictability", title, alt, rows, value="AUC", by="Group", line=0.5),)
 
 
 def _findings(figures: list[Figure], rows: list[tuple[Cell, ...]]) -> list[str]:

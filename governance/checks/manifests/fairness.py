@@ -37,6 +37,47 @@ FAIRNESS = Manifest(
     code="governance.checks.fairness_groups:GroupFairness", reads="roles", splits=True,
 )  # fmt: skip
 
+REGRESSION = Manifest(
+    key="fairness.regression", version=1, category="fairness", title="Group error of a regression", task="regression",
+    needs=("data", "label", "predictions", "sensitive"),
+    definition=(
+        "For every group of every sensitive column: the mean error (prediction minus truth; its size is the figure), the mean "
+        "absolute and the root mean squared error, and how much larger they are than those of the best served (or the given) "
+        "group; of mean errors, which have a sign, how far they lie apart (bounded group loss, Agarwal, Dudik and Wu, ICML "
+        "2019). Intervals: Student's t, for absolute errors of the logarithm; Bonett (2006) for the root; differences by Zou "
+        "and Donner (Stat. Med. 27, 2008). Sums are exact, with weights too; intersections are shown, and judged if the "
+        "policy says so."
+    ),
+    figures=(
+        _F("mean_error", "Size of the mean error", "lower", per_group=True),
+        _F("mean_error_difference", "Difference of mean errors", "lower", per_group=True),
+        _F("mean_absolute_error", "Mean absolute error", "lower", per_group=True),
+        _F("mean_absolute_error_difference", "Mean absolute error difference", "lower", per_group=True),
+        _F("root_mean_squared_error", "Root mean squared error", "lower", per_group=True),
+        _F("root_mean_squared_error_difference", "Root mean squared error difference", "lower", per_group=True),
+    ),
+    code="governance.checks.fairness_regression:RegressionFairness", reads="roles", splits=True,
+)  # fmt: skip
+
+CLASSES = Manifest(
+    key="fairness.classes", version=1, category="fairness", title="Group fairness, class by class", task="multiclass",
+    needs=("data", "label", "predictions", "sensitive"),
+    definition=(
+        "For a classifier of several classes: each class against the rest, for every group of every sensitive column against "
+        "the group that does best (or the given reference): differences of how often the class is given, of its true positive "
+        "rate (recall), false positive rate and precision, and of accuracy over all classes; Newcombe's interval (Stat. Med. "
+        "17, 1998, method 10). Rows with weights count by them, exactly."
+    ),
+    figures=(
+        _F("class_rate_difference", "Class rate difference", "lower", per_group=True),
+        _F("class_recall_difference", "Recall difference", "lower", per_group=True),
+        _F("class_false_positive_difference", "False positive rate difference", "lower", per_group=True),
+        _F("class_precision_difference", "Precision difference", "lower", per_group=True),
+        _F("accuracy_difference", "Accuracy difference", "lower", per_group=True),
+    ),
+    code="governance.checks.fairness_classes:ClassFairness", reads="roles", splits=True,
+)  # fmt: skip
+
 CLARIFY = Manifest(
     key="fairness.clarify", version=1, category="fairness", title="Bias figures of SageMaker Clarify", task="binary",
     needs=("data", "label", "predictions", "sensitive"),
@@ -46,7 +87,8 @@ CLARIFY = Manifest(
         "labels DPL, Kullback-Leibler KL, Jensen-Shannon JS, LP (Euclidean), TVD, KS, conditional demographic disparity "
         "CDDL. Of decisions: DPPL, disparate impact DI, conditional acceptance DCA and rejection DCR, specificity SD, "
         "recall RD, acceptance rates DAR, rejection rates DRR, accuracy AD, CDDPL, treatment equality TE, generalised "
-        "entropy GE. Differences of rates with Newcombe's interval, DI with Katz's."
+        "entropy GE. Differences of rates with Newcombe's interval, DI with Miettinen and Nurminen's (Stat. Med. 4, 1985). "
+        "The flip test FT is a check of its own (fairness.flip_test), since it needs rows, not counts."
     ),
     figures=(
         _F("ci", "Class imbalance (CI)", "lower", per_group=True),
@@ -70,7 +112,21 @@ CLARIFY = Manifest(
         _F("te", "Treatment equality (TE)", "lower", per_group=True),
         _F("ge", "Generalised entropy (GE)", "lower", per_group=True),
     ),
-    code="governance.checks.clarify:ClarifyBias",
+    code="governance.checks.clarify:ClarifyBias", reads="roles", splits=True,
+)  # fmt: skip
+
+FLIP_TEST = Manifest(
+    key="fairness.flip_test", version=1, category="fairness", title="Flip test of SageMaker Clarify", task="binary",
+    needs=("data", "predictions", "sensitive"),
+    definition=(
+        "Counterfactual flip test FT = (F⁺ - F⁻) / n_d of Amazon SageMaker Clarify, for each group (facet d) against all others "
+        "(facet a): F⁺ are the rejected of the group whose nearest neighbours among the others are accepted, F⁻ the accepted "
+        "whose neighbours are rejected; neighbours by the inputs without the sensitive columns, each number divided by its "
+        "standard deviation, categories as 0 and 1 columns; the majority of five decides (Black et al., FAccT 2020). "
+        "Interval of paired proportions by D. G. Bonett and R. M. Price (J. Educ. Behav. Stat. 37, 2012)."
+    ),
+    figures=(_F("ft", "Flip test (FT)", "lower", per_group=True), _F("flips", "Share of flips", "lower", per_group=True)),
+    code="governance.checks.flip_test:FlipTest",
 )  # fmt: skip
 
 LL144 = Manifest(
@@ -80,10 +136,10 @@ LL144 = Manifest(
         "New York City Local Law 144 of 2021, 6 RCNY § 5-301: selection rate = selected / applicants of a category; scoring "
         "rate = those above the median score of all / applicants; impact ratio = a category's rate / the highest rate, by "
         "each sensitive column and by every two together. People of unknown category are counted beside. Categories under "
-        "2 % of the data are shown but not judged. Intervals of ratios by Katz (Biometrics 34, 1978)."
+        "2 % of the data are shown but not judged. Intervals of ratios by Miettinen and Nurminen (Stat. Med. 4, 1985)."
     ),
     figures=(_F("impact_ratio", "Impact ratio", "higher", per_group=True),),
-    code="governance.checks.local_law_144:LocalLaw144",
+    code="governance.checks.local_law_144:LocalLaw144", reads="roles", splits=True,
 )  # fmt: skip
 
 PROXIES = Manifest(
@@ -101,4 +157,4 @@ PROXIES = Manifest(
     code="governance.checks.proxies:Proxies",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (FAIRNESS, CLARIFY, LL144, PROXIES)
+ALL: tuple[Manifest, ...] = (FAIRNESS, REGRESSION, CLASSES, CLARIFY, FLIP_TEST, LL144, PROXIES)
