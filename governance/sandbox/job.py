@@ -50,6 +50,7 @@ class SandboxJob:
     by ``predict`` too: it picks the column of ``predict_proba``). ``options`` is plain JSON for a mode of its own
     making; ``files`` are further files it may read, each staged under its name (letters, digits, ``_-.``).
     ``environments``: where the model's own recorded environment may be built from; None: it runs in the platform's.
+    ``warm``: fork it from this worker's template, which has the platform's libraries loaded, where that can be.
     ``scan``: the artifact gate reads the staged files first and refuses; off only to test the sandbox itself.
     """
 
@@ -63,6 +64,7 @@ class SandboxJob:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     scan: bool = True
+    warm: bool = True
     environments: Environments | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
@@ -100,6 +102,7 @@ class SandboxOutcome:
     detail: str = ""
     notes: tuple[str, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict)
+    warm: bool = False
 
     @property
     def ok(self) -> bool:
@@ -112,7 +115,7 @@ class SandboxOutcome:
             "code": self.code, "message": self.message, "layers": dict(self.layers.on), "level": self.layers.level,
             "milliseconds": round(self.seconds * 1000), "cpu_milliseconds": round(self.cpu_seconds * 1000),
             "peak_bytes": self.peak_bytes, "notes": list(self.notes),
-            "environment": dict(self.environment),
+            "environment": dict(self.environment), "start": "template" if self.warm else "fresh",
         }  # fmt: skip
 
 

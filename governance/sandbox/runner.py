@@ -65,6 +65,7 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
         notes=notes,
         detail=ended.stderr.decode("utf-8", errors="replace"),
         environment=chosen.record,
+        warm=ended.warm,
     )
 
 
@@ -141,6 +142,7 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
         "repeats": job.repeats,
         "seed": job.seed,
         "options": dict(job.options),
+        "warm": job.warm,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+import random
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ def imports(job: dict[str, Any]) -> None:
         importlib.import_module(name)
     if job["flavor"] == "python_function":
         importlib.import_module("mlflow.pyfunc")
+    # A forked child has its template's random state; from the job's seed, a run can be repeated to the bit.
+    random.seed(job["seed"])
+    importlib.import_module("numpy").random.seed(job["seed"] % 2**32)
 
 
 def load(job: dict[str, Any]) -> Any:

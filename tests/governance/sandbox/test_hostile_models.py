@@ -8,15 +8,33 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from governance.sandbox import Limits, SandboxJob, SandboxOutcome, run
+from governance.sandbox import Limits, SandboxJob, SandboxOutcome, run, template
 from tests.governance.sandbox.conftest import MakeModel
 from tests.waiting import until
+
+
+def descendants() -> set[int]:
+    """Every process below this one that runs our sandbox."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                about = (entry / "stat").read_text().rpartition(")")[2].split()
+                if b"governance.sandbox" in (entry / "cmdline").read_bytes() and about[0] != "Z":
+                    parents[int(entry.name)] = int(about[1])
+    found: set[int] = set()
+    waiting = {os.getpid()}
+    while waiting := {pid for pid, parent in parents.items() if parent in waiting and pid not in found}:
+        found |= waiting
+    return found
+
 
 SMALL = Limits(
     wall_seconds=30, cpu_seconds=20, memory_bytes=768 * 1024**2, file_bytes=4 * 1024**2, scratch_bytes=8 * 1024**2
@@ -327,15 +345,7 @@ def test_no_process_of_the_model_is_left(make_model: MakeModel, people: Path) ->
         time.sleep(3600)
 
     assert outcome_of(make_model, people, predict, Limits(wall_seconds=3)).code == "timeout"
-    # Ours, or left to init by us: a test beside this one may have a model of its own running.
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes()
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            assert b"governance.sandbox.child" not in command or parent not in {1, os.getpid()}
+    assert descendants() <= {template.process_id()}
 
 
 STARTS_A_SLEEPER = """
@@ -358,11 +368,13 @@ def test_the_model_dies_with_the_worker_that_is_killed(
     arguments = [sys.executable, "-c", STARTS_A_SLEEPER, str(make_model(Model())), str(people)]
     with subprocess.Popen(arguments, cwd=root, env={**os.environ, "TMPDIR": str(run_directories)}) as worker:
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children")
-        until(children.read_text, what="the sandboxed child")
-        child = Path("/proc", children.read_text().split()[0])
+        template = until(children.read_text, what="the template").split()[0]
+        forked = Path(f"/proc/{template}/task/{template}/children")
+        child = Path("/proc", until(forked.read_text, what="the sandboxed child").split()[0])
         # Once it is confined, it is tied to the worker.
         until(lambda: b"Seccomp:\t2" in (child / "status").read_bytes(), what="its confinement")
         worker.kill()
     until(lambda: not child.exists() or b"State:\tZ" in (child / "status").read_bytes(), what="its end")
+    until(lambda: not Path("/proc", template).exists(), what="the template's end")
     for left in run_directories.iterdir():  # a killed worker cannot tidy up
         shutil.rmtree(left)
