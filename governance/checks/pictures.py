@@ -78,7 +78,7 @@ def curve(
         layers.append(
             {
                 "mark": {"type": "area", "opacity": 0.2},
-                "encoding": {**band, **({"color": kind["color"]} if kind else {})},
+                "encoding": {**band, **({"color": {**kind["color"], "legend": None}} if kind else {})},
             }
         )
     layers.append({"mark": {"type": "line", "point": len(rows) <= 40}, "encoding": {"x": across, "y": up, **kind}})
@@ -92,7 +92,13 @@ def grid(key: str, title: str, alt: str, rows: Sequence[Row], *, x: str, y: str,
     """A table of shades with its numbers, as of a confusion matrix: rows of ``x``, ``y`` and ``value``."""
     place = {"x": _field("x", "nominal", x, sort=None), "y": _field("y", "nominal", y, sort=None)}
     layers: list[dict[str, Any]] = [
-        {"mark": "rect", "encoding": {**place, "color": _field("value", "quantitative", value)}},
+        {
+            "mark": "rect",
+            "encoding": {
+                **place,
+                "opacity": _field("value", "quantitative", value, scale={"range": [0.05, 0.55]}, legend=None),
+            },
+        },
         {"mark": {"type": "text"}, "encoding": {**place, "text": {"field": "value", "type": "quantitative"}}},
     ]
     return _made(key, title, alt, rows, layer=layers)

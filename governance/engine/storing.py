@@ -9,6 +9,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from governance.checks import CheckResult
+from governance.engine.drawing import drawings_of
 from governance.services.checks import Outcome
 from registry.models import Blob
 from registry.storage import blobs
@@ -26,6 +27,7 @@ def stored(result: CheckResult, verdict: str, sentence: str, record: dict[str, A
         result_blob=digest,
         output_blob=output,
         sandbox=record,
+        drawings={key: _store(svg.encode()) for key, svg in drawings_of(result).items()},
     )
 
 

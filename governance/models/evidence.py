@@ -69,6 +69,9 @@ class CheckRun(models.Model):
         default=dict,
         help_text="Digests of model, data, code and parameters, and the environment that the result came from.",
     )
+    drawings = models.JSONField(
+        default=dict, blank=True, help_text="SHA-256 of the SVG of each picture of the result, by the picture's key."
+    )
     sandbox = models.JSONField(default=dict, help_text="Layers that were on, limits, resource use.")
     cache_key = models.CharField(
         max_length=64, blank=True, help_text="SHA-256 of all that determines the result; equal keys share a result."

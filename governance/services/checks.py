@@ -49,6 +49,7 @@ class Outcome:
     error_code: str = ""
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    drawings: Mapping[str, str] = field(default_factory=dict)
 
 
 def claim(run_id: UUID, *, owner: str) -> Claim | None:
@@ -197,6 +198,20 @@ def worker_lost(attempts: int) -> Outcome:
     return Outcome(CheckRun.Verdict.ERROR, why, error_code="worker_lost")
 
 
+def locked(run_id: UUID) -> tuple[PromotionRequest, CheckRun] | None:
+    """The request and the run, both locked, in that order; None if there is no such run."""
+    if not CheckRun.objects.filter(pk=run_id).exists():
+        return None
+    request = _lock_request(run_id)
+    return request, CheckRun.objects.select_related("request__model").select_for_update(of=("self",)).get(pk=run_id)
+
+
+def end(request: PromotionRequest, run: CheckRun, outcome: Outcome, *, by: Actor) -> None:
+    """Finish a run that is not over; request and run are locked. What needs it and the round follow."""
+    _write(run, outcome, by=by)
+    _after(request, run)
+
+
 @transaction.atomic
 def end_waiting(run_id: UUID, outcome: Outcome) -> bool:
     """End a check that waits for its parts, with the error of one. False if it does not wait any more."""
@@ -243,6 +258,7 @@ def _write(run: CheckRun, outcome: Outcome, *, by: Actor = ENGINE) -> None:
     run.output_blob_id = outcome.output_blob or None
     run.sandbox = dict(outcome.sandbox)
     run.provenance = dict(outcome.provenance)
+    run.drawings = dict(outcome.drawings)
     run.result_digest = outcome.result_digest or hashlib.sha256(error_document(run)).hexdigest()
     run.finished_at = timezone.now()
     run.lease_until = None

@@ -28,6 +28,7 @@ TRAINING: Final = "predict.training"
 SCORING_VERSION: Final = "1"
 _REUSED: Final = (
     "verdict", "summary", "result", "result_digest", "result_blob_id", "output_blob_id", "sandbox", "provenance",
+    "drawings",
 )  # fmt: skip
 _READS_DATA: Final = {
     *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
@@ -153,7 +154,7 @@ def _run(
 ) -> CheckRun:
     if need.is_manual:
         return _awaited(request, need, about)
-    compared = {"champion", "champion_importance"} & set(about.needs)
+    compared = {"champion", "champion_importance", "live_probe"} & set(about.needs)
     champion = request.replaces.manifest_digest if compared and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
     wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []

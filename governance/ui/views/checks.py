@@ -2,22 +2,33 @@
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.http import require_safe
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from audit.actors import Actor
 from config.errors import NotFound
 from config.figures import NOTHING, figure
 from config.pages import render_page, signed_in
+from governance import guards
 from governance.checks import manifest
 from governance.checks.contract import Manifest
 from governance.models import CheckRun, PromotionRequest
+from governance.progress import progress_of
+from governance.selectors.requests import request_of
+from governance.services import stops
 from governance.services.evidence import result_bytes
 from governance.states import CheckState
 from governance.ui.evidence import CATEGORIES, interval, number
+from governance.ui.forms import WithdrawForm
 from governance.ui.screen import person
+from registry.storage import blobs
 
 VERDICT_MARKS: Final[Mapping[str, tuple[str, str]]] = {
     CheckRun.Verdict.PASS: ("pass", "All limits are kept"),
@@ -64,6 +75,7 @@ def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
         "figures": figures,
         "gaps": any(one["gap"] for one in figures),
         "notes": any(one["note"] for one in figures),
+        "pictures": _pictures(run),
         "tables": [_table(one) for one in result.get("tables", ())],
         "findings": result.get("findings", ()),
         "cautions": result.get("limits", ()),
@@ -71,9 +83,39 @@ def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
         "not_applicable": result.get("not_applicable", ""),
         "parameters": sorted({**run.parameters, **result.get("params", {})}.items()),
         "sandbox": _flat(run.sandbox),
+        "progress": progress_of(run) if run.state in (CheckState.QUEUED, CheckState.RUNNING) else None,
+        "waiting": run.state == CheckState.QUEUED and not run.progress_total,
+        "may_cancel": not guards.why_not(guards.check_can_cancel, Actor.of(request), run),
+        "may_retry": run.verdict == CheckRun.Verdict.ERROR
+        and run.round == run.request.round
+        and not guards.why_not(guards.check_can_retry, Actor.of(request), run.request),
         "took": run.finished_at - run.started_at if run.finished_at and run.started_at else None,
     }
-    return render_page(request, "governance/check.html", context)
+    response = render_page(request, "governance/check.html", context)
+    if getattr(request, "htmx", False) and context["progress"] is None:
+        response["HX-Refresh"] = "true"  # the page that asked how far the check is shows the result now
+    return response
+
+
+@signed_in
+@require_POST
+def cancel(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
+    """End a check before it has a result."""
+    run = _found(request, ref, pk)
+    form = WithdrawForm(request.POST)
+    stops.cancel(run_id=run.pk, by=Actor.of(request), reason=str(form["reason"].value() or ""))
+    messages.success(request, "The check is cancelled.")
+    return HttpResponseRedirect(reverse("ui:check", args=[run.request.ref, run.pk]), status=HTTPStatus.SEE_OTHER)
+
+
+@signed_in
+@require_POST
+def retry_errors(request: HttpRequest, ref: str) -> HttpResponse:
+    """Begin a round in which what ended with an error is run again."""
+    found = request_of(person(request), ref)
+    stops.retry_errors(request=found, by=Actor.of(request))
+    messages.success(request, "What ended with an error runs again. Votes of the round before no longer count.")
+    return HttpResponseRedirect(reverse("ui:request", args=[found.ref]), status=HTTPStatus.SEE_OTHER)
 
 
 @signed_in
@@ -113,6 +155,19 @@ def _figure(one: Mapping[str, Any]) -> dict[str, Any]:
         "gap": figure(one["smallest_gap"]) if one.get("smallest_gap") is not None else "",
         "note": one.get("note", ""),
     }
+
+
+def _pictures(run: CheckRun) -> list[dict[str, str]]:
+    """Title, description and drawing of each picture; without a drawing, the description stands alone."""
+    found = []
+    for one in (run.result or {}).get("pictures", ()):
+        drawing = ""
+        if sha256 := run.drawings.get(one["key"]):
+            with blobs().open(sha256) as content:
+                # Made and cleaned by governance.engine.drawing, and named by its digest in a row the ledger vouches for.
+                drawing = mark_safe(content.read().decode())  # noqa: S308
+        found.append({"title": one["title"], "alt": one["alt"], "drawing": drawing})
+    return found
 
 
 def _table(one: Mapping[str, Any]) -> dict[str, Any]:
