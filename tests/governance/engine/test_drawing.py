@@ -23,7 +23,7 @@ FORMS = (
         y="Y",
         diagonal=True,
         series="Version",
-    ),  # fmt: skip
+    ),
     curve("e", "E", "e", [{"x": 0, "y": 0.1, "low": 0.0, "high": 0.2}], x="X", y="Y"),
     grid("f", "F", "f", [{"x": "p", "y": "t", "value": 3}], x="Predicted", y="True", value="Rows"),
 )
