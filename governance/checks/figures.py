@@ -21,6 +21,7 @@ class Maker:
 
     def __init__(self, manifest: Manifest) -> None:
         self._specs = {spec.key: spec for spec in manifest.figures}
+        self.all = tuple(self._specs)
 
     def __call__(
         self,
@@ -48,6 +49,6 @@ class Maker:
         """A figure without a value, and why."""
         return self(key, None, n, note=note, group=group)
 
-    def keys(self) -> tuple[str, ...]:
-        """All that are declared, in order."""
-        return tuple(self._specs)
+    def label(self, key: str) -> str:
+        """What a figure is called."""
+        return self._specs[key].label

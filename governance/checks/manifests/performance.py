@@ -77,6 +77,24 @@ MULTICLASS = Manifest(
     code="governance.checks.performance_multiclass:MulticlassPerformance", reads="roles", splits=True,
 )  # fmt: skip
 
+RANKING = Manifest(
+    key="performance.ranking", version=1, category="performance", title="Performance of a ranking",
+    task="ranking", needs=("data", "label", "predictions"),
+    definition=(
+        "For the items of each query (the column with the role id), ordered by score: NDCG@k = DCG@k / best DCG@k, DCG@k = "
+        "Σ gain / log₂(rank + 1) over the first k (Järvelin & Kekäläinen, ACM TOIS 20, 2002); average precision, whose mean is "
+        "MAP; 1 / rank of the first relevant item, whose mean is MRR; share of the relevant items among the first k. Items of "
+        "one score count as the mean over their orders (McSherry & Najork, ECIR 2008), in average precision as entering "
+        "together. Means over the queries with a relevant item; intervals by the seeded bootstrap over queries, percentiles "
+        "expanded for small samples (Hesterberg, Am. Stat. 69, 2015)."
+    ),
+    figures=(
+        _F("ndcg", "NDCG@k", "higher"), _F("map", "MAP", "higher"), _F("mrr", "MRR", "higher"),
+        _F("recall", "Recall@k", "higher"),
+    ),
+    code="governance.checks.performance_ranking:RankingPerformance",
+)  # fmt: skip
+
 SLICES = Manifest(
     key="performance.slices", version=1, category="performance", title="Where the model errs more",
     task="any", needs=("data", "label", "predictions"),
@@ -93,4 +111,4 @@ SLICES = Manifest(
     code="governance.checks.slices:WorstSlices", splits=True,
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, SLICES, CHAMPION)
+ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, RANKING, SLICES, CHAMPION)

@@ -30,13 +30,14 @@ def everything(seed: int) -> CheckInputs:
     score = np.round(random.random(ROWS), 2)
     data = pa.table({
         "y": y,
+        "id": np.arange(ROWS) // 5,
         "x": random.normal(size=ROWS).round(1) * np.where(random.random(ROWS) < 0.1, -0.0, 1.0),
         "group": pa.array([None if g == 3 else "abc"[g] for g in random.integers(0, 4, ROWS)]).dictionary_encode(),
     })  # fmt: skip
     predictions = pa.table({"prediction": score, "score": score})
     drops = random.normal(size=(3, 4)).tolist()
     importance = {"metric": "auc", "baseline": 0.8, "rows": ROWS, "features": ["x", "z", "w"], "drops": drops}
-    roles = Roles("y", ("group",), ("x",))
+    roles = Roles("y", ("group",), ("x",), id="id")
     return CheckInputs(
         data, roles, predictions, predictions.select(["score"]).slice(0), data.slice(0, 10), importance,
         {"findings": [], "files": 1}, {"intended_use": "x"}, ("intended_use",),
