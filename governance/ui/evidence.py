@@ -12,6 +12,7 @@ from django.urls import reverse
 from config.figures import figure
 from governance.models import CheckRun
 from governance.policy import Judged, Judgement, Node, Status
+from governance.progress import progress_of
 from governance.screens import CheckRow
 from governance.states import CheckState
 
@@ -219,8 +220,10 @@ def _unfinished(check: CheckRow) -> Row:
     run, mark = check.run, check_mark(check)
     anchor = check.requirement.anchor if check.requirement else f"job-{run.pk}"
     words = check.requirement.reason if check.requirement else run.summary
-    if mark == "running":
-        words = f"{run.progress_done} of {run.progress_total} steps" if run.progress_total else "started"
+    if mark == "running" or (mark == "queued" and run.progress_total):
+        mark, words = "running", progress_of(run).words
+    elif run.state == CheckState.AWAITED:
+        words = "waits for a person's finding"
     elif mark == "queued":
         words = "after the predictions" if run.needs_id else "waits for a worker"
     return Row(
@@ -231,6 +234,8 @@ def _unfinished(check: CheckRow) -> Row:
 
 
 def _evidence(run: CheckRun) -> dict[str, Any]:
+    if run.state == CheckState.AWAITED:
+        return {"evidence": "open", "evidence_url": reverse("ui:check", args=[run.request.ref, run.pk])}
     if run.state != CheckState.FINISHED:
         return {}
     return {

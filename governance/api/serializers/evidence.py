@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from governance.models import CheckRun, Waiver
+from governance.progress import Progress, progress_of
 from governance.states import CheckState
 from registry.api.endpoint import PageQuery
 from registry.api.fields import Input, Text
@@ -16,6 +18,19 @@ class CheckQuery(PageQuery):
     round = serializers.IntegerField(
         required=False, min_value=1, max_value=32_767, help_text="The present one, if not given."
     )
+
+
+class ProgressOut(serializers.Serializer[Progress]):
+    """How far a check is."""
+
+    share = serializers.FloatField(help_text="Of the work, from 0 to 1.")
+    seconds_left = serializers.SerializerMethodField(help_text="At the pace so far; null when nobody can tell.")
+    parts = serializers.IntegerField(help_text="In how many parts it was cut for several workers; 0: in none.")
+    parts_done = serializers.IntegerField()
+
+    def get_seconds_left(self, progress: Progress) -> int | None:
+        """Rounded."""
+        return None if progress.left is None else round(progress.left.total_seconds())
 
 
 class CheckOut(serializers.Serializer[CheckRun]):
@@ -35,9 +50,20 @@ class CheckOut(serializers.Serializer[CheckRun]):
     attempt = serializers.IntegerField()
     progress_done = serializers.IntegerField()
     progress_total = serializers.IntegerField()
+    progress = serializers.SerializerMethodField()
+    reused_from = serializers.UUIDField(
+        source="reused_from_id",
+        allow_null=True,
+        help_text="The check whose result was used again; null: it was computed.",
+    )
     queued_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+
+    @extend_schema_field(ProgressOut)
+    def get_progress(self, run: CheckRun) -> dict[str, Any]:
+        """The share that is done, and the time left."""
+        return dict(ProgressOut(progress_of(run)).data)
 
     def get_dataset(self, run: CheckRun) -> str | None:
         """Name and version of the data it ran on."""
@@ -48,10 +74,14 @@ class CheckDetail(CheckOut):
     """A check with its result: figures, intervals, tables, findings."""
 
     request = serializers.CharField(source="request.ref")
+    cache_key = serializers.CharField(
+        allow_blank=True, help_text="SHA-256 of all that determines the result; equal keys share one result."
+    )
     check_version = serializers.CharField(allow_blank=True)
     parameters = serializers.DictField()
     requirement = serializers.DictField()
     result = serializers.DictField(allow_null=True)
+    provenance = serializers.DictField(help_text="Digests of model, data, code and parameters, and the environment.")
     sandbox = serializers.DictField(help_text="The layers that were on, limits and use.")
 
 

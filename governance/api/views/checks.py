@@ -8,12 +8,14 @@ from rest_framework.response import Response
 
 from config.errors import NotFound
 from governance.api.serializers.evidence import CheckDetail, CheckOut, CheckQuery, PasswordIn, WaiverIn, WaiverOut
+from governance.api.serializers.requests import ReasonIn, RequestDetail
 from governance.api.views.requests import RequestEndpoint
 from governance.models import CheckRun, PromotionRequest, Waiver
-from governance.services import waivers
+from governance.services import stops, waivers
 from registry.api.endpoint import Endpoint, PageQuery, created
 from registry.api.permissions import only_in_session
 from registry.api.schema import IDEMPOTENCY_KEY, documented, page_of
+from registry.models import User
 from registry.services.idempotency import Answer
 
 
@@ -34,19 +36,60 @@ class Checks(RequestEndpoint):
 
 
 class Check(Endpoint):
-    """One check with its result."""
+    """One check with its result, and its end before it has one."""
 
     @documented("checks_read", "Read a check's result", tag="checks", answer=CheckDetail)
     def get(self, _request: Request, check: UUID) -> Response:
         """Read."""
         self.ask()
-        seen = PromotionRequest.objects.visible_to(self.person).values("pk")
-        found = (
-            CheckRun.objects.filter(pk=check, request__in=seen).select_related("dataset__dataset", "request").first()
-        )
-        if found is None:
-            raise NotFound("There is no such check, or you may not see it.", code="check.unknown")
-        return Response(CheckDetail(found).data)
+        return Response(CheckDetail(_found(self.person, check)).data)
+
+
+class Cancellation(Endpoint):
+    """The end of a check that waits or runs."""
+
+    @documented(
+        "checks_cancel",
+        "Cancel a check",
+        tag="checks",
+        request=ReasonIn,
+        answer=CheckDetail,
+        writes=True,
+        description="It ends as an error, and what needs its result ends with it. A model that runs is ended in seconds.",
+    )
+    def post(self, _request: Request, check: UUID) -> Response:
+        """Cancel."""
+        found = _found(self.person, check)
+        given = self.read(ReasonIn)
+        stops.cancel(run_id=found.pk, by=self.actor, reason=given["reason"])
+        return Response(CheckDetail(_found(self.person, check)).data)
+
+
+class Retry(RequestEndpoint):
+    """Another try for what ended with an error."""
+
+    @documented(
+        "checks_retry",
+        "Run what ended with an error again",
+        tag="checks",
+        request=None,
+        answer=RequestDetail,
+        writes=True,
+        description="Begins a new round: votes of the round before no longer count, and results on which nothing changed "
+        "are used again. Refused when no check ended with an error, and when one did too often.",
+    )
+    def post(self, _request: Request, ref: int) -> Response:
+        """Try again."""
+        stops.retry_errors(request=self.found(ref), by=self.actor)
+        return Response(self.detail(ref))
+
+
+def _found(reader: User, check: UUID) -> CheckRun:
+    seen = PromotionRequest.objects.visible_to(reader).values("pk")
+    found = CheckRun.objects.filter(pk=check, request__in=seen).select_related("dataset__dataset", "request").first()
+    if found is None:
+        raise NotFound("There is no such check, or you may not see it.", code="check.unknown")
+    return found
 
 
 class Waivers(RequestEndpoint):
