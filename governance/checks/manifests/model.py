@@ -3,23 +3,52 @@
 from __future__ import annotations
 
 from governance.checks.contract import FigureSpec, Manifest
+from governance.checks.metric_names import NAMES
 
 _F = FigureSpec
 
 SECURITY = Manifest(
     key="security.scan", version=1, category="security", title="Scan of the model's files", task="any", needs=("scan",),
     modalities=("any",),
-    definition="Findings of the artifact gate: files read as bytes, default-deny list of what a pickle may name.",
-    figures=(_F("refused_findings", "Refused findings", "lower"), _F("warnings", "Warnings", "lower")),
+    definition=(
+        "Findings of the artifact gate, each with its file: files and what is inside archives read as bytes, default-deny lists "
+        "of formats, of MLmodel's flavours and loaders, and of what a pickle or skops file may name. Nothing is loaded."
+    ),
+    figures=(
+        _F("refused_findings", "Refused findings", "lower"), _F("warnings", "Warnings", "lower"),
+        _F("unlisted_formats", "Formats that are not on the list", "lower"),
+        _F("archive_findings", "Refused findings inside archives", "lower"),
+    ),
     code="governance.checks.security_scan:SecurityScan",
 )  # fmt: skip
 
 CARD = Manifest(
     key="documentation.card", version=1, category="documentation", title="Completeness of the model card",
-    task="any", needs=("card",), modalities=("any",),
-    definition="The share of the required card fields that hold at least one word.",
-    figures=(_F("filled_share", "Fields filled in", "higher"), _F("missing_fields", "Fields missing", "lower")),
+    task="any", needs=("card", "papers"), modalities=("any",),
+    definition=(
+        "The share of the required card fields that hold at least one word; how many days before this version was registered the "
+        "card was last changed; data sets that it names by version or digest and that are not those of this version."
+    ),
+    figures=(
+        _F("filled_share", "Fields filled in", "higher"), _F("missing_fields", "Fields missing", "lower"),
+        _F("days_behind", "Days the card is older than the version", "lower"), _F("wrong_data", "Other data named", "lower"),
+    ),
     code="governance.checks.documentation_card:DocumentationCard",
+)  # fmt: skip
+
+CLAIMS = Manifest(
+    key="documentation.claims", version=1, category="documentation", title="Figures that the model card states", task="any",
+    needs=("data", "label", "predictions", "card"), modalities=("any",), reads="roles", splits=True,
+    definition=(
+        "Every figure of performance that the card states (a measure's name and a number: “AUC 0.83”, “accuracy above 90 %”) "
+        "against the same figure measured on the sealed data. It is stale when both differ by more than half a unit of the last "
+        "digit stated and a tolerance, or when a stated bound is not kept. What is said of training or validation is left out."
+    ),
+    figures=(
+        _F("stale_claims", "Stale figures in the card", "lower"), _F("compared_claims", "Stated figures compared", "higher"),
+        _F("unmeasured_claims", "Stated figures not measured here", "lower"),
+    ),
+    code="governance.checks.claims:Claims",
 )  # fmt: skip
 
 PINS = Manifest(
@@ -58,4 +87,22 @@ RESOURCES = Manifest(
     code="governance.checks.resources:Resources",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (SECURITY, CARD, PINS, RESOURCES)
+REPRODUCED = Manifest(
+    key="reproducibility.metrics", version=1, category="reproducibility", title="Recorded metrics, computed again", task="any",
+    needs=("data", "label", "predictions", "metrics"), modalities=("any",), reads="roles", splits=True,
+    definition=(
+        "Every metric that the author recorded with the version, and whose name means one of our figures, against that figure "
+        "computed again from the sealed model on sealed data. It is reproduced when both agree within half a unit of the last "
+        "digit recorded, or a tolerance. Names: " + "; ".join(f"{figure}: {', '.join(names)}" for figure, names in NAMES.items())
+        + "; with “test”, “eval” or “holdout” before or after. What is named after training, validation or folds is of other "
+        "rows and is not compared."
+    ),
+    figures=(
+        _F("unreproduced", "Metrics not reproduced", "lower"), _F("compared", "Metrics compared", "higher"),
+        _F("difference", "Difference of a metric", "lower", per_group=True),
+        _F("relative_difference", "Relative difference of a metric", "lower", per_group=True),
+    ),
+    code="governance.checks.reproducibility:Reproduced",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (SECURITY, CARD, CLAIMS, PINS, RESOURCES, REPRODUCED)

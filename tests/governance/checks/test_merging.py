@@ -40,8 +40,11 @@ def everything(seed: int) -> CheckInputs:
     roles = Roles("y", ("group",), ("x",), id="id")
     return CheckInputs(
         data, roles, predictions, predictions.select(["score"]).slice(0), data.slice(0, 10), importance,
-        {"findings": [], "files": 1}, {"intended_use": "x"}, ("intended_use",),
-        training_predictions=predictions.slice(0, 10), live_data=data.slice(20, 30),
+        {"findings": [], "files": 1}, {"intended_use": "AUC 0.5, RMSE 3"}, ("intended_use",),
+        training_predictions=predictions.slice(0, 10), live_data=data.slice(20, 30), metrics={"auc": 0.5, "epochs": 3.0},
+        requirements={"requirements.txt": "a==1"}, advisories={"read": 1, "newest": "", "digest": "", "packages": {}},
+        latency={"single": [5, 6], "batch": [7], "batch_rows": 3, "first": 9, "load_seconds": 0.5, "peak_bytes": 1},
+        papers={"card_changed": "2026-01-01", "version_made": "2026-01-02"}, signature=[{"name": "x", "type": "double"}],
     )  # fmt: skip
 
 
