@@ -98,7 +98,7 @@ class RegressionFairness(Check):
             extra += zip(fairness_cells.names_of(stem, more), limbs(powers[stem] * own, more), strict=True)
         groups = [(name, fairness_cells.coded(data.column(name))) for name in shard.roles.sensitive]
         state = fairness_cells.cells(groups, (), weight=weight, extra=extra, crossed=params.intersections)
-        return state.append_column("exponent", pa.array([exponent] * state.num_rows, pa.int16()))
+        return state.add_column(2, "exponent", pa.array([exponent] * state.num_rows, pa.int16()))
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: RegressionFairnessParams) -> CheckResult:
         figures: list[Figure] = []
