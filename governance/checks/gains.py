@@ -36,18 +36,26 @@ def ranked(rows: Rows) -> Ranked:
     return Ranked(hits, np.cumsum(np.bincount(at, weights=mass, minlength=len(values))), at)
 
 
-def average_precision(rows: Rows, of: Ranked) -> tuple[float, Interval | None]:
-    """Σ (Rₖ - Rₖ₋₁) Pₖ over distinct scores from the highest down, as scikit-learn defines it.
+def precision_influence(rows: Rows, of: Ranked | None = None) -> tuple[float, np.ndarray]:
+    """Average precision, Σ (Rₖ - Rₖ₋₁) Pₖ over distinct scores from the highest down, as scikit-learn defines it.
 
-    The interval is Student's on the logit scale with the positives less one for degrees of freedom; the standard error
-    is that of the infinitesimal jackknife.
+    And by how much each row moves it.
     """
+    of = ranked(rows) if of is None else of
     precision, total = of.hits / of.seen, float(of.hits[-1])
     taken = np.diff(of.hits, prepend=0.0)
     value = float((taken * precision).sum() / total)
     one = np.cumsum((taken / of.seen)[::-1])[::-1][of.at]
     other = np.cumsum((taken * precision / of.seen)[::-1])[::-1][of.at]
-    influence = (rows.y * (precision[of.at] - value) + rows.y * one - other) / total * rows.weight
+    return value, (rows.y * (precision[of.at] - value) + rows.y * one - other) / total * rows.weight
+
+
+def average_precision(rows: Rows, of: Ranked) -> tuple[float, Interval | None]:
+    """With an interval: Student's on the logit scale with the positives less one for degrees of freedom.
+
+    The standard error is that of the infinitesimal jackknife.
+    """
+    value, influence = precision_influence(rows, of)
     positives = float((rows.count * rows.y).sum())
     if positives < 2:
         return value, None

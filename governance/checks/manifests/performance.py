@@ -49,12 +49,26 @@ REGRESSION = Manifest(
 
 CHAMPION = Manifest(
     key="compare.champion", version=1, category="performance", title="Comparison with the live version",
-    task="binary", needs=("data", "label", "scores", "champion"),
-    definition="AUC of this version minus AUC of the live one on the same rows, paired DeLong interval (1988).",
-    figures=(
-        _F("auc_difference", "AUC difference", "higher"), _F("flip_share", "Decisions that change", "lower"),
+    task="any", needs=("data", "label", "predictions", "champion"),
+    definition=(
+        "This version minus the live one on the same rows. AUC: paired DeLong interval (1988). Accuracy: Bonett & Price's "
+        "interval (2012); McNemar's test of the rows that only one of them decides right, exact and mid-p (Fagerland et al., "
+        "BMC Med. Res. Methodol. 13, 2013). Brier score and log loss: Student's interval of the rows' differences. Average "
+        "precision: by the infinitesimal jackknife of the difference. Mean F1 of several classes: paired bootstrap, seeded. "
+        "RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio. The verdict rests on one metric: "
+        "better (or worse) where the whole interval lies beyond the margin, not worse where it lies above minus the margin."
     ),
-    code="governance.checks.champion:ChampionComparison", reads="roles", splits=True,
+    figures=(
+        _F("improvement_in_margins", "Improvement in margins", "higher"), _F("auc_difference", "AUC difference", "higher"),
+        _F("average_precision_difference", "Average precision difference", "higher"),
+        _F("accuracy_difference", "Accuracy difference", "higher"),
+        _F("macro_f1_difference", "Mean F1 difference", "higher"),
+        _F("brier_difference", "Brier score difference", "lower"),
+        _F("log_loss_difference", "Log loss difference", "lower"),
+        _F("rmse_improvement", "RMSE improvement", "higher"), _F("mae_improvement", "MAE improvement", "higher"),
+        _F("flip_share", "Decisions that change", "lower"),
+    ),
+    code="governance.checks.champion:ChampionComparison",
 )  # fmt: skip
 
 MULTICLASS = Manifest(

@@ -63,12 +63,6 @@ def with_label(values: Any, **roles: Any) -> CheckInputs:
         ),
         ("performance.regression", with_label(["a", "b"]), "data.label_not_number", "y"),
         ("performance.regression", GOOD, "data.predictions_invalid", "prediction"),
-        (
-            "compare.champion",
-            replace(GOOD, predictions=pa.table({"prediction": [0, 1, 0, 1]})),
-            "data.scores_missing",
-            "score",
-        ),
         ("explainability.importance", GOOD, "inputs.missing", None),
         (
             "explainability.importance",
