@@ -66,32 +66,31 @@ class Attributions(ProbeCheck):
 
     def probes(self, inputs: CheckInputs, params: ShapleyParams) -> Mapping[str, pa.Table]:
         reasons.worded(params.wording, features_of(inputs))
-        rows, made = _designed(inputs, params)
+        rows, made = designed(inputs, params)
         return {MIXED: shapley.mixed(rows, made)}
 
     def encoded(self, inputs: CheckInputs, params: ShapleyParams) -> pa.Table | None:
-        return _designed(inputs, params)[0] if params.exact else None
+        return designed(inputs, params)[0] if params.exact else None
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: ShapleyParams) -> CheckResult:
         names = features_of(inputs)
-        rows, made = _designed(inputs, params)
+        rows, made = designed(inputs, params)
         found = explain(answer_of(inputs, MIXED), made, inputs.trees, names, exact=params.exact)
         drawn = stability.resampled(np.abs(found.values), params.seed)
         refused = _refusals(found, names, inputs, params)
-        live = _live(found, drawn, made, inputs, params)
         order = sorted(range(len(names)), key=lambda i: (-found.strength[i], names[i]))
         n = len(found.values)
         figures = (
-            *_ranking(found, drawn, names, inputs.roles.sensitive, params), *live.figures, *reasons.figures(refused, _SPECS),
+            *_ranking(found, drawn, names, inputs.roles.sensitive, params), *reasons.figures(refused, _SPECS),
         )  # fmt: skip
         return CheckResult(
             SHAPLEY.key, SHAPLEY.version, params.as_dict(), n, figures,
-            tables=(_table(found, names, order), *live.tables, reasons.table(refused)),
+            tables=(_table(found, names, order), reasons.table(refused)),
             pictures=(_picture(found, drawn, names, order),),
             findings=(
                 _strongest(found, names[order[0]]),
                 _how(found), f"{len(refused.pushed)} of {n} explained outputs are refusals.",
-                *live.findings, *reasons.findings(refused),
+                *reasons.findings(refused),
             ),
             limits=_limits(found, inputs, params, rows.num_rows, n),
             facts={
@@ -101,7 +100,7 @@ class Attributions(ProbeCheck):
         )  # fmt: skip
 
 
-def _designed(inputs: CheckInputs, params: ShapleyParams) -> tuple[pa.Table, shapley.Design]:
+def designed(inputs: CheckInputs, params: ShapleyParams) -> tuple[pa.Table, shapley.Design]:
     """The sampled rows, and which of them are explained, mixed and background: all from the seed."""
     names = features_of(inputs)
     rows = sample(columns.rows_of(inputs).select(names), params.background + params.rows, params.seed)
@@ -128,65 +127,12 @@ def _ranking(
         _figure("rank_stability", Spread(halves), n, two),
         _figure("rank_resampled", stability.agreement(drawn), n, two),
         _figure("top_kept", stability.kept(drawn, params.top), n, "No input makes any difference."),
-        _figure("top_share", _around(float(found.share.max()), parts.max(axis=1)), n),
-        _figure("sensitive_share", _around(float(found.share[mine].sum()), parts[:, mine].sum(axis=1)), n),
+        _figure("top_share", around(float(found.share.max()), parts.max(axis=1)), n),
+        _figure("sensitive_share", around(float(found.share[mine].sum()), parts[:, mine].sum(axis=1)), n),
         _figure("sampling_error", Spread(float(found.error.mean() / whole) if whole > 0 else None), n,
                 "No input makes any difference."),
         _figure("local_accuracy", Spread(found.gap), n),
     ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    figures: tuple[Figure, ...]
-    tables: tuple[Table, ...] = ()
-    findings: tuple[str, ...] = ()
-
-
-def _live(
-    found: Explained,
-    drawn: np.ndarray,
-    made: shapley.Design,
-    inputs: CheckInputs,
-    params: ShapleyParams,
-) -> _Compared:
-    """The live version's explanations of the same rows, and how much it leans on other inputs."""
-    names = features_of(inputs)
-    n, keys = len(found.values), ("live_rank_correlation", "live_largest_mover")
-    probe = (inputs.live_probes or {}).get(MIXED)
-    if probe is None or probe.predictions is None:
-        why = (
-            "There is no live version to compare with."
-            if probe is None
-            else f"The live version gave no answer: {probe.error}"
-        )
-        return _Compared(tuple(_figure(key, Spread(None), n, why) for key in keys))
-    live = explain(probe, made, inputs.live_trees, names, exact=params.exact)
-    if (live.method, live.scale) != (
-        found.method,
-        found.scale,
-    ):  # what adds up in log-odds is not set beside what does not
-        found = explain(answer_of(inputs, MIXED), made, None, names, exact=False)
-        live = explain(probe, made, None, names, exact=False)
-        drawn = stability.resampled(np.abs(found.values), params.seed)
-    before = stability.resampled(np.abs(live.values), params.seed)
-    moved = found.share - live.share
-    order = sorted(range(len(names)), key=lambda i: (-abs(moved[i]), names[i]))
-    each = [one for one in map(stability.spearman, drawn, before) if one is not None]
-    rows: tuple[tuple[Cell, ...], ...] = tuple(
-        (names[i], float(found.share[i]), float(live.share[i]), float(moved[i])) for i in order
-    )
-    labels = (("feature", "Input"), ("share", "Share"), ("live", "Share in the live version"), ("moved", "Moved by"))
-    first = order[0]
-    return _Compared(
-        (
-            _figure(keys[0], _around(stability.spearman(found.strength, live.strength), np.array(each)), n,
-                    "It needs two inputs that make a difference in both versions."),
-            _figure(keys[1], _around(float(np.abs(moved).max()), np.abs(shares(drawn) - shares(before)).max(axis=1)), n),
-        ),
-        (Table("live", "Shares beside the live version's, on the same rows", labels, rows),),
-        (f"Against the live version “{names[first]}” moved most: from {live.share[first]:.0%} to {found.share[first]:.0%}.",),
-    )  # fmt: skip
 
 
 def _refusals(found: Explained, names: list[str], inputs: CheckInputs, params: ShapleyParams) -> reasons.Refusals:
@@ -259,7 +205,7 @@ def _limits(found: Explained, inputs: CheckInputs, params: ShapleyParams, drawn:
     return tuple(said)
 
 
-def _around(value: float | None, drawn: np.ndarray) -> Spread:
+def around(value: float | None, drawn: np.ndarray) -> Spread:
     if value is None or not len(drawn):
         return Spread(value)
     low, high = np.quantile(drawn, [0.025, 0.975])

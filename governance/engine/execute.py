@@ -4,7 +4,7 @@ Workers only: it loads numpy.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +19,10 @@ from django.conf import settings
 
 from config.errors import Refusal
 from governance import checks, sandbox
-from governance.checks import CheckError, CheckInputs, CheckResult, Probe
+from governance.checks import CheckError, CheckInputs, CheckResult
 from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
+from governance.engine.probing import asked_of
 from governance.engine.provenance import provenance_of
 from governance.engine.sentences import summary_of, verdict_of
 from governance.engine.storing import state_of, store_rows, store_state, stored
@@ -36,8 +37,6 @@ from registry.models import ModelVersion
 logger = logging.getLogger(__name__)
 SCORING = "scoring"
 T = TypeVar("T")
-_NO_RUN = frozenset({"refused_by_scan", "cannot_load", "forbidden", "killed"})
-"""Ends that say something about the model as a whole, not about the rows it was asked about."""
 
 
 def execute(run_id: UUID, progress: Progress) -> Outcome:
@@ -136,7 +135,7 @@ def _prepared(
             inputs = replace(inputs, predictions=scores)
         check = checks.get(use)
         if isinstance(check, checks.ProbeCheck) and inputs.data is not None:
-            inputs = _probed(work, check, replace(inputs, roles=work.with_features(inputs.roles)))
+            inputs = asked_of(work, check, replace(inputs, roles=work.with_features(inputs.roles)))
         yield check, inputs, work
     finally:
         work.clean()
@@ -201,17 +200,3 @@ def _judged(run: CheckRun, result: CheckResult, record: dict[str, Any]) -> Outco
     figures = [FigureFact.from_json(figure) for figure in result.as_dict()["figures"]]
     verdict = verdict_of(need, figures, result.not_applicable)
     return stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
-
-
-def _probed(work: Workspace, check: checks.ProbeCheck, inputs: CheckInputs) -> CheckInputs:
-    """Have the check's own rows predicted. A model that gives no answer to one of them has that for an answer."""
-    asked: Mapping[str, pa.Table] = check.probes(inputs, check.params.from_mapping(work.run.parameters))
-    answers: dict[str, Probe] = {}
-    for number, (name, table) in enumerate(asked.items()):
-        path = work.directory / f"probe-{number}.parquet"
-        pa.parquet.write_table(table, path)
-        outcome = work.run_model("predict", work.version, path, roles=inputs.roles)
-        if outcome.code in _NO_RUN:
-            raise SandboxRefused(outcome)
-        answers[name] = Probe(outcome.predictions, "" if outcome.ok else outcome.message)
-    return replace(inputs, probes=answers)

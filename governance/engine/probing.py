@@ -7,15 +7,41 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet
 
 from governance.checks import CheckInputs, Probe, ProbeCheck
-from governance.engine.workspace import SandboxRefused
+from governance.checks.contract import Roles
+from governance.engine.workspace import SandboxRefused, Workspace
 from governance.sandbox import SandboxOutcome
+from registry.models import ModelVersion
 
 NO_RUN = frozenset({"refused_by_scan", "cannot_load", "forbidden", "killed"})
 """Ends that say something about the model as a whole, not about the rows it was asked about."""
 
+_LIVE = "live_probe"
+
 Ask = Callable[[str, pa.Table], SandboxOutcome]
+
+
+def asked_of(work: Workspace, check: ProbeCheck, inputs: CheckInputs) -> CheckInputs:
+    """The inputs with what the request's version says to the check's own rows, and the live version where that is compared."""
+    live = work.run.request.replaces if _LIVE in check.manifest.needs else None
+    params = check.params.from_mapping(work.run.parameters)
+    ask = _asking(work, work.version, inputs.roles)
+    return probed(check, inputs, params, ask=ask, live=_asking(work, live, inputs.roles) if live is not None else None)
+
+
+def _asking(work: Workspace, version: ModelVersion, roles: Roles) -> Ask:
+    def ask(mode: str, table: pa.Table) -> SandboxOutcome:
+        path, record = work.directory / "probe.parquet", work.record
+        pa.parquet.write_table(table, path)
+        outcome = work.run_model(mode, version, path, roles=roles)
+        path.unlink()
+        if version.pk != work.version.pk:
+            work.record = record  # what is recorded is how the version went that is judged
+        return outcome
+
+    return ask
 
 
 def probed(check: ProbeCheck, inputs: CheckInputs, params: Any, *, ask: Ask, live: Ask | None) -> CheckInputs:  # noqa: ANN401 - of the check's own type
@@ -28,7 +54,7 @@ def probed(check: ProbeCheck, inputs: CheckInputs, params: Any, *, ask: Ask, liv
     asked = check.probes(inputs, params)
     encoded = check.encoded(inputs, params) if "trees" in needs else None
     inputs = replace(inputs, probes=_answers(asked, ask, strict=True), trees=_trees(encoded, ask))
-    if live is not None and "live_probe" in needs:
+    if live is not None and _LIVE in needs:
         inputs = replace(inputs, live_probes=_answers(asked, live, strict=False), live_trees=_trees(encoded, live))
     return inputs
 

@@ -56,7 +56,7 @@ ROBUSTNESS = Manifest(
 
 SHAPLEY = Manifest(
     key="explainability.shapley", version=1, category="explainability", title="Shapley values and reason codes",
-    task="any", needs=("data", "probe", "trees", "live_probe"), sandbox=True,
+    task="any", needs=("data", "probe", "trees"), sandbox=True,
     definition=(
         "What each input adds to single outputs, against other rows (interventional Shapley values; Lundberg & Lee 2017). Exact "
         "where the model is a sum of trees or weights, also behind preprocessing that keeps inputs apart: a leaf that needs a "
@@ -66,8 +66,8 @@ SHAPLEY = Manifest(
         "values and base miss the output, at most. Error of the values: standard error over tenths of the background, or over "
         "pairs of orders, relative to the mean value. Stability: Spearman correlation of two independent halves of the work; "
         "over resamples of the rows (bootstrap, Efron 1979), Spearman correlation and the share of the first few inputs that two "
-        "resamples have in common. Against the live version on the same rows: Spearman correlation of the inputs' strengths, "
-        "and the largest change of a share. Reason codes of refusals (12 CFR 1002.9(b)(2)), at most four: the inputs that pushed "
+        "resamples have in common. "
+        "Reason codes of refusals (12 CFR 1002.9(b)(2)), at most four: the inputs that pushed "
         "towards the refusal most; complete when they make up half of all that pushed, stable by the mean Jaccard index of the "
         "codes of two independent halves; none may be sensitive (12 CFR 1002.4(a)); wordings as in Appendix C to part 1002."
     ),
@@ -79,8 +79,6 @@ SHAPLEY = Manifest(
         _F("sensitive_share", "Share of sensitive inputs", "lower"),
         _F("sampling_error", "Error of the values, relative", "lower"),
         _F("local_accuracy", "Values miss the output by", "lower"),
-        _F("live_rank_correlation", "Ranking agrees with the live version", "higher"),
-        _F("live_largest_mover", "Largest change of a share against the live version", "lower"),
         _F("reasons_complete", "Refusals with complete reasons", "higher"),
         _F("reasons_stable", "Stability of the reasons", "higher"),
         _F("reasons_sensitive", "Refusals with a sensitive reason", "lower"),
@@ -89,4 +87,22 @@ SHAPLEY = Manifest(
     code="governance.checks.attributions:Attributions",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (IMPORTANCE, SHAPLEY, EFFECTS, ROBUSTNESS)
+LIVE = Manifest(
+    key="explainability.live", version=1, category="explainability", title="Explanations beside the live version's",
+    task="any", needs=("data", "probe", "trees", "live_probe"), sandbox=True,
+    definition=(
+        "The Shapley values (explainability.shapley) of this version and of the live one, for the same rows against the same "
+        "background. Ranking: Spearman correlation of the inputs' mean absolute values. Largest mover: the largest change of an "
+        "input's share of all that inputs do. Rows: mean Spearman correlation of the values of the same row. Intervals from "
+        "resamples of the rows (bootstrap, Efron 1979). Both exact on one scale, or both sampled. Not applicable when nothing "
+        "is live."
+    ),
+    figures=(
+        _F("rank_correlation", "Ranking agrees with the live version", "higher"),
+        _F("largest_mover", "Largest change of a share", "lower"),
+        _F("row_correlation", "Single rows are explained alike", "higher"),
+    ),
+    code="governance.checks.live_attributions:LiveAttributions",
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (IMPORTANCE, SHAPLEY, LIVE, EFFECTS, ROBUSTNESS)
