@@ -91,8 +91,12 @@ def test_the_spread_over_all_groups_is_fairlearns(rows: list[tuple[Any, ...]], *
     found = cells(result, "spread:one")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        by = {"difference": frame.difference(), "ratio": frame.ratio(),
-              "to_overall": frame.difference(method="to_overall"), "ratio_to_overall": frame.ratio(method="to_overall")}  # fmt: skip
+        by = {
+            "difference": frame.difference(),
+            "ratio": frame.ratio(),
+            "to_overall": frame.difference(method="to_overall"),
+            "ratio_to_overall": frame.ratio(method="to_overall"),
+        }
     for name in METRICS:
         if name == "Precision" and not all((1, one) in chosen for _, one in pairs):
             continue
