@@ -13,6 +13,7 @@ from governance.bundles.named import Named, entries_about
 from governance.models import CheckRun, Decision, EvidenceSnapshot, Permit, PolicyVersion
 from governance.services.checks import error_document
 from registry.models import Manifest, ModelVersion, RegisteredModel, User
+from registry.selectors.datasets import is_holdouts
 from registry.selectors.lineage import node_of, upstream
 from registry.selectors.lineage_seen import HIDDEN, as_seen_by
 from registry.storage import blobs
@@ -86,7 +87,7 @@ class Rooms:
                 data = _checked(result_bytes(runs[self.named.checks[digest]]), digest)
                 yield f"checks/{digest}.json", data
                 for file in files_of(data):
-                    if file not in seen:
+                    if file not in seen and not is_holdouts(file):
                         seen.add(file)
                         with blobs().open(file) as stream:
                             yield f"checks/files/{file}", _checked(stream.read(), file)

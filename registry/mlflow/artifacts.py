@@ -20,7 +20,7 @@ from registry.mlflow.errors import ProtocolError, invalid, missing
 from registry.mlflow.proxy.permissions import check_path
 from registry.mlflow.proxy.streams import send
 from registry.models import ManifestFile, ModelVersion
-from registry.services import tracked
+from registry.services import holdouts, tracked
 from registry.sources import SEALED
 from registry.storage import blobs
 
@@ -66,6 +66,7 @@ def file(request: HttpRequest, by: Actor, path: str) -> HttpResponseBase:
     if found is None:
         raise missing(f"{version} was sealed without a file {inside!r}.")
     name = posixpath.basename(inside)
+    holdouts.check_bytes(found.blob_id, by=by, door="mlflow")
     response = FileResponse(blobs().open(found.blob_id), content_type="application/octet-stream")
     response["Content-Length"] = str(found.blob.size)
     response["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name, safe='')}"

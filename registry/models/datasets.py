@@ -51,6 +51,7 @@ class DatasetVersion(models.Model):
         OTHER = "other", "Other"
         HOLDOUT = "holdout", "Sealed hold-out"
         PREDICTIONS = "predictions", "Uploaded predictions"
+        LIVE = "live", "Given to the live version"
 
     class Status(models.TextChoices):
         OPEN = "open", "Waiting for its file"
@@ -103,6 +104,7 @@ class DatasetVersion(models.Model):
 
     class Meta:
         ordering = ["dataset", "-number"]
+        indexes = [models.Index(fields=["digest"], name="datasetversion_digest")]
         constraints = [
             models.UniqueConstraint(fields=["dataset", "number"], name="datasetversion_number_once"),
             models.CheckConstraint(

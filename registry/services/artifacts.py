@@ -247,17 +247,21 @@ def _fail(row: Upload, mismatch: DigestMismatch, by: Actor) -> None:
         append(action="upload.failed", subject=mention(_target(row)), by=by, reason=mismatch.message, facts=facts)
 
 
-def finish_version(*, version: ModelVersion, by: Actor) -> ModelVersion:
+def finish_version(*, version: ModelVersion, by: Actor, runnable: bool = True) -> ModelVersion:
     """Seal a version from its completed uploads.
 
+    Not ``runnable`` is a vendor's model that is not here: any files that describe it, and no MLmodel among them.
+
     Raises ``NotAllowed``, ``Conflict`` when uploads are open or it is sealed, ``Invalid`` when there is no MLmodel file
-    at the top or it is none.
+    at the top or it is none; or when there is one, of what is said not to be runnable.
     """
     guards.check_can_contribute(by, version.model)
     if version.source:
         raise Conflict(f"{version} is read from {version.source}, not from uploads.", code="version.has_source")
     files = _uploaded(version)
     found = next((file for file in files if file.path == mlmodel.FILE), None)
+    if not runnable:
+        return _finish_description(version, files, found, by)
     if found is None:
         raise Invalid(
             "This is no MLflow model: it has no file MLmodel at its top.",
@@ -272,14 +276,41 @@ def finish_version(*, version: ModelVersion, by: Actor) -> ModelVersion:
     except mlmodel.BadMLmodel as error:
         raise Invalid(f"This is no MLflow model: {error}", code="version.bad_mlmodel", field="MLmodel") from error
     with transaction.atomic():
-        version = lock_version(version)
-        if _uploaded(version) != files:
-            raise Conflict(
-                f"The files of {version} changed meanwhile.", code="version.files_changed", remedy="Try again."
-            )
+        version = _unchanged(version, files)
         return seal_version(
             version_id=version.pk, files=files, by=by, flavours=list(described.flavours), signature=described.signature
         )
+
+
+def _finish_description(
+    version: ModelVersion, files: list[SealedFile], found: SealedFile | None, by: Actor
+) -> ModelVersion:
+    """Seal what describes a model that is not here."""
+    if found is not None:
+        raise Invalid(
+            "There is a file MLmodel, so this model can be run here.",
+            code="version.runnable",
+            field="runnable",
+            remedy="Finish it as a runnable model, or upload the description without it.",
+        )
+    if not files:
+        raise Invalid(
+            "There is no file that describes the model.",
+            code="version.no_files",
+            field="files",
+            remedy="Upload the vendor's documentation.",
+        )
+    with transaction.atomic():
+        version = _unchanged(version, files)
+        return seal_version(version_id=version.pk, files=files, by=by, flavours=[])
+
+
+def _unchanged(version: ModelVersion, files: list[SealedFile]) -> ModelVersion:
+    """The version, locked. Raises ``Conflict`` if its files are no longer these."""
+    version = lock_version(version)
+    if _uploaded(version) != files:
+        raise Conflict(f"The files of {version} changed meanwhile.", code="version.files_changed", remedy="Try again.")
+    return version
 
 
 def _uploaded(version: ModelVersion) -> list[SealedFile]:

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Thread
-from typing import Final, NoReturn
+from typing import BinaryIO, Final, NoReturn
 
 from django.db import connection, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from audit.actors import Actor
@@ -14,9 +13,11 @@ from audit.canonical import Json
 from audit.services import append
 from audit.subjects import mention
 from config import as_of
-from config.errors import NotAllowed
+from config.errors import Conflict, NotAllowed
 from registry import reach
 from registry.models import DatasetVersion, HoldoutAttempt, User
+from registry.selectors.datasets import holdout_of, may_read
+from registry.storage import blobs
 
 QUIET: Final = timedelta(hours=1)
 """After an entry about somebody and a hold-out, their further attempts are counted this long; the next entry tells the number."""
@@ -34,12 +35,27 @@ def check_can_create(person: User) -> None:
         )
 
 
+def opened(version: DatasetVersion, *, by: Actor, door: str) -> BinaryIO:
+    """The file of a sealed version, for who may have it.
+
+    Raises ``NotAllowed`` for others, and for everybody if it is a hold-out or shares its bytes with one; ``Conflict``
+    while it is not sealed.
+    """
+    if version.is_holdout:
+        refuse(version, by=by, door=door)
+    if not isinstance(by.user, User) or not may_read(by.user, version):
+        raise NotAllowed(
+            f"The rows of {version} are for who registered it, validators and auditors.", code="dataset.not_readable"
+        )
+    if version.status != DatasetVersion.Status.SEALED or not version.blob_id:
+        raise Conflict(f"{version} is not sealed.", code="dataset.not_sealed")
+    check_bytes(version.blob_id, by=by, door=door)
+    return blobs().open(version.blob_id)
+
+
 def check_bytes(sha256: str, *, by: Actor, door: str) -> None:
     """Raise ``NotAllowed``, and log the attempt, if these bytes are a hold-out's: whatever else they are registered as."""
-    with as_of.today():
-        holdouts = DatasetVersion.objects.filter(role=DatasetVersion.Role.HOLDOUT)
-        found = holdouts.filter(Q(digest=sha256) | Q(table_id=sha256)).select_related("dataset").first()
-    if found is not None:
+    if (found := holdout_of(sha256)) is not None:
         refuse(found, by=by, door=door)
 
 

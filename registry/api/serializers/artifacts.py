@@ -89,12 +89,32 @@ class DatasetQuery(PageQuery):
 class ColumnsIn(Input):
     """What the columns are for."""
 
-    label = Text(max_length=250, single_line=True)  # type: ignore[assignment]
+    label = Text(  # type: ignore[assignment]
+        max_length=250,
+        single_line=True,
+        required=False,
+        help_text="The outcome. All but predictions and live data need it.",
+    )
     features = serializers.ListField(child=Text(max_length=250, single_line=True), required=False, max_length=5000)
+    weight = Text(max_length=250, single_line=True, required=False, help_text="Finite numbers of at least 0.")
+    prediction = Text(max_length=250, single_line=True, required=False, help_text="What a model predicted.")
+    score = Text(max_length=250, single_line=True, required=False, help_text="Its probability of the positive outcome.")
+    id = Text(max_length=250, single_line=True, required=False, help_text="Tells rows apart; never shown.")
+    time = Text(max_length=250, single_line=True, required=False, help_text="A date or time stamp.")
     sensitive = serializers.ListField(
         child=Text(max_length=250, single_line=True), required=False, default=list, max_length=100
     )
     positive = Scalar(required=False, help_text="The label's value that counts as the positive outcome.")
+
+
+class PredictionsOfIn(Input):
+    """What uploaded predictions are of, and the data whose rows they speak of."""
+
+    model = Name()
+    version = Whole(min_value=1, max_value=2**31 - 1)
+    dataset = Name()
+    dataset_version = Whole(min_value=1, max_value=2**31 - 1)
+    digest = Sha256(help_text="SHA-256 of the data set's file, as it was predicted.")
 
 
 class DatasetIn(Input):
@@ -104,6 +124,60 @@ class DatasetIn(Input):
     role = serializers.ChoiceField(choices=DatasetVersion.Role.choices)
     columns = ColumnsIn()
     description = Text(max_length=20_000, required=False, allow_blank=True, default="")
+    reference = Text(
+        max_length=2000,
+        required=False,
+        single_line=True,
+        help_text="Where a worker reads the bytes, once, instead of an upload: an absolute path or `s3://bucket/key`.",
+    )
+    predictions = PredictionsOfIn(required=False, help_text="With the role `predictions`, and only then.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Only what has no outcome needs no label."""
+        if attrs["role"] not in WITHOUT_LABEL and not attrs["columns"].get("label"):
+            raise serializers.ValidationError({"columns": {"label": ["This field is required."]}})
+        return attrs
+
+
+WITHOUT_LABEL = {DatasetVersion.Role.PREDICTIONS, DatasetVersion.Role.LIVE}
+
+
+class FinishVersionIn(Input):
+    """How a version is sealed."""
+
+    runnable = serializers.BooleanField(
+        default=True,
+        help_text="False for a vendor's model that is not here: any files, without an MLmodel; its predictions are uploaded.",
+    )
+
+
+class ProfileColumnOut(serializers.Serializer[Any]):
+    """What may be told of a column. Counts that are too small, or would give one away, are null."""
+
+    name = serializers.CharField()
+    type = serializers.CharField()
+    role = serializers.CharField(allow_blank=True)
+    secret = serializers.BooleanField(help_text="Of sensitive columns and ids no value is told.")
+    missing = serializers.IntegerField(allow_null=True, required=False)
+    not_finite = serializers.IntegerField(allow_null=True, required=False)
+    distinct = serializers.IntegerField(allow_null=True, required=False)
+    more_than = serializers.IntegerField(required=False, help_text="There are more different values than this.")
+    mean = serializers.CharField(required=False)
+    quantiles = serializers.ListField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    top = serializers.ListField(
+        child=serializers.ListField(child=serializers.JSONField()),
+        required=False,
+        help_text="[value, rows], largest first.",
+    )
+    rest = serializers.IntegerField(required=False, help_text="Rows of all other values together.")
+
+
+class ProfileOut(serializers.Serializer[Any]):
+    """What may be told of a data set version."""
+
+    rows = serializers.IntegerField()
+    smallest_cell = serializers.IntegerField(help_text="Smaller counts are not told.")
+    columns = ProfileColumnOut(many=True)
 
 
 class DatasetVersionOut(serializers.Serializer[DatasetVersion]):
@@ -119,6 +193,11 @@ class DatasetVersionOut(serializers.Serializer[DatasetVersion]):
     rows = serializers.IntegerField()
     schema = serializers.ListField(child=serializers.DictField())
     columns = serializers.DictField()
+    compression = serializers.CharField(allow_blank=True, help_text="How the file was packed: gzip, zstd or not.")
+    reference = serializers.CharField(allow_blank=True)
+    origin = serializers.DictField(child=serializers.CharField(), help_text="What was found at the reference.")
+    predictions_of = serializers.CharField(allow_null=True, help_text="Model and version that made the predictions.")
+    predictions_for = serializers.CharField(allow_null=True, help_text="Data set and version that they are for.")
     created_by = serializers.CharField(source="created_by.username")
     created_at = serializers.DateTimeField()
     sealed_at = serializers.DateTimeField(allow_null=True)

@@ -1,6 +1,9 @@
 """Data sets and their versions."""
 
-from django.db.models import Max, QuerySet
+from typing import Any
+
+from django.db.models import Max
+from django.http import FileResponse
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiExample
 from rest_framework import status
@@ -9,11 +12,12 @@ from rest_framework.response import Response
 
 from config.errors import NotFound
 from registry.api.endpoint import Endpoint, PageQuery, created
-from registry.api.schema import IDEMPOTENCY_KEY, documented, page_of
-from registry.api.serializers.artifacts import DatasetIn, DatasetOut, DatasetQuery, DatasetVersionOut
+from registry.api.schema import BYTES, IDEMPOTENCY_KEY, documented, page_of
+from registry.api.serializers.artifacts import DatasetIn, DatasetOut, DatasetQuery, DatasetVersionOut, ProfileOut
+from registry.api.views.versions import version_of
 from registry.models import Dataset, DatasetVersion, User
-from registry.reach import VIEW, holds_anywhere
-from registry.services import datasets
+from registry.selectors.datasets import shown, visible
+from registry.services import datasets, holdouts
 from registry.services.idempotency import Answer
 
 TAG = "datasets"
@@ -26,18 +30,6 @@ EXAMPLE = OpenApiExample(
     },
     request_only=True,
 )
-
-
-def shown(rows: QuerySet[DatasetVersion]) -> QuerySet[DatasetVersion]:
-    """With everything that ``DatasetVersionOut`` reads."""
-    return rows.select_related("dataset", "created_by")
-
-
-def visible(user: User) -> QuerySet[Dataset]:
-    """Data sets the person may see: their own, and for whoever holds a role on some model, all of them."""
-    if holds_anywhere(user, VIEW):
-        return Dataset.objects.all()
-    return Dataset.objects.filter(owner=user)
 
 
 def dataset_of(name: str, user: User) -> Dataset:
@@ -81,18 +73,30 @@ class Datasets(Endpoint):
         parameters=[IDEMPOTENCY_KEY],
         examples=[EXAMPLE],
         description="A new name makes a data set; a known name, its next version. Then upload one file, "
-        "CSV or Parquet, and call `finish`.",
+        "(CSV, Parquet or Arrow, as it is or packed with gzip or Zstandard) and call `finish`; or give a `reference`, which a "
+        "worker reads at once. The role `holdout` needs a validator or compliance officer. The role `predictions` takes what "
+        "a model that is not here predicted, with `predictions` naming the version and the data.",
     )
     def post(self, _request: Request) -> Response:
         """Register."""
         given = self.read(DatasetIn)
+        of = given.pop("predictions", None)
 
         def create() -> Answer:
-            version = datasets.register_dataset(by=self.actor, **given)
+            predictions = self._predictions(of) if of else None
+            version = datasets.register_dataset(by=self.actor, **given, predictions=predictions)
             here = reverse("api:dataset-version", kwargs={"name": version.dataset.name, "number": version.number})
             return created(DatasetVersionOut(version).data, location=here)
 
         return self.once(create)
+
+    def _predictions(self, of: dict[str, Any]) -> datasets.Of:
+        """Raises ``NotFound`` for what the person may not see."""
+        return datasets.Of(
+            version=version_of(of["model"], of["version"], self.person),
+            data=dataset_version_of(of["dataset"], of["dataset_version"], self.person),
+            digest=of["digest"],
+        )
 
 
 class OneDataset(Endpoint):
@@ -154,4 +158,52 @@ class Finish(Endpoint):
         datasets.finish_dataset(dataset_version=version, by=self.actor)
         return Response(
             DatasetVersionOut(dataset_version_of(name, number, self.person)).data, status=status.HTTP_202_ACCEPTED
+        )
+
+
+class Profile(Endpoint):
+    """What may be told of a version's columns."""
+
+    @documented(
+        "dataset_versions_profile",
+        "Read the profile of a data set version",
+        tag=TAG,
+        answer=ProfileOut,
+        description="Made by the worker that sealed it: type, missing, distinct values, quantiles or the most frequent "
+        "values. Of sensitive columns and ids no value, and no count below `smallest_cell` or that would give one away. Of "
+        "a hold-out only names and types.",
+    )
+    def get(self, _request: Request, name: str, number: int) -> Response:
+        """Read."""
+        self.ask()
+        profile = dataset_version_of(name, number, self.person).profile
+        if profile is None:
+            raise NotFound(
+                "It has no profile: it is not sealed, or was before there were any.", code="dataset.no_profile"
+            )
+        return Response(profile)
+
+
+class Download(Endpoint):
+    """The file as it was sealed."""
+
+    @documented(
+        "dataset_versions_download",
+        "Download the file of a data set version",
+        tag=TAG,
+        answers={(200, "application/octet-stream"): BYTES},
+        description="For who registered it, validators and auditors. Nobody reads a sealed hold-out: 403, and the attempt "
+        "is logged.",
+    )
+    def get(self, _request: Request, name: str, number: int) -> FileResponse:
+        """Stream."""
+        self.ask()
+        version = dataset_version_of(name, number, self.person)
+        content = holdouts.opened(version, by=self.actor, door="dataset")
+        return FileResponse(
+            content,
+            as_attachment=True,
+            filename=f"{version.dataset.name}-v{version.number}",
+            content_type="application/octet-stream",
+            headers={"ETag": f'"{version.digest}"'},
         )

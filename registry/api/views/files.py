@@ -18,7 +18,7 @@ from registry.api.serializers.artifacts import FileOut, UploadIn, UploadOut, Who
 from registry.api.views.datasets import dataset_version_of
 from registry.api.views.versions import version_of
 from registry.models import DatasetVersion, ManifestFile, ModelVersion, Upload
-from registry.services import artifacts
+from registry.services import artifacts, holdouts
 from registry.services.idempotency import Answer
 from registry.storage import blobs
 
@@ -103,7 +103,7 @@ class VersionFiles(Files):
 
 
 class DatasetFiles(Files):
-    """The file of a data set version: CSV or Parquet."""
+    """The file of a data set version: CSV, Parquet or Arrow, as it is or packed with gzip or Zstandard."""
 
     @documented(
         "dataset_files_create",
@@ -149,6 +149,7 @@ class Download(Endpoint):
         )
         if line is None:
             raise NotFound(f"{version} has no sealed file of that path.", code="file.unknown", field="path")
+        holdouts.check_bytes(line.blob_id, by=self.actor, door="file")
         return FileResponse(
             blobs().open(line.blob_id),
             as_attachment=True,

@@ -12,6 +12,7 @@ from config.errors import Refusal
 from registry.api.endpoint import Endpoint, PageQuery, created
 from registry.api.lineage import as_input
 from registry.api.schema import IDEMPOTENCY_KEY, documented, page_of
+from registry.api.serializers.artifacts import FinishVersionIn
 from registry.api.serializers.versions import VersionChange, VersionIn, VersionOut
 from registry.models import ModelVersion, User
 from registry.selectors.catalog import model_by_name, version_by_number
@@ -133,11 +134,13 @@ class Finish(VersionEndpoint):
         "versions_finish",
         "Seal a version",
         tag=TAG,
-        request=None,
+        request=FinishVersionIn,
         answer=VersionOut,
         writes=True,
         description="Refused while an upload is open, or without files. Afterwards the bytes never change.",
     )
     def post(self, _request: Request, name: str, number: int) -> Response:
         """Seal."""
-        return self.present(artifacts.finish_version(version=version_of(name, number, self.person), by=self.actor))
+        version = version_of(name, number, self.person)
+        runnable = self.read(FinishVersionIn)["runnable"]
+        return self.present(artifacts.finish_version(version=version, by=self.actor, runnable=runnable))

@@ -9,6 +9,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from audit.actors import Actor
 from audit.models import Entry
 from audit.personal import named
 from audit.selectors import entries_about
@@ -19,6 +20,7 @@ from registry import storage
 from registry.models import ManifestFile, ModelVersion
 from registry.selectors import catalog
 from registry.selectors.model_signatures import newest
+from registry.services import holdouts
 from registry.ui.forms import CardForm
 from registry.ui.lineage import drawing_of_version
 from registry.ui.views.catalog import person
@@ -195,6 +197,7 @@ def file(request: HttpRequest, name: str, number: int, path: str) -> FileRespons
         found = ManifestFile.objects.filter(manifest_id=version.manifest_id, path=path).first()
     if found is None:
         raise NotFound(f"{version} has no file {path[:200]!r}.", code="version.no_file")
+    holdouts.check_bytes(found.blob_id, by=Actor.of(request), door="page")
     return FileResponse(
         storage.blobs().open(found.blob_id),
         as_attachment=True,
