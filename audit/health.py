@@ -9,6 +9,7 @@ from datetime import datetime
 from audit import keys, notes, selectors
 from audit.guard import Guard, Head, Refused
 from audit.models import Checkpoint, Verification
+from audit.witnessing.selectors import head_and_contradiction
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,19 @@ class LogStatus:
 def log_status() -> LogStatus:
     """Compare the latest checkpoint with this installation's key and with what the guard file remembers.
 
-    And with what the last verification found. Three queries at most, no walk through the tree.
+    And with what the last verification found, and what a witness proves. Three queries at most, no walk through the tree.
     """
     # In this order: the sequencer writes the file after it commits, so that the log is never behind the file.
     try:
         remembered = Guard.default().read()
     except Refused as refusal:
         return _broken(None, f"{refusal}.")
-    checkpoint = selectors.head()
+    checkpoint, contradiction = head_and_contradiction()
     if checkpoint is None:
         return _broken(None, _gone(remembered, 0)) if remembered and remembered.size else LogStatus("unknown")
-    problem = signature_of(checkpoint)[1] or (_contradicts(checkpoint, remembered) if remembered else "")
+    problem = (
+        signature_of(checkpoint)[1] or (_contradicts(checkpoint, remembered) if remembered else "") or contradiction
+    )
     if not problem and (finding := selectors.finding()) is not None:
         problem = _found(finding)
     return _broken(checkpoint.at, problem) if problem else LogStatus("whole", checkpoint.at)

@@ -21,6 +21,7 @@ from audit.actors import Actor
 from audit.canonical import Json
 from audit.fsck import Problem, Report, fsck
 from audit.guard import Head
+from audit.history.inspection import findings as history_findings
 from audit.log_actions import BROKEN, LOG, VERIFIED
 from audit.models import Checkpoint, Entry, Verification
 
@@ -29,6 +30,8 @@ logger = logging.getLogger(__name__)
 LOCK: Final = 0x766572696679  # "verify"
 FULL_EVERY: Final = timedelta(hours=23)
 _SAY_EVERY: Final = 1.0
+_MOMENTS: Final = 3
+"""At how many moments of the past the full look also holds the history against the log: the first, the last and one between."""
 _PROBLEMS_LOGGED: Final = 10
 _LONGEST_PROBLEM: Final = 300
 _Kind, _State = Verification.Kind, Verification.State
@@ -110,8 +113,12 @@ def _look(found: Verification, aside: BaseDatabaseWrapper, processes: int) -> Re
                 [done, total, found.pk],
             )
 
-    since = verified_before() if found.kind == _Kind.INCREMENTAL else None
-    return fsck(since=since, processes=processes, progress=say)
+    if found.kind == _Kind.INCREMENTAL:
+        return fsck(since=verified_before(), processes=processes, progress=say)
+    report = fsck(processes=processes, progress=say)
+    for finding in history_findings(moments=_MOMENTS):
+        report.add(f"history of {finding.table} {finding.key}", finding.problem)
+    return report
 
 
 def verified_before() -> Head | None:

@@ -12,9 +12,10 @@ from psycopg import sql
 
 from audit import reconcile
 from audit.history import ddl
+from audit.history.moments import found as moment_of
 from audit.history.tables import Remembered, remembered
+from audit.models import Moment
 from config import as_of
-from config.as_of import Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,24 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.table} {self.key}: {self.problem}"
+
+
+def findings(*, moments: int = 0, at: str = "") -> list[Finding]:
+    """What is wrong with the history: of itself, and against the log at so many moments, or at the one that is named.
+
+    The moments are spread evenly, with the first and the last. Raises ``NotAMoment``.
+    """
+    found = list(broken_chains())
+    for one in [at] if at else [f"entry:{size}" for size in _spread(moments)]:
+        found += disagreements(moment_of(one))
+    return list(dict.fromkeys(found))
+
+
+def _spread(count: int) -> list[int]:
+    """Sizes of moments: the first, the last, and others evenly between them."""
+    total = Moment.objects.count() if count else 0
+    places = sorted({round(step * (total - 1) / max(count - 1, 1)) for step in range(count)}) if total else []
+    return [Moment.objects.order_by("size").values_list("size", flat=True)[place] for place in places]
 
 
 def broken_chains() -> Iterator[Finding]:
@@ -69,7 +88,7 @@ def _CHAINS(one: Remembered) -> sql.Composed:  # noqa: N802 - a statement with t
     )
 
 
-def disagreements(moment: Moment) -> Iterator[Finding]:
+def disagreements(moment: as_of.Moment) -> Iterator[Finding]:
     """Objects of which the rows as of the moment and the log of then say different things (``audit.reconcile``).
 
     Of each table the first are named.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Subquery
 
 from audit import notes, selectors
 from audit.models import Checkpoint
@@ -121,9 +122,26 @@ def attested(*, addresses: bool = True) -> Attested:
 
 
 def alarm() -> str:
-    """Who contradicts our log and how, in one sentence; empty when nobody does. One query, for every page."""
+    """Who contradicts our log and how, in one sentence; empty when nobody does."""
     found = Attestor.objects.exclude(alarm="").order_by("name").first()
-    return f"{found.name.replace(':', ' ')} contradicts the log: {found.alarm}." if found else ""
+    return _contradiction(found.name, found.alarm) if found else ""
+
+
+def head_and_contradiction() -> tuple[Checkpoint | None, str]:
+    """The latest checkpoint, and who proves that our key signed another history; one query, for every page.
+
+    What somebody only claims is an ``alarm`` and not in here: nobody outside can stop the work without proof.
+    """
+    proven = Attestor.objects.exclude(alarm="").exclude(evidence="").order_by("name")
+    name, said = (Subquery(proven.values(field)[:1]) for field in ("name", "alarm"))
+    head = Checkpoint.objects.order_by("-size").annotate(contradicted_by=name, contradiction=said).first()
+    if head is None or not vars(head)["contradicted_by"]:
+        return head, ""
+    return head, _contradiction(vars(head)["contradicted_by"], vars(head)["contradiction"])
+
+
+def _contradiction(name: str, alarm: str) -> str:
+    return f"{name.replace(':', ' ')} contradicts the log: {alarm}."
 
 
 def cosigned_note(size: int) -> str:

@@ -13,8 +13,12 @@ from audit.actors import Actor
 from audit.fsck import fsck
 from audit.guard import Guard, Refused
 from audit.models import Entry, Verification
+from registry.roles import Role
+from registry.services import catalog
 from tests.audit.test_fsck import tamper
+from tests.factories import registry as make
 from tests.factories.audit import touch
+from tests.time_travel.test_tampering import as_owner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ANNA = Actor(id="user:7", name="anna", kind="user")
@@ -165,3 +169,18 @@ def test_progress_is_seen_from_outside_while_it_goes_on(monkeypatch: pytest.Monk
     monkeypatch.setattr(verifying, "fsck", watched)
     verifying.verify(waiting.pk)
     assert seen == [20]
+
+
+def test_a_full_look_takes_in_the_history_of_the_tables() -> None:
+    owner = make.person(Role.CONTRIBUTOR)
+    model = make.registered_model(owner)
+    for words in ("first", "second", "third"):
+        catalog.update_model(model=model, description=words, by=make.actor(owner))
+        seal()
+    assert ended().state == "sound"
+
+    as_owner("DELETE FROM history.registry_registeredmodel WHERE description = 'second'")
+    found = ended()
+    assert found.state == "broken"
+    assert found.problems[0]["where"] == f"history of registry_registeredmodel {model.pk}"
+    assert "missing" in found.problems[0]["what"]

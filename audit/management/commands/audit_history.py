@@ -5,8 +5,7 @@ from argparse import ArgumentParser
 
 from django.core.management.base import BaseCommand
 
-from audit.history.inspection import broken_chains, disagreements
-from audit.history.moments import found
+from audit.history.inspection import findings
 from audit.models import Moment
 
 
@@ -22,19 +21,10 @@ class Command(BaseCommand):
 
     def handle(self, *_: object, moments: int, at: str, **__: object) -> None:
         """Print every finding."""
-        findings = [str(one) for one in broken_chains()]
-        asked = [at] if at else [f"entry:{size}" for size in _spread(moments)]
-        for one in asked:
-            findings += [str(finding) for finding in disagreements(found(one))]
-        for finding in dict.fromkeys(findings):
-            self.stdout.write(finding)
-        if findings:
+        found = findings(moments=moments, at=at)
+        for one in found:
+            self.stdout.write(str(one))
+        if found:
             sys.exit(1)
-        self.stdout.write(f"The history joins without a gap and agrees with the log at {len(asked)} moments.")
-
-
-def _spread(count: int) -> list[int]:
-    """Sizes of moments: the first, the last, and others evenly between them."""
-    total = Moment.objects.count()
-    places = sorted({round(step * (total - 1) / max(count - 1, 1)) for step in range(count)}) if total else []
-    return [Moment.objects.order_by("size").values_list("size", flat=True)[place] for place in places]
+        where = f"at {at}" if at else f"at {min(moments, Moment.objects.count())} moments"
+        self.stdout.write(f"The history joins without a gap and agrees with the log {where}.")

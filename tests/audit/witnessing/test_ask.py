@@ -148,6 +148,9 @@ def test_a_rewritten_log_is_refused_and_said_loudly_with_the_proof(
     assert "THE LOG IS CONTRADICTED by witness:one" in caplog.text
     assert selectors.attested().standings[0].state == "contradicts"
     assert selectors.alarm().startswith("witness one contradicts the log: ")
+    assert selectors.head_and_contradiction()[1] == selectors.alarm()
+    Attestor.objects.update(evidence="")
+    assert selectors.head_and_contradiction()[1] == "", "a claim without proof stops nobody"
     notary.ask_all()
     integrate()
     logged = Entry.objects.get(action="log.contradicted")
