@@ -97,11 +97,17 @@ class Progress:
     total: int
     running: tuple[str, ...]
     workers_alive: bool
+    awaited: tuple[CheckRun, ...] = ()
 
     @property
     def done(self) -> bool:
         """Nothing waits or runs."""
         return self.finished == self.total
+
+    @property
+    def people(self) -> bool:
+        """All that is left is for people to record."""
+        return bool(self.awaited) and self.finished + len(self.awaited) == self.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,4 +251,5 @@ def _progress(request: PromotionRequest, *, alive: bool) -> Progress:
         total=len(runs),
         running=tuple(run.title for run in runs if run.state == CheckState.RUNNING),
         workers_alive=alive,
+        awaited=tuple(run for run in runs if run.state == CheckState.AWAITED),
     )

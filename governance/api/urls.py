@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 
 from governance.api.converters import RefConverter
-from governance.api.views import checks, decisions, exports, gate, permits, reports, requests
+from governance.api.views import checks, decisions, exports, findings, gate, permits, reports, requests
 
 register_converter(RefConverter, "ref")
 
@@ -30,6 +30,8 @@ urlpatterns = [
     path("waivers/<uuid:waiver>/sign", checks.WaiverSignature.as_view(), name="waiver-sign"),
     path("requests/<ref:ref>/retry-errors", checks.Retry.as_view(), name="request-retry-errors"),
     path("checks/<uuid:check>", checks.Check.as_view(), name="check"),
+    path("checks/<uuid:check>/finding", findings.CheckFinding.as_view(), name="check-finding"),
+    path("checks/<uuid:check>/files/<str:sha256>", findings.CheckFile.as_view(), name="check-file"),
     path("checks/<uuid:check>/cancel", checks.Cancellation.as_view(), name="check-cancel"),
     path("permits", permits.Permits.as_view(), name="permits"),
     path("permits/status-list", permits.StatusList.as_view(), name="permit-status-list"),

@@ -3,6 +3,7 @@
 The number of queries does not depend on the number of requests.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,10 +14,10 @@ from audit.actors import Actor
 from config import as_of
 from config.errors import Refusal
 from governance import guards
-from governance.models import Decision, Permit, PromotionRequest
+from governance.models import CheckRun, Decision, Permit, PromotionRequest
 from governance.policy import Filled, Verdict, fill
 from governance.standing import standing_of, with_rows
-from governance.states import RequestState
+from governance.states import CheckState, RequestState
 from registry.models import ModelVersion, RegisteredModel, User
 from registry.reach import APPROVE, VALIDATE, preload
 
@@ -37,9 +38,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Inbox:
-    """Everything on the first page. ``more``: there are more open requests than are shown."""
+    """Everything on the first page. ``more``: there are more open requests than are shown.
+
+    ``findings``: checks whose result this person may record.
+    """
 
     waiting: tuple[Waiting, ...]
+    findings: tuple[CheckRun, ...]
     own: tuple[Waiting, ...]
     ending: tuple[Permit, ...]
     recent: tuple[Decision, ...]
@@ -55,6 +60,7 @@ def inbox_of(user: User, by: Actor) -> Inbox:
     waiting = [one for one, wanted in shown if wanted]
     return Inbox(
         waiting=tuple(sorted(waiting, key=lambda one: not one.ready)),
+        findings=tuple(run for row in rows[:MOST] for run in _to_record(row, by)),
         own=tuple(one for one, _ in shown if one.request.requested_by_id == user.pk),
         ending=tuple(_ending(user, at)),
         recent=tuple(_recent(user)),
@@ -89,6 +95,12 @@ def _waiting(request: PromotionRequest, by: Actor, at: datetime) -> tuple[Waitin
         wanted = False
     ready = wanted and request.state in SIGNABLE and standing.verdict.ready_for_review
     return Waiting(request, standing.verdict, fill(standing.policy, standing.facts), ready), wanted
+
+
+def _to_record(request: PromotionRequest, by: Actor) -> Iterator[CheckRun]:
+    for run in request.checks.all():
+        if run.state == CheckState.AWAITED and not guards.why_not(guards.check_can_record, by, request, run):
+            yield run
 
 
 def _ending(user: User, at: datetime) -> QuerySet[Permit]:

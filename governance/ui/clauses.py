@@ -7,8 +7,9 @@ from typing import Final
 
 import yaml
 
-from governance.checks import manifest
+from governance.checks import CheckError, manifest
 from governance.checks.contract import Manifest
+from governance.checks.manual import ManualParams
 from governance.policy import CheckRequirement, Limit, Policy, ReviewStage, Slots
 from governance.ui.words import counted, role_words, target_words
 
@@ -66,8 +67,7 @@ def _words(policy: Policy) -> Iterable[tuple[str, str, str, str]]:
         "governs",
     )
     for number, need in enumerate(policy.checks, 1):
-        about = manifest(need.use)
-        yield f"2.{number}", about.title, _check(need, about), f"checks/{need.key}"
+        yield f"2.{number}", *_check_words(need), f"checks/{need.key}"
     if policy.card:
         fields = _listed([name.replace("_", " ") for name in policy.card])
         yield "3", "Model card", f"The model card says something about {fields}.", "card"
@@ -91,6 +91,28 @@ def _words(policy: Policy) -> Iterable[tuple[str, str, str, str]]:
             f"{_people(policy.waivers.by)}. The permit names the waiver and ends with it."
         )
         yield "6", "Waivers", text, "waivers"
+
+
+def _check_words(need: CheckRequirement) -> tuple[str, str]:
+    """Title and text of the clause about one check."""
+    try:
+        about = manifest(need.use)
+    except CheckError:
+        return (
+            need.use,
+            "This check is not in the catalogue of this installation: the plug-in that brings it is missing.",
+        )
+    if need.is_manual:
+        params = ManualParams.from_mapping(need.params)
+        apart = " outside the development" if params.independent else ""
+        file = " A file stands beside the finding." if params.attachment == "required" else ""
+        who = f"{role_words(params.role)}{apart} examines it and records the finding."
+        return params.title, f"{_first_upper(_article(who))}{file} {params.instructions}"
+    return about.title, _check(need, about)
+
+
+def _article(words: str) -> str:
+    return f"{'an' if words[:1].lower() in 'aeiou' else 'a'} {words[:1].lower()}{words[1:]}"
 
 
 def _check(need: CheckRequirement, about: Manifest) -> str:

@@ -2,7 +2,19 @@
 
 from django.urls import path
 
-from governance.ui.views import acts, broken_glass, checks, exports, inbox, permits, policies, reports, requests, trust
+from governance.ui.views import (
+    acts,
+    broken_glass,
+    checks,
+    exports,
+    findings,
+    inbox,
+    permits,
+    policies,
+    reports,
+    requests,
+    trust,
+)
 
 REQUEST = "requests/<str:ref>/"
 
@@ -26,6 +38,8 @@ urlpatterns = [
     path(f"{REQUEST}checks/<uuid:pk>/", checks.detail, name="check"),
     path(f"{REQUEST}checks/<uuid:pk>/cancel/", checks.cancel, name="check-cancel"),
     path(f"{REQUEST}retry-errors/", checks.retry_errors, name="request-retry-errors"),
+    path(f"{REQUEST}checks/<uuid:pk>/record/", findings.record, name="check-record"),
+    path(f"{REQUEST}checks/<uuid:pk>/files/<str:sha256>", findings.file, name="check-file"),
     path(f"{REQUEST}checks/<uuid:pk>/evidence.json", checks.evidence, name="check-evidence"),
     path(f"{REQUEST}<slug:name>/", requests.region, name="request-region"),
     path("models/<str:name>/versions/<int:number>/promote/", requests.promote, name="promote"),

@@ -5,7 +5,7 @@ from typing import Final
 
 from governance.models import Decision, PromotionRequest
 from governance.policy import Filled, Node
-from governance.states import PermitState, RequestState
+from governance.states import CheckState, PermitState, RequestState
 from registry.roles import LABELS, Role
 
 _NUMBERS: Final = (
@@ -94,6 +94,9 @@ def stands(request: PromotionRequest, blocking: Sequence[Node]) -> str:
     if state is _R.DRAFT:
         return f"The lineage of v{request.version.number} is being read. Its checks start by themselves after that."
     if state is _R.CHECKING:
+        left = [run for run in request.checks.all() if run.round == request.round and run.state != CheckState.FINISHED]
+        if left and all(run.state == CheckState.AWAITED for run in left):
+            return f"It waits for a person's finding: {', '.join(run.title for run in left)}."
         return "Its checks are running."
     if state is _R.CHANGES_REQUESTED:
         return "It was returned for changes. Correct the model and run the checks again, or withdraw it."

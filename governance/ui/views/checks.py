@@ -17,8 +17,8 @@ from config.errors import NotFound
 from config.figures import NOTHING, figure
 from config.pages import render_page, signed_in
 from governance import guards
-from governance.checks import manifest
-from governance.checks.contract import Manifest
+from governance.checks import CheckError, manifest
+from governance.checks.manual import ManualParams
 from governance.models import CheckRun, PromotionRequest
 from governance.progress import progress_of
 from governance.selectors.requests import request_of
@@ -26,6 +26,7 @@ from governance.services import stops
 from governance.services.evidence import result_bytes
 from governance.states import CheckState
 from governance.ui.evidence import CATEGORIES, interval, number
+from governance.ui.finding_form import FindingForm
 from governance.ui.forms import WithdrawForm
 from governance.ui.screen import person
 from registry.storage import blobs
@@ -42,11 +43,14 @@ _BOUNDS: Final = {"value": "", "ci_low": ", low end of the interval", "ci_high":
 MOST_ROWS: Final = 200
 
 
-def _found(request: HttpRequest, ref: str, pk: UUID) -> CheckRun:
+def found_check(request: HttpRequest, ref: str, pk: UUID) -> CheckRun:
+    """The check of that request, if the person may see it. Raises ``NotFound``."""
     seen = PromotionRequest.objects.visible_to(person(request))
     run = (
         CheckRun.objects.filter(pk=pk, request__in=seen.values("pk"))
-        .select_related("request__model", "request__version", "dataset__dataset", "reused_from__request")
+        .select_related(
+            "request__model", "request__version", "request__policy_version", "dataset__dataset", "reused_from__request"
+        )
         .first()
     )
     if run is None or run.request.ref != ref.upper():
@@ -58,9 +62,19 @@ def _found(request: HttpRequest, ref: str, pk: UUID) -> CheckRun:
 @require_safe
 def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
     """Figures with intervals, tables, findings, limits, parameters, sandbox, digests."""
-    run = _found(request, ref, pk)
+    return check_page(request, found_check(request, ref, pk))
+
+
+def check_page(
+    request: HttpRequest, run: CheckRun, *, form: FindingForm | None = None, status: int = HTTPStatus.OK
+) -> HttpResponse:
+    """The page of one check; ``form`` is that of a finding that could not be recorded."""
     result: Mapping[str, Any] = run.result or {}
-    states = {CheckState.QUEUED: ("queued", "It waits for a worker"), CheckState.RUNNING: ("running", "It is running")}
+    states = {
+        CheckState.QUEUED: ("queued", "It waits for a worker"),
+        CheckState.RUNNING: ("running", "It is running"),
+        CheckState.AWAITED: ("queued", "It waits for a person's finding"),
+    }
     mark, words = states.get(CheckState(run.state)) or VERDICT_MARKS[run.verdict]
     figures = [_figure(one) for one in result.get("figures", ())]
     labels = {one["key"]: one["label"] for one in result.get("figures", ())}
@@ -81,8 +95,11 @@ def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
         "cautions": result.get("limits", ()),
         "n": result.get("n"),
         "not_applicable": result.get("not_applicable", ""),
-        "parameters": sorted({**run.parameters, **result.get("params", {})}.items()),
+        "parameters": _parameters(run, result),
         "sandbox": _flat(run.sandbox),
+        "provenance": _flat(run.provenance),
+        "script": str(run.parameters.get("script", "")) if run.category == "script" else "",
+        "finding": _finding(request, run, form) if run.category == "manual" else None,
         "progress": progress_of(run) if run.state in (CheckState.QUEUED, CheckState.RUNNING) else None,
         "waiting": run.state == CheckState.QUEUED and not run.progress_total,
         "may_cancel": not guards.why_not(guards.check_can_cancel, Actor.of(request), run),
@@ -91,17 +108,34 @@ def detail(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
         and not guards.why_not(guards.check_can_retry, Actor.of(request), run.request),
         "took": run.finished_at - run.started_at if run.finished_at and run.started_at else None,
     }
-    response = render_page(request, "governance/check.html", context)
+    response = render_page(request, "governance/check.html", context, status=status)
     if getattr(request, "htmx", False) and context["progress"] is None:
         response["HX-Refresh"] = "true"  # the page that asked how far the check is shows the result now
     return response
+
+
+def _parameters(run: CheckRun, result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """All in force, but for texts that have a place of their own on the page."""
+    elsewhere = {"script": {"script"}, "manual": {"title", "instructions"}}.get(run.category, set())
+    given = {**run.parameters, **result.get("params", {})}
+    return sorted((name, value) for name, value in given.items() if name not in elsewhere)
+
+
+def _finding(request: HttpRequest, run: CheckRun, form: FindingForm | None) -> dict[str, Any]:
+    params = ManualParams.from_mapping(run.parameters)
+    return {
+        "instructions": params.instructions,
+        "files": (run.result or {}).get("files", ()),
+        "why_not": guards.why_not(guards.check_can_record, Actor.of(request), run.request, run),
+        "form": form or FindingForm(params=params),
+    }
 
 
 @signed_in
 @require_POST
 def cancel(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
     """End a check before it has a result."""
-    run = _found(request, ref, pk)
+    run = found_check(request, ref, pk)
     form = WithdrawForm(request.POST)
     stops.cancel(run_id=run.pk, by=Actor.of(request), reason=str(form["reason"].value() or ""))
     messages.success(request, "The check is cancelled.")
@@ -122,7 +156,7 @@ def retry_errors(request: HttpRequest, ref: str) -> HttpResponse:
 @require_safe
 def evidence(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
     """The stored result, byte for byte: its SHA-256 is the digest that the signatures cover."""
-    run = _found(request, ref, pk)
+    run = found_check(request, ref, pk)
     if run.state != CheckState.FINISHED:
         raise NotFound("This check has no result yet.", code="check.unfinished")
     name = f'attachment; filename="{run.request.ref}-{run.key}.json"'
@@ -132,8 +166,10 @@ def evidence(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
 def _definition(run: CheckRun) -> str:
     """Formula and source of the check, as its catalogue entry has them; "" for a scoring job."""
     use = str(run.requirement.get("use", "")).partition("@")[0]
-    known: Manifest | None = manifest(use) if use else None
-    return known.definition if known else ""
+    try:
+        return manifest(use).definition if use else ""
+    except CheckError:  # of a plug-in that is not here any more; its results stay
+        return ""
 
 
 def _limit(one: Mapping[str, Any], labels: Mapping[str, str]) -> str:

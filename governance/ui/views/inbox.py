@@ -48,6 +48,7 @@ def _context(request: HttpRequest) -> dict[str, Any]:
         "waiting": [_row(one) for one in found.waiting],
         "own": [_row(one) for one in found.own],
         "dated": any(one.request.decide_by for one in (*found.waiting, *found.own)),
+        "findings": found.findings,
         "broken": broken,
         "broken_words": f"{counted(broken, 'deployment waits', 'deployments wait')} for a review.",
         "ending": found.ending,
@@ -77,6 +78,9 @@ def _lede(found: Inbox, ready: int) -> str:
             if ready
             else f"{counted(later, 'request')} will need it later."
         )
+    if found.findings:
+        n = len(found.findings)
+        said.append(f"{counted(n, 'finding waits', 'findings wait')} to be recorded by you.")
     if found.own:
         said.append(f"{counted(len(found.own), 'request')} of your own {'is' if len(found.own) == 1 else 'are'} open.")
     if found.ending:
