@@ -50,6 +50,7 @@ _GIT_REMOTE = re.compile(
 
 
 _S3_PLACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/([A-Za-z0-9_.=-]+/)*)?")
+_PACKAGE_INDEX = re.compile(r"https?://[^\s,]+|/[^\s,:]+")
 
 
 class Env(BaseSettings):
@@ -101,6 +102,11 @@ class Env(BaseSettings):
     check_part_rows: int = Field(default=2_000_000, ge=1, description="a check over more rows is split over workers")
     advisories_dir: OptionalPath = None
     sandbox_memory_mb: int = Field(default=2048, ge=256)
+    # Where models' own environments may be built from: docs/operators/sandbox.md
+    sandbox_indexes: Annotated[tuple[str, ...], NoDecode] = ()
+    sandbox_build_seconds: int = Field(default=600, gt=0)
+    sandbox_environment_mb: int = Field(default=6 * 1024, ge=64)
+    sandbox_environments_mb: int = Field(default=20 * 1024, ge=64)
     permit_issuer_key: Path | None = None
     permit_countersigner_key: Path | None = None
     offline_keys_dir: Path | None = None
@@ -145,6 +151,7 @@ class Env(BaseSettings):
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
         for name in (
             "allowed_hosts",
+            "sandbox_indexes",
             "trusted_check_plugins",
             "ungoverned_models",
             "webhook_allowed_networks",
@@ -169,6 +176,13 @@ class Env(BaseSettings):
         if any(not one.is_absolute() or ".." in one.parts or len(one.parts) < 2 for one in directories):
             raise ValueError("must be absolute directories below /, without ..")
         return directories
+
+    @field_validator("sandbox_indexes")
+    @classmethod
+    def _package_indexes(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not _PACKAGE_INDEX.fullmatch(one) or "/../" in f"{one}/" for one in places):
+            raise ValueError("must be addresses of package indexes (https://…) or absolute directories of wheels")
+        return places
 
     @field_validator("dataset_s3", "holdout_s3")
     @classmethod

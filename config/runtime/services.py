@@ -14,7 +14,7 @@ from typing import Final
 COMMON: Final = frozenset(
     {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
-    | {"LOG_PUBLISH_DIR", "MODEL_SIGNERS_DIR", "WITNESS_POLICY"}
+    | {"ADVISORIES_DIR", "LOG_PUBLISH_DIR", "MODEL_SIGNERS_DIR", "WITNESS_POLICY"}
     | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}
     | {"DATASET_DIRS", "DATASET_MAX_BYTES", "DATASET_MAX_ROWS", "DATASET_S3", "DATASET_SMALLEST_CELL"}
     | {"HOLDOUT_DIRS", "HOLDOUT_S3"}
@@ -23,6 +23,10 @@ COMMON: Final = frozenset(
 _DATA_SOURCES: Final = frozenset(
     {"DATASET_S3_ENDPOINT", "DATASET_S3_REGION", "DATASET_S3_ACCESS_KEY_ID"}
     | {"DATASET_S3_SECRET_ACCESS_KEY", "DATASET_S3_SESSION_TOKEN"}
+)
+# Where it builds models' environments from; an address may hold a password.
+_ENVIRONMENTS: Final = frozenset(
+    {"SANDBOX_INDEXES", "SANDBOX_BUILD_SECONDS", "SANDBOX_ENVIRONMENT_MB", "SANDBOX_ENVIRONMENTS_MB"}
 )
 # The witnesses that come along (manage.py setup_witnesses); WITNESS_URLS has their addresses, in this order.
 WITNESSES: Final = ("one", "two")
@@ -103,7 +107,7 @@ SERVICES: Final = (
             *("--queues", "checks,ingest,exports,default", "--hostname", "worker@%h"),
             *("--without-gossip", "--without-mingle", "--loglevel", "INFO"),
         ),
-        variables=COMMON | _TRACKING | _DATA_SOURCES | {"DATABASE_URL", "BROKER_URL"},
+        variables=COMMON | _TRACKING | _DATA_SOURCES | _ENVIRONMENTS | {"DATABASE_URL", "BROKER_URL"},
         probe=Probe.CONSUMES,
         # Warm shutdown: finish the running checks, take no new ones. SIGQUIT ends the pool's processes at once.
         orphan=signal.SIGQUIT,

@@ -17,7 +17,7 @@ from django.conf import settings
 from governance import sandbox
 from governance.checks import CheckError
 from governance.checks.script_params import ScriptParams
-from governance.engine.workspace import SandboxRefused, Workspace
+from governance.engine.workspace import SandboxRefused, Workspace, protection
 
 _SCRIPTS: Final = {
     "raised": "The script raised: ",
@@ -45,6 +45,7 @@ def answer_of(work: Workspace, predictions: pa.Table | None) -> Mapping[str, Any
         sandbox.SandboxJob(
             mode="script",
             files=files,
+            **protection(work.run),
             limits=sandbox.Limits(
                 wall_seconds=float(settings.CHECK_TIME_LIMIT),
                 cpu_seconds=math.ceil(settings.CHECK_TIME_LIMIT),

@@ -19,6 +19,8 @@ from governance.checks import CheckError, Roles
 from governance.engine.rows import parquet_file, table_of
 from governance.models import CheckRun
 from governance.sandbox import job as sandbox_job
+from governance.sandbox.environments import Environments
+from governance.standing import policy_of
 from registry.digests import SealedFile
 from registry.formats.scan import MLmodelError, read_model_file
 from registry.models import DatasetVersion, ModelVersion
@@ -143,6 +145,7 @@ class Workspace:
                 label=roles.label,
                 positive=roles.positive,
                 options=options or {},
+                **protection(self.run),
                 limits=sandbox.Limits(
                     wall_seconds=float(settings.CHECK_TIME_LIMIT),
                     cpu_seconds=math.ceil(settings.CHECK_TIME_LIMIT * CORES),
@@ -162,6 +165,22 @@ class Workspace:
         """Remove the read-only trees, which an ordinary removal cannot."""
         for target in self._laid_out:
             remove_directory(target)
+
+
+def protection(run: CheckRun) -> dict[str, Any]:
+    """What the policy demands of the sandbox, and where the operator lets environments be built from."""
+    demanded = policy_of(run.request.policy_version).sandbox
+    return {
+        "level": demanded.level,
+        "compatible": demanded.environment == "compatible",
+        "environments": Environments(
+            indexes=settings.SANDBOX_INDEXES,
+            root=Path(settings.DATA_DIR) / "environments",
+            build_seconds=settings.SANDBOX_BUILD_SECONDS,
+            max_bytes=settings.SANDBOX_ENVIRONMENT_MB * 2**20,
+            cache_bytes=settings.SANDBOX_ENVIRONMENTS_MB * 2**20,
+        ),
+    }
 
 
 def _rows_blob(dataset: DatasetVersion) -> str:

@@ -1,6 +1,6 @@
 """Policies: YAML to frozen values, and a pure evaluation to a verdict tree. See docs/reference/policy.md."""
 
-from governance.policy.document import CheckRequirement, Limit, Policy, ReviewStage, Slots, WaiverRule
+from governance.policy.document import CheckRequirement, Limit, Policy, ReviewStage, SandboxRule, Slots, WaiverRule
 from governance.policy.evaluation import evaluate, judge_check
 from governance.policy.facts import CheckFact, Conflict, Facts, FigureFact, SignatureFact, WaiverFact
 from governance.policy.judgement import Judged, Judgement, judge, judge_family
@@ -23,6 +23,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "ReviewStage",
+    "SandboxRule",
     "SignatureFact",
     "Slots",
     "Status",

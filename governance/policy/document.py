@@ -9,6 +9,8 @@ from typing import Any, Literal
 Operator = Literal["ge", "le"]
 Bound = Literal["value", "ci_low", "ci_high"]
 InsufficientData = Literal["warn", "fail"]
+SandboxLevel = Literal["reduced", "confined", "full"]
+SandboxEnvironment = Literal["any", "compatible"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,14 @@ class WaiverRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxRule:
+    """How the model must have run. ``level``: the least protection; ``environment``: with which libraries."""
+
+    level: SandboxLevel = "reduced"
+    environment: SandboxEnvironment = "any"
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """One policy version. ``digest`` is the sha256 of the exact bytes it was read from."""
 
@@ -86,6 +96,7 @@ class Policy:
     valid_days: int | None = None
     waivers: WaiverRule | None = None
     namespaces: tuple[str, ...] = ()
+    sandbox: SandboxRule = SandboxRule()
 
     def governs(self, *, tier: int, target: str) -> bool:
         """Whether this policy speaks about a model of ``tier`` moving to ``target`` (``alias:x``, ``stage:X``)."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from governance.policy.document import CheckRequirement, Limit, Policy, WaiverRule
 from governance.policy.facts import CheckFact, Facts, FigureFact, SignatureFact, WaiverFact
-from governance.policy.judgement import Judged, Judgement, judge_family
+from governance.policy.judgement import Judged, Judgement, judge_limits
 from governance.policy.signatures import Filled, conflict_of, counting, fill, open_stage
 from governance.policy.verdict import Node, Status, Verdict, combined
 
@@ -97,7 +97,8 @@ def _found(key: str, need: CheckRequirement, fact: CheckFact) -> Node:
 
 def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact, facts: Facts) -> Node:
     leaves = tuple(
-        _limit(policy=policy, parent=key, need=need, limit=limit, fact=fact, facts=facts) for limit in need.limits
+        _limit(policy=policy, parent=key, need=need, limit=limit, judged=judged, facts=facts)
+        for limit, judged in zip(need.limits, _judged(need, fact.figures), strict=True)
     )
     whole = _waiver(policy.waivers, need.key, facts)
     if not leaves:
@@ -115,22 +116,28 @@ def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact,
     return _with_waiver(node, whole)
 
 
-def _limit(*, policy: Policy, parent: str, need: CheckRequirement, limit: Limit, fact: CheckFact, facts: Facts) -> Node:
+def _judged(need: CheckRequirement, figures: Sequence[FigureFact]) -> tuple[tuple[Judged, ...], ...]:
+    """For each limit the figures it is held against, judged as one family."""
+    families = [(limit, [figure for figure in figures if figure.key == limit.figure]) for limit in need.limits]
+    return judge_limits(families, insufficient_data=need.insufficient_data)
+
+
+def _limit(
+    *, policy: Policy, parent: str, need: CheckRequirement, limit: Limit, judged: tuple[Judged, ...], facts: Facts
+) -> Node:
     key = f"{parent}/{limit.figure}"
-    figures = [figure for figure in fact.figures if figure.key == limit.figure]
-    if not figures:
+    if not judged:
         reason = f"The check gave no figure “{limit.figure}”."
         node = Node(
             key, limit.figure, Status.CANNOT_TELL, reason, "Correct the figure's name in the policy.", _anchor(key)
         )
         return _with_waiver(node, _waiver(policy.waivers, f"{need.key}/{limit.figure}", facts))
-    judged = judge_family(figures, limit, insufficient_data=need.insufficient_data)
     worst = _worst(judged)
     good = worst.judgement in _SAFE
     tell = Status.CANNOT_TELL if worst.judgement is Judgement.INSUFFICIENT else Status.NOT_MET
     node = Node(
         key,
-        figures[0].label,
+        judged[0].figure.label,
         Status.MET if good else tell,
         worst.reason,
         "" if good else _REMEDY[worst.judgement],
@@ -158,9 +165,7 @@ def _worst(judged: Sequence[Judged]) -> Judged:
 def judge_check(need: CheckRequirement, figures: Sequence[FigureFact]) -> Judgement:
     """The worst judgement over all limits of one requirement; a figure that is not there is insufficient."""
     found = [Judgement.PASS]
-    for limit in need.limits:
-        family = [figure for figure in figures if figure.key == limit.figure]
-        judged = judge_family(family, limit, insufficient_data=need.insufficient_data)
+    for judged in _judged(need, figures):
         found.append(_worst(judged).judgement if judged else Judgement.INSUFFICIENT)
     return min(found, key=_RANK.index)
 

@@ -2,8 +2,9 @@
 
 A limit is *breached* when the figure's value (or the named end of its interval) lies beyond it. A breach is a
 ``fail`` only if the interval says so too: the limit lies outside the 95 % interval, after Holm's correction over
-all figures that the limit is held against (every group of every attribute is one family). Otherwise the sample
-cannot tell and the result is ``inconclusive``: not met, and for a person to decide through a waiver.
+the confirmatory family: all measured figures that any limit of the check is held against (every group of every
+attribute, for every gated figure; what is shown without a limit does not count). Otherwise the sample cannot tell
+and the result is ``inconclusive``: not met, and for a person to decide through a waiver.
 
 Holm's step-down: S. Holm, Scand. J. Statist. 6 (1979) 65-70.
 """
@@ -63,18 +64,33 @@ def judge_family(
     Guarantee: a figure without a value passes with caution only if the policy says ``warn`` *and* some other
     figure of the family was measured; nothing at all measured is never a pass.
     """
-    compared = [_compared(figure, limit) for figure in figures]
-    breached = [value is not None and _breach(value, limit) for value in compared]
-    adjusted = _holm([_p(figure, limit) if hit else None for figure, hit in zip(figures, breached, strict=True)])
-    measured = any(figure.value is not None for figure in figures)
-    warn = insufficient_data == "warn" and measured
-    return tuple(
-        _judged(figure, limit, value, hit=hit, p=p, warn=warn)
-        for figure, value, hit, p in zip(figures, compared, breached, adjusted, strict=True)
-    )
+    return judge_limits(((limit, figures),), insufficient_data=insufficient_data)[0]
 
 
-def _judged(figure: FigureFact, limit: Limit, value: float | None, *, hit: bool, p: float | None, warn: bool) -> Judged:
+def judge_limits(
+    limits: Sequence[tuple[Limit, Sequence[FigureFact]]], *, insufficient_data: InsufficientData = "fail"
+) -> tuple[tuple[Judged, ...], ...]:
+    """Judge all figures of all limits of one check, in their order: together they are the family that Holm corrects over.
+
+    Guarantee: that of :func:`judge_family`, for each limit.
+    """
+    ps: list[float | None] = []
+    size = 0
+    for limit, figures in limits:
+        for figure in figures:
+            value = _compared(figure, limit)
+            ps.append(_p(figure, limit) if value is not None and _breach(value, limit) else None)
+            size += value is not None
+    adjusted = iter(_holm(ps, size))
+    made = []
+    for limit, figures in limits:
+        warn = insufficient_data == "warn" and any(figure.value is not None for figure in figures)
+        made.append(tuple(_judged(figure, limit, p=next(adjusted), warn=warn) for figure in figures))
+    return tuple(made)
+
+
+def _judged(figure: FigureFact, limit: Limit, *, p: float | None, warn: bool) -> Judged:
+    value = _compared(figure, limit)
     if figure.value is None or value is None:
         kind = Judgement.CAUTION if warn else Judgement.INSUFFICIENT
         why = figure.note or ("It has no value." if figure.value is None else f"It has no {limit.bound}.")
@@ -84,7 +100,7 @@ def _judged(figure: FigureFact, limit: Limit, value: float | None, *, hit: bool,
     asked = f"{'at least' if limit.op == 'ge' else 'at most'} {_number(limit.value)}"
     if limit.bound != "value":
         asked = f"{'lower' if limit.bound == 'ci_low' else 'upper'} end {asked}"
-    if not hit:
+    if not _breach(value, limit):
         return Judged(figure, limit, Judgement.PASS, f"{said}; asked: {asked}.", value, room)
     if p is not None and p <= ALPHA:
         return Judged(figure, limit, Judgement.FAIL, f"{said}; asked: {asked}.", value, room, p)
@@ -142,13 +158,13 @@ def _on_scale(number: float, scale: str) -> float:
     return number
 
 
-def _holm(ps: Sequence[float | None]) -> list[float | None]:
-    """Step-down over the whole family: figures that keep the limit count as p = 1, so m is the family's size."""
+def _holm(ps: Sequence[float | None], size: int) -> list[float | None]:
+    """Step-down over a family of ``size`` measured figures: those that keep their limit count as p = 1."""
     order = sorted((p, index) for index, p in enumerate(ps) if p is not None)
     adjusted: list[float | None] = [None] * len(ps)
     highest = 0.0
     for rank, (p, index) in enumerate(order):
-        highest = max(highest, min(1.0, (len(ps) - rank) * p))
+        highest = max(highest, min(1.0, (size - rank) * p))
         adjusted[index] = highest
     return adjusted
 

@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from governance.policy.document import CheckRequirement, Limit, Policy, ReviewStage, Slots, WaiverRule
+from governance.policy.document import CheckRequirement, Limit, Policy, ReviewStage, SandboxRule, Slots, WaiverRule
 
 MAX_BYTES = 64 * 1024
 Path = tuple[str | int, ...]
@@ -159,6 +159,7 @@ def _policy(plain: dict[str, Any], digest: str, lines: dict[Path, int]) -> Polic
         valid_days=_days(plain["valid_for"]) if "valid_for" in plain else None,
         waivers=WaiverRule(_slots(waivers["by"]), _days(waivers["max"])) if waivers else None,
         namespaces=tuple(sorted(plain.get("namespaces", ()))),
+        sandbox=SandboxRule(**plain.get("sandbox", {})),
     )
 
 

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from governance.sandbox.levels import Level, level_of
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -16,7 +18,7 @@ Mode = str
 """A key of ``governance.sandbox.modes.MODES``."""
 Code = Literal[
     "ok", "raised", "memory", "cpu", "timeout", "killed", "forbidden", "output_invalid", "output_too_large",
-    "cannot_load", "refused_by_scan", "input_invalid", "environment_failed",
+    "cannot_load", "refused_by_scan", "input_invalid", "environment_failed", "level_unmet",
 ]  # fmt: skip
 Progress = Callable[[int, int], None]
 
@@ -50,6 +52,7 @@ class SandboxJob:
     by ``predict`` too: it picks the column of ``predict_proba``). ``options`` is plain JSON for a mode of its own
     making; ``files`` are further files it may read, each staged under its name (letters, digits, ``_-.``).
     ``environments``: where the model's own recorded environment may be built from; None: it runs in the platform's.
+    ``level``: the least protection, else nothing is loaded; ``compatible``: only with the versions that the model records.
     ``warm``: fork it from this worker's template, which has the platform's libraries loaded, where that can be.
     ``scan``: the artifact gate reads the staged files first and refuses; off only to test the sandbox itself.
     """
@@ -66,6 +69,8 @@ class SandboxJob:
     scan: bool = True
     warm: bool = True
     environments: Environments | None = None
+    level: Level = "reduced"
+    compatible: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
 
@@ -77,9 +82,9 @@ class Layers:
     on: Mapping[str, str]
 
     @property
-    def level(self) -> Literal["full", "reduced"]:
-        """``full`` when every layer was on."""
-        return "full" if self.on and all(state == "on" for state in self.on.values()) else "reduced"
+    def level(self) -> Level:
+        """The highest of the named levels whose layers were all on."""
+        return level_of(self.on)
 
 
 @dataclass(frozen=True, slots=True)

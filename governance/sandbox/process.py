@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from governance.sandbox.job import Limits, Progress
+from governance.sandbox.room import Watch
 from governance.sandbox.staging import Stage, open_to_all
 from governance.sandbox.starting import Child, started_child
 
@@ -67,6 +68,7 @@ def follow(job: dict[str, Any], stage: Stage, chosen: Chosen, *, limits: Limits,
 def _listen(child: Child, ended: Ended, *, limits: Limits, scratch: Path, progress: Progress, started: float) -> None:
     """Until the child has exited: read both pipes, mind the deadline and the size of the scratch directory."""
     held = b""
+    watch = Watch(limits, scratch, started)
     with selectors.DefaultSelector() as selector:
         for descriptor in (child.channel, child.stderr, child.exited):
             selector.register(descriptor, selectors.EVENT_READ)
@@ -84,7 +86,7 @@ def _listen(child: Child, ended: Ended, *, limits: Limits, scratch: Path, progre
                 held = _heard(held + data, ended, progress)
                 if not data:
                     selector.unregister(child.channel)
-            if not gone and (why := _over(limits, scratch, started)):
+            if not gone and (why := watch.over()):
                 ended.stopped = why
                 return
     _drain(child.channel, held, ended, progress)
@@ -98,23 +100,6 @@ def _drain(receive: int, held: bytes, ended: Ended, progress: Progress) -> None:
             held = _heard(held + data, ended, progress)
     except BlockingIOError:
         return
-
-
-def _over(limits: Limits, scratch: Path, started: float) -> str:
-    if time.monotonic() - started > limits.wall_seconds:
-        return "timeout"
-    return "output_too_large" if _size(scratch) > limits.scratch_bytes else ""
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for path, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += 4096 + os.lstat(os.path.join(path, name)).st_size  # noqa: PTH118 - many files, 20 times a second
-            except FileNotFoundError:
-                continue  # it was removed between listing and looking
-    return total
 
 
 def _heard(data: bytes, ended: Ended, progress: Progress) -> bytes:

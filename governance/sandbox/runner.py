@@ -15,12 +15,12 @@ from governance.sandbox.job import (
     Code,
     EnvironmentFailed,
     Layers,
-    Limits,
     Progress,
     SandboxJob,
     SandboxOutcome,
     limits_as_dict,
 )
+from governance.sandbox.levels import level_of, reaches, why_refused
 from governance.sandbox.modes import MODES, module_of
 from governance.sandbox.process import Ended, follow
 from governance.sandbox.staging import Stage, staged
@@ -51,6 +51,8 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
             return prepared
         try:
             with _environment(job, stage, prepared, progress) as chosen:
+                if job.compatible and chosen.record and not chosen.record["compatible"]:
+                    return SandboxOutcome("environment_failed", _differs(chosen), _NONE, environment=chosen.record)
                 ended = follow(prepared, stage, chosen, limits=job.limits, progress=progress)
         except EnvironmentFailed as error:
             return SandboxOutcome("environment_failed", str(error), _NONE)
@@ -67,6 +69,11 @@ def run(job: SandboxJob, progress: Progress = lambda _done, _total: None) -> San
         environment=chosen.record,
         warm=ended.warm,
     )
+
+
+def _differs(chosen: Chosen) -> str:
+    words = str(chosen.record["words"]).replace("It ran in", "Here is only", 1)
+    return f"The policy demands the libraries that the model records. {words} Nothing of the model was run."
 
 
 @contextmanager
@@ -143,6 +150,7 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
         "seed": job.seed,
         "options": dict(job.options),
         "warm": job.warm,
+        "level": job.level,
     }
 
 
@@ -224,14 +232,18 @@ def _without_answers(data: Path, columns: list[str]) -> Path:
 
 def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:
     """What the end of the process says by itself; None when it left an answer to read."""
-    if not ended.forbidden and not ended.stopped and ended.status == 0:
+    reached = not ended.layers or reaches(level_of(ended.layers), job.level)
+    if reached and not ended.forbidden and not ended.stopped and ended.status == 0:
         return None
-    code, message = _ending(job.limits, ended)
+    code, message = _ending(job, ended)
     return SandboxOutcome(code, message, _NONE)
 
 
-def _ending(limits: Limits, ended: Ended) -> tuple[Code, str]:
+def _ending(job: SandboxJob, ended: Ended) -> tuple[Code, str]:
+    limits = job.limits
     too_long: tuple[Code, str] = ("cpu", f"The model used more than {limits.cpu_seconds} seconds of CPU.")
+    if ended.layers and not reaches(level_of(ended.layers), job.level):
+        return "level_unmet", why_refused(ended.layers, job.level)
     if ended.forbidden:
         return "forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run."
     if ended.stopped == "timeout":

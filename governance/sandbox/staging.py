@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from governance.sandbox.job import SandboxJob
+from governance.sandbox.room import remove
 
 _FIRST_UID, _UIDS = 61184, 4000  # the range that systemd keeps for users that come and go
 _CODE = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def staged(job: SandboxJob) -> Iterator[Stage]:
     """
     root = Path(tempfile.mkdtemp(prefix="countersign-run-")).resolve()
     try:
-        uid = _FIRST_UID + secrets.randbelow(_UIDS) if os.getuid() == 0 else None
+        uid = _FIRST_UID + secrets.randbelow(_UIDS) if own_users() else None
         root.chmod(0o711)
         data = None
         if job.data is not None:
@@ -65,7 +66,7 @@ def staged(job: SandboxJob) -> Iterator[Stage]:
         code = (_CODE / "governance" / "sandbox", _CODE / "registry" / "formats" / "scan")
         yield Stage(model_dir, data, files, scratch, uid, code)
     finally:
-        shutil.rmtree(root, ignore_errors=True)
+        remove(root)
 
 
 def _plain_copy(source: Path, target: Path) -> Path:
@@ -84,6 +85,11 @@ def _copy(source: str, target: str) -> str:
 def _is_arrow(path: Path) -> bool:
     with path.open("rb") as handle:
         return handle.read(6) == b"ARROW1"
+
+
+def own_users() -> bool:
+    """Whether each run can have a user of its own: only root may become another."""
+    return os.getuid() == 0
 
 
 def open_to_all(*more: Path) -> bool:

@@ -18,9 +18,10 @@ from typing import Any, NoReturn
 from governance.sandbox.child import load
 from governance.sandbox.child.confine import confine, watch
 from governance.sandbox.child.load import CannotLoadError
+from governance.sandbox.levels import missing
 from governance.sandbox.modes import MODES, module_of
 
-LEFT_FORBIDDEN = 71
+LEFT_FORBIDDEN, LEFT_REFUSED = 71, 72
 
 
 def main(*, forked: bool = False) -> None:
@@ -35,7 +36,10 @@ def main(*, forked: bool = False) -> None:
         os.environ.update(job["environment"])
         os.chdir(job["scratch"])
     channel = int(job["channel"])
-    say(channel, {"layers": confine(job)})
+    layers = confine(job)
+    say(channel, {"layers": layers})
+    if missing(layers, job["level"]):
+        os._exit(LEFT_REFUSED)
     sys.path.extend(job["sites"])
     try:
         load.imports(job)

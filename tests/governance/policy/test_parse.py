@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from governance.checks import catalogue
-from governance.policy import Limit, PolicyError, Slots, WaiverRule, built_in, parse, schema
+from governance.policy import Limit, PolicyError, SandboxRule, Slots, WaiverRule, built_in, parse, schema
 
 MINIMAL = "policy: p\ngoverns: {tiers: [1], targets: [alias:production]}\n"
 MINIMAL += "review: [{stage: approval, all: [{role: approver, n: 1}]}]\n"
@@ -27,6 +27,16 @@ def test_the_built_in_policy_reads_as_written() -> None:
     assert policy.card == ("intended_use", "limitations")
     assert (policy.valid_days, policy.waivers) == (180, WaiverRule(Slots("approver", 2), 90))
     assert len({check.key for check in policy.checks}) == len(policy.checks)
+
+
+def test_a_policy_may_demand_how_the_model_is_run() -> None:
+    assert parse(MINIMAL.encode()).sandbox == SandboxRule("reduced", "any")
+    text = MINIMAL + "sandbox: {level: full, environment: compatible}\n"
+    assert parse(text.encode()).sandbox == SandboxRule("full", "compatible")
+    with pytest.raises(PolicyError, match="“high” is not one of reduced, confined, full"):
+        parse((MINIMAL + "sandbox: {level: high}\n").encode())
+    with pytest.raises(PolicyError, match="“network” is not known here"):
+        parse((MINIMAL + "sandbox: {network: false}\n").encode())
 
 
 def test_every_limit_of_the_built_in_policy_is_a_figure_of_the_catalogue() -> None:
