@@ -96,4 +96,35 @@ LIVE_DOMAIN = Manifest(
     code="governance.checks.domain:LiveDomainClassifier",
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (QUALITY, DRIFT, LIVE_DRIFT, PREDICTION_DRIFT, LABEL_DRIFT, DOMAIN, LIVE_DOMAIN)
+SCHEMA = Manifest(
+    key="data.schema", version=1, category="data", title="The data against the model's signature", task="any",
+    needs=("data", "signature"), modalities=("any",),
+    definition=(
+        "Inputs that the signature in the sealed MLmodel names and the data lacks; columns whose type cannot be given to the "
+        "model without loss (whole numbers may widen, nothing narrows, nothing is parsed); whole numbers with empty cells, which "
+        "the model cannot take; columns that are neither inputs nor have a role."
+    ),
+    figures=(
+        _F("missing_inputs", "Inputs that the data lacks", "lower"), _F("wrong_types", "Inputs of another type", "lower"),
+        _F("empty_inputs", "Inputs with empty cells that cannot be", "lower"),
+        _F("extra_columns", "Columns the model does not take", "lower"),
+    ),
+    code="governance.checks.schema:Schema",
+)  # fmt: skip
+
+LEAKAGE = Manifest(
+    key="data.leakage", version=1, category="data", title="Inputs that tell the label", task="any", needs=("data", "label"),
+    definition=(
+        "How much each input alone tells of the label, from 0 to 1. A number and two classes: |2 AUC - 1|, interval by DeLong "
+        "(1988). Two numbers: Spearman's correlation, interval by Bonett & Wright (Psychometrika 65, 2000). Otherwise Cramér's V "
+        "net of chance (Bergsma 2013), with the interval of a correlation of that size. Whether a value is missing is an input "
+        "too. An input is suspicious when even the lower end is at or above the line."
+    ),
+    figures=(
+        _F("leaking_inputs", "Inputs that alone tell the label", "lower"),
+        _F("association", "Association with the label", "lower", per_group=True),
+    ),
+    code="governance.checks.leakage:Leakage", splits=True,
+)  # fmt: skip
+
+ALL: tuple[Manifest, ...] = (QUALITY, SCHEMA, LEAKAGE, DRIFT, LIVE_DRIFT, PREDICTION_DRIFT, LABEL_DRIFT, DOMAIN, LIVE_DOMAIN)
