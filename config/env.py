@@ -151,6 +151,10 @@ class Env(BaseSettings):
     def _split_lists(cls, values: dict[str, object]) -> dict[str, object]:
         for name in (
             "allowed_hosts",
+            "dataset_dirs",
+            "dataset_s3",
+            "holdout_dirs",
+            "holdout_s3",
             "sandbox_indexes",
             "trusted_check_plugins",
             "ungoverned_models",
