@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from governance.models import CheckRun
-from governance.policy import CheckRequirement, FigureFact, Judged, Judgement, judge_check, judge_family
+from governance.policy import CheckRequirement, FigureFact, Judged, Judgement, judge_check
+from governance.policy.judgement import judge_limits
 
 _VERDICTS = {
     Judgement.PASS: CheckRun.Verdict.PASS,
@@ -24,12 +25,13 @@ def summary_of(need: CheckRequirement, figures: Sequence[FigureFact], not_applic
     """The worst finding with its group, value, interval and limit; or that all is kept."""
     if not_applicable:
         return not_applicable
-    judged: list[Judged] = []
-    for limit in need.limits:
-        family = [figure for figure in figures if figure.key == limit.figure]
+    families = [(limit, [figure for figure in figures if figure.key == limit.figure]) for limit in need.limits]
+    for limit, family in families:
         if not family:
             return f"The check gave no figure “{limit.figure}”."
-        judged += judge_family(family, limit, insufficient_data=need.insufficient_data)
+    judged: list[Judged] = [
+        one for family in judge_limits(families, insufficient_data=need.insufficient_data) for one in family
+    ]
     if not judged:
         return "It ran; the policy sets no limit on it."
     worst = min(

@@ -164,9 +164,8 @@ def _worst(judged: Sequence[Judged]) -> Judged:
 
 def judge_check(need: CheckRequirement, figures: Sequence[FigureFact]) -> Judgement:
     """The worst judgement over all limits of one requirement; a figure that is not there is insufficient."""
-    found = [Judgement.PASS]
-    for judged in _judged(need, figures):
-        found.append(_worst(judged).judgement if judged else Judgement.INSUFFICIENT)
+    families = _judged(need, figures)
+    found = [_worst(judged).judgement if judged else Judgement.INSUFFICIENT for judged in families] or [Judgement.PASS]
     return min(found, key=_RANK.index)
 
 

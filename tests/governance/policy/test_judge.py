@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from governance.policy import FigureFact, Judgement, Limit, judge, judge_family
+from governance.policy.judgement import judge_limits
 
 AT_LEAST = Limit("x", "ge", 0.8, "value", 1.0)
 AT_MOST = Limit("x", "le", 0.2, "value", 0.0)
@@ -61,6 +62,29 @@ def test_many_groups_need_stronger_evidence_each() -> None:
     assert family[0].judgement is Judgement.INCONCLUSIVE
     assert family[0].p_adjusted is not None
     assert family[0].p_adjusted > 0.05
+
+
+def test_all_limits_of_a_check_are_one_family() -> None:
+    """What just fails as the only limit is inconclusive beside nine others; what has no value is no test and counts for none."""
+    edge, kept = figure(0.6, 0.41, 0.79), figure(0.1, 0.0, 0.3)
+    unmeasured = [figure(None, note="Too few.")] * 9
+    assert judge_limits([(AT_LEAST, [edge, *unmeasured])])[0][0].judgement is Judgement.FAIL
+    first, others = judge_limits([(AT_LEAST, [edge]), (AT_MOST, [kept] * 9)])
+    assert first[0].judgement is Judgement.INCONCLUSIVE
+    assert first[0].p_adjusted == pytest.approx(10 * (judge(edge, AT_LEAST).p_adjusted or 0.0))
+    assert {one.judgement for one in others} == {Judgement.PASS}
+
+
+@given(st.lists(st.floats(0.2, 0.79), min_size=1, max_size=8))
+def test_holms_steps_are_those_of_the_definition(values: list[float]) -> None:
+    """The k-th smallest p-value times what is left of the family, never falling."""
+    family = [figure(value, value - 0.1, value + 0.1) for value in values]
+    alone = sorted(judge(one, AT_LEAST).p_adjusted or 0.0 for one in family)
+    expected, highest = [], 0.0
+    for rank, p in enumerate(alone):
+        highest = max(highest, min(1.0, (len(alone) - rank) * p))
+        expected.append(highest)
+    assert sorted(one.p_adjusted or 0.0 for one in judge_family(family, AT_LEAST)) == pytest.approx(expected)
 
 
 def test_too_little_data_may_pass_with_caution_but_only_beside_a_measured_figure() -> None:
