@@ -1,12 +1,15 @@
 """Reading the ledger. Whether the reader may is decided at the edges; what is returned here is the log as it is."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 
 from django.db.models import QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from audit.models import Checkpoint, Entry, Verification
+from config import statements
 from config.pagination import Page, page_of
 
 NEWEST_FIRST = ("-index",)
@@ -46,6 +49,32 @@ def entries(filters: Filters | None = None) -> "QuerySet[Entry]":
 def entries_page(filters: Filters, *, after: str, size: int) -> Page[Entry]:
     """Return one page, newest first. Raises ``Invalid`` for a token that is not ours."""
     return page_of(entries(filters), after=after, size=size, keys=NEWEST_FIRST)
+
+
+def entries_per_week(*, weeks: int) -> list[tuple[date, int]]:
+    """Return (Monday, entries) of the last weeks up to now, oldest first; those before the log began are left out.
+
+    Indexes follow time, so a week is as long as the way from its first entry to the next week's: one look into the index by
+    time for each, however large the log is. Entries of transactions that committed late may count a week on.
+    """
+    today = timezone.localdate()
+    monday = today - timedelta(days=today.weekday())
+    mondays = [monday - timedelta(weeks=back) for back in reversed(range(weeks))]
+    begins = [timezone.make_aware(datetime.combine(day, time())) for day in mondays]
+    rows = statements.rows(
+        """
+        SELECT (SELECT index FROM audit_entry WHERE at >= week.begins ORDER BY at LIMIT 1),
+               (SELECT size FROM audit_checkpoint ORDER BY size DESC LIMIT 1)
+        FROM unnest(%s::timestamptz[]) WITH ORDINALITY AS week (begins, place) ORDER BY place
+        """,
+        [begins],
+    )
+    size = rows[0][1] or 0
+    firsts = [*(size if first is None else int(first) for first, _ in rows), size]
+    counts = [max(0, after - before) for before, after in pairwise(firsts)]
+    found = list(zip(mondays, counts, strict=True))
+    began = next((place for place, count in enumerate(counts) if count), weeks)
+    return found[began:]
 
 
 def entries_about(subject_type: str, subject_id: str) -> "QuerySet[Entry]":

@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from config import figures
-from config.charts import bars, difference, groups, headroom, rosette
+from config.charts import bars, difference, groups, headroom, rosette, weeks
 from config.charts.graph import NODE_HEIGHT, NODE_WIDTH, Edge, Node, layout
 
 register = template.Library()
@@ -51,6 +51,7 @@ register.simple_tag(groups.group_row, name="group_row")
 register.simple_tag(groups.group_axis, name="group_axis")
 register.simple_tag(bars.importance_bar, name="importance_bar")
 register.simple_tag(bars.spark, name="spark")
+register.simple_tag(weeks.week_bars, name="week_bars")
 register.simple_tag(rosette.rosette, name="rosette")
 
 

@@ -22,6 +22,7 @@ from audit.ui.views.lines import lines_of
 from config.pages import render_page, signed_in
 
 PER_PAGE: Final = 50
+WEEKS: Final = 60
 
 
 class SearchForm(forms.Form):
@@ -86,6 +87,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "form": form,
         "head": head,
         "standing": standing(),
+        "weeks": selectors.entries_per_week(weeks=WEEKS),
         "first": Entry.objects.order_by("index").only("canon").values_list("at", flat=True).first(),
         "lines": lines_of(named(page.rows) if page else [], head.checkpoint.size if head else 0),
         "searched": bool(kept),
