@@ -31,7 +31,7 @@ BINARY = Manifest(
         _F("precision", "Precision", "higher"), _F("recall", "Recall", "higher"),
         _F("specificity", "Specificity", "higher"), _F("f1", "F1", "higher"),
     ),
-    code="governance.checks.performance_binary:BinaryPerformance", reads="roles", splits=True,
+    code="governance.checks.performance_binary:BinaryPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 REGRESSION = Manifest(
@@ -44,7 +44,7 @@ REGRESSION = Manifest(
         "n/(n-3). Residuals (label minus prediction) by quantile of the prediction, with Student's intervals."
     ),
     figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),
-    code="governance.checks.performance_regression:RegressionPerformance",
+    code="governance.checks.performance_regression:RegressionPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 CHAMPION = Manifest(
@@ -68,7 +68,7 @@ CHAMPION = Manifest(
         _F("rmse_improvement", "RMSE improvement", "higher"), _F("mae_improvement", "MAE improvement", "higher"),
         _F("flip_share", "Decisions that change", "lower"),
     ),
-    code="governance.checks.champion:ChampionComparison",
+    code="governance.checks.champion:ChampionComparison", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 MULTICLASS = Manifest(
@@ -88,7 +88,25 @@ MULTICLASS = Manifest(
         _F("kappa", "Cohen's kappa", "higher"), _F("mcc", "Matthews' correlation", "higher"),
         _F("class_recall", "Recall of a class", "higher", per_group=True),
     ),
-    code="governance.checks.performance_multiclass:MulticlassPerformance", reads="roles", splits=True,
+    code="governance.checks.performance_multiclass:MulticlassPerformance", reads="roles", splits=True, modalities=("any",),
+)  # fmt: skip
+
+OVERFITTING = Manifest(
+    key="performance.overfitting", version=1, category="performance", title="Training data against test data",
+    task="any", needs=("data", "label", "predictions", "training", "train_predictions"),
+    definition=(
+        "How much better the model does on the rows it was trained on than on the test data: AUC and accuracy on the training "
+        "data minus those on the test data, log loss on the test data minus that on the training data, RMSE on the test data / "
+        "RMSE on the training data - 1. The samples are independent: intervals of the differences from the two intervals "
+        "(MOVER: Zou & Donner, Stat. Med. 27, 2008; DeLong's for AUC, Wilson's for accuracy), of log loss by Welch (1947), of "
+        "RMSE on the log scale. The model overfits where the whole interval lies beyond the margin."
+    ),
+    figures=(
+        _F("auc_gap", "AUC, training minus test", "lower"), _F("accuracy_gap", "Accuracy, training minus test", "lower"),
+        _F("log_loss_gap", "Log loss, test minus training", "lower"),
+        _F("rmse_growth", "RMSE growth, test over training", "lower"),
+    ),
+    code="governance.checks.performance_overfitting:Overfitting", reads="roles", modalities=("any",),
 )  # fmt: skip
 
 RANKING = Manifest(
@@ -106,7 +124,7 @@ RANKING = Manifest(
         _F("ndcg", "NDCG@k", "higher"), _F("map", "MAP", "higher"), _F("mrr", "MRR", "higher"),
         _F("recall", "Recall@k", "higher"),
     ),
-    code="governance.checks.performance_ranking:RankingPerformance",
+    code="governance.checks.performance_ranking:RankingPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 SLICES = Manifest(
@@ -125,4 +143,4 @@ SLICES = Manifest(
     code="governance.checks.slices:WorstSlices", splits=True,
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, RANKING, SLICES, CHAMPION)
+ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, RANKING, OVERFITTING, SLICES, CHAMPION)
