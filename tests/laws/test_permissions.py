@@ -68,7 +68,7 @@ SOMEWHERE: dict[str, object] = {
     "upload": UUID(int=1), "permit": UUID(int=1), "waiver": UUID(int=1), "policy": "api-tests", "prefix": "abcdef",
     "index": 0, "webhook": UUID(int=1), "delivery": UUID(int=1), "experiment": "7", "team": "nobody", "verification": 1,
     "report": UUID(int=1), "file": "report.pdf", "broken": UUID(int=1), "export": UUID(int=1), "sample": UUID(int=1),
-    "account": 1, "hold": 1, "rule": 1,
+    "account": 1, "hold": 1, "rule": 1, "sha256": "0" * 64,
 }  # fmt: skip
 
 

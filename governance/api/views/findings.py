@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from config.errors import NotFound
 from governance.api.serializers.evidence import CheckDetail
 from governance.api.serializers.findings import FindingIn, FindingWithFileIn
+from governance.downloads import download_of
 from governance.models import CheckRun, PromotionRequest
 from governance.services import findings
 from governance.services.findings import Attachment
@@ -75,20 +76,3 @@ class CheckFile(Endpoint):
         """Stream."""
         self.ask()
         return download_of(seen_check(self.person, check), sha256)
-
-
-def download_of(run: CheckRun, sha256: str) -> FileResponse:
-    """The file as a download and nothing else: no browser shows it as a page of ours. Raises ``NotFound``."""
-    name, size, stream = findings.file_of(run, sha256)
-    return FileResponse(
-        stream,
-        as_attachment=True,
-        filename=name,
-        content_type="application/octet-stream",
-        headers={
-            "ETag": f'"{sha256}"',
-            "Content-Length": str(size),
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, no-store",
-        },
-    )

@@ -13,6 +13,7 @@ from audit.actors import Actor
 from config.errors import Refusal
 from config.pages import signed_in
 from governance.checks.manual import ManualParams
+from governance.downloads import download_of
 from governance.services import findings
 from governance.services.findings import Attachment
 from governance.ui.finding_form import FindingForm
@@ -55,16 +56,4 @@ def record(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
 @require_safe
 def file(request: HttpRequest, ref: str, pk: UUID, sha256: str) -> FileResponse:
     """The file beside a finding: always a download, never a page of ours."""
-    name, size, stream = findings.file_of(found_check(request, ref, pk), sha256)
-    return FileResponse(
-        stream,
-        as_attachment=True,
-        filename=name,
-        content_type="application/octet-stream",
-        headers={
-            "ETag": f'"{sha256}"',
-            "Content-Length": str(size),
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "private, no-store",
-        },
-    )
+    return download_of(found_check(request, ref, pk), sha256)
