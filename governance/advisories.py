@@ -22,10 +22,13 @@ MOST: Final = 500_000
 
 
 def stamp(place: Path | None) -> str:
-    """What tells one state of the list from another without reading it; "" without a list."""
+    """What tells one state of the list from another without reading it; "" without one that can be read."""
     if place is None:
         return ""
-    facts = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(place))
+    try:
+        facts = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(place))
+    except OSError:
+        return ""
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest() if facts else ""
 
 

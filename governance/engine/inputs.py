@@ -11,8 +11,13 @@ from typing import Any, Final
 from uuid import UUID
 
 import pyarrow as pa
+from django.conf import settings
 
+from governance import advisories, vendors
 from governance.checks.contract import CheckInputs, Manifest, Need, Roles
+from governance.checks.requirement_files import recorded
+from governance.engine.papers import papers_of
+from governance.engine.resources import timed
 from governance.engine.rows import table_of
 from governance.engine.scripts import answer_of
 from governance.engine.workspace import Workspace
@@ -116,6 +121,27 @@ def _requirements(work: Workspace) -> Fields:
     return {"requirements": texts}
 
 
+def _latency(work: Workspace) -> Fields:
+    """The times that the sandbox takes, with the facts of this machine."""
+    return {"latency": timed(work)}
+
+
+def _advisories(work: Workspace) -> Fields:
+    """What the operator's list says of the recorded packages; None where there is no list."""
+    names = {one.name for one in recorded(_requirements(work)["requirements"])}
+    return {"advisories": advisories.known(settings.ADVISORIES_DIR, names)}
+
+
+def _signature(work: Workspace) -> Fields:
+    """The inputs of the model's signature; None where it has none."""
+    inputs = work.version.signature.get("inputs")
+    return {"signature": inputs if isinstance(inputs, list) else None}
+
+
+def _papers(work: Workspace) -> Fields:
+    return {"papers": papers_of(work)}
+
+
 def _script(work: Workspace) -> Fields:
     """What the policy's script says of the data and the predictions."""
     found = _predictions(work)
@@ -136,6 +162,10 @@ LOADERS: Final[Mapping[Need, Loader]] = {
     "metrics": _metrics,
     "recorded": _metrics,
     "requirements": _requirements,
+    "latency": _latency,
+    "advisories": _advisories,
+    "signature": _signature,
+    "papers": _papers,
     "script": _script,
 }
 """Needs that are not here are columns of the data (``label``, ``sensitive``) or are met by the kind of check (``probe``)."""
@@ -149,4 +179,6 @@ def _scored(work: Workspace, version: ModelVersion | None, dataset: UUID | None)
     found = CheckRun.objects.filter(pk__in=waited, dataset=dataset, parameters__version=str(version.pk)).first()
     if found is None or found.output_blob_id is None:
         return None
+    if vendors.check_allowed(work.run.requirement, found.parameters):
+        work.record[vendors.KEY] = True
     return table_of(found.output_blob_id)

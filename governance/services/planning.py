@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
 from config.errors import Invalid
+from governance import advisories, vendors
 from governance.checks import Manifest, manifest
 from governance.checks.code import SCORING, code_of
 from governance.modality import why_not_applicable
 from governance.models import CheckRun, PromotionRequest
-from governance.policy import CheckRequirement
+from governance.policy import CheckRequirement, SandboxRule
 from governance.services import parts
 from governance.standing import filled_card, policy_of
 from governance.states import CheckState
@@ -35,6 +37,9 @@ _READS_DATA: Final = {
     *("probe", "trees", "latency", "live_data"),
 }
 
+_NEVER_REUSED: Final = {"latency", "papers"}
+"""What is true of a machine at a moment, or of what people wrote since, is found out anew."""
+
 
 def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
     """Make the check runs of the request's present round and return them; results known already are finished at once.
@@ -51,6 +56,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
             same = sum(1 for run in runs if run.key.startswith(key))
             run = _scoring(request, version, dataset, f"{key}.{same + 1}" if same else key)
             scored[version.pk, dataset.pk] = run
+            sizes[run.pk] = parts.parts_for_scores(dataset.rows)
             runs.append(run)
         return scored[version.pk, dataset.pk]
 
@@ -97,7 +103,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
 def check_data(request: PromotionRequest) -> None:
     """Raise ``Invalid`` naming the data set that is missing, as ``plan`` would."""
     for need in policy_of(request.policy_version).checks:
-        _data_of(request, need)
+        _live_data_of(_data_of(request, need), manifest(need.use), str(need.params.get("live", "")))
 
 
 def _data_of(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion | None:
@@ -106,7 +112,9 @@ def _data_of(request: PromotionRequest, need: CheckRequirement) -> DatasetVersio
 
 
 def _why_not(request: PromotionRequest, about: Manifest) -> str:
-    return why_not_applicable(about, request.version.flavours, request.version.signature)
+    return why_not_applicable(
+        about, request.version.flavours, request.version.signature
+    ) or vendors.why_not_run(request.version, about)
 
 
 def _training_of(request: PromotionRequest, about: Manifest) -> DatasetVersion | None:
@@ -114,11 +122,32 @@ def _training_of(request: PromotionRequest, about: Manifest) -> DatasetVersion |
     return training_of(request.version) if wanted else None
 
 
-def _live_data_of(dataset: DatasetVersion | None, about: Manifest) -> DatasetVersion | None:
-    """The newest sealed rows of the same data set that the live version was given."""
+def _live_data_of(dataset: DatasetVersion | None, about: Manifest, named: str) -> DatasetVersion | None:
+    """The newest sealed rows of the same data set that the live version was given, or the data that the policy names."""
     if dataset is None or "live_data" not in about.needs:
         return None
+    if named:
+        return _named_data(named)
     return DatasetVersion.objects.sealed().filter(dataset=dataset.dataset_id, role="live").order_by("-number").first()
+
+
+def _named_data(named: str) -> DatasetVersion:
+    """``name``, its newest sealed version, or ``name@3``. Raises ``Invalid``."""
+    name, at, number = named.rpartition("@")
+    sealed = DatasetVersion.objects.sealed().order_by("-number")
+    if at and number.isdecimal():
+        found = sealed.filter(dataset__name=name, number=int(number)).first()
+    else:
+        found = sealed.filter(dataset__name=named).first()
+    if found is None:
+        raise Invalid(
+            f"The policy compares with the live data “{named}”, and there is no sealed data set of that name.",
+            code="promotion.no_dataset",
+            field="dataset",
+            remedy="Register and seal one, or correct the name in the policy.",
+            extra={"dataset": named},
+        )
+    return found
 
 
 def _scoring(request: PromotionRequest, version: ModelVersion, dataset: DatasetVersion, key: str) -> CheckRun:
@@ -128,9 +157,11 @@ def _scoring(request: PromotionRequest, version: ModelVersion, dataset: DatasetV
         round=request.round,
         key=key,
         check_version=SCORING_VERSION,
-        title=f"Predictions of {'the live version ' if champion else ''}v{version.number} on {dataset}",
+        title=vendors.title(
+            version, dataset, f"Predictions of {'the live version ' if champion else ''}v{version.number} on {dataset}"
+        ),
         category="scoring",
-        parameters={"version": str(version.pk)},
+        parameters=vendors.parameters(version, dataset),
         dataset=dataset,
         cache_key=_cache_key(
             "predict.scores",
@@ -139,6 +170,8 @@ def _scoring(request: PromotionRequest, version: ModelVersion, dataset: DatasetV
             dataset.digest,
             _columns(dataset),
             code_of(SCORING).digest,
+            vendors.digest(version, dataset),
+            *_demanded(request),
         ),
     )
 
@@ -158,7 +191,7 @@ def _run(
     champion = request.replaces.manifest_digest if compared and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
     wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []
-    live = _live_data_of(dataset, about)
+    live = _live_data_of(dataset, about, str(need.params.get("live", "")))
     metrics = dict(request.version.metrics) if {"metrics", "recorded"} & set(about.needs) else {}
     several = titles.count(need.use) > 1
     return CheckRun(
@@ -173,6 +206,7 @@ def _run(
             "use": about.name,
             "sensitive": list(need.sensitive),
             "insufficient_data": need.insufficient_data,
+            "predictions": need.predictions,
             "training": str(training.pk) if training else "",
             "live_data": str(live.pk) if live else "",
             "not_applicable": _why_not(request, about),
@@ -182,13 +216,22 @@ def _run(
             ],
         },
         dataset=dataset,
-        cache_key=_cache_key(
+        cache_key="" if _is_of_now(about) else _cache_key(
             about.name, code_of(about.name).digest, dict(need.params), list(need.sensitive), request.manifest_digest,
             dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
             training.digest if training else "", _columns(training), live.digest if live else "", metrics,
-            _why_not(request, about),
+            _why_not(request, about), *_demanded(request), need.predictions, vendors.digest(request.version, dataset),
+            vendors.digest(request.replaces, dataset) if champion and request.replaces else "",
+            advisories.stamp(settings.ADVISORIES_DIR) if "advisories" in about.needs else "",
         ),
     )  # fmt: skip
+
+
+def _is_of_now(about: Manifest) -> bool:
+    """Whether an earlier result says nothing: of a machine, of papers, or of advisories where this process sees no list."""
+    if "advisories" in about.needs and not advisories.stamp(settings.ADVISORIES_DIR):
+        return True
+    return bool(_NEVER_REUSED & set(about.needs))
 
 
 def _awaited(request: PromotionRequest, need: CheckRequirement, about: Manifest) -> CheckRun:
@@ -218,6 +261,12 @@ def training_of(version: ModelVersion) -> DatasetVersion | None:
 
 def _columns(dataset: DatasetVersion | None) -> object:
     return dataset.columns if dataset else None
+
+
+def _demanded(request: PromotionRequest) -> tuple[str, ...]:
+    """What the policy demands of the sandbox, if anything: a run under less may not be taken for one."""
+    sandbox = policy_of(request.policy_version).sandbox
+    return () if sandbox == SandboxRule() else (sandbox.level, sandbox.environment)
 
 
 def _cache_key(*parts: object) -> str:
@@ -269,6 +318,7 @@ def _dataset(request: PromotionRequest, need: CheckRequirement) -> DatasetVersio
             remedy="Register and seal one with that role.",
             extra={"dataset": name, "role": need.data_role},
         )
+    vendors.check_not_theirs(request.version, found)
     return found
 
 
