@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import pyarrow as pa
-import pyarrow.parquet
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
@@ -24,17 +23,19 @@ from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
 from governance.engine.probing import asked_of
 from governance.engine.provenance import provenance_of
+from governance.engine.scoring import score, score_part, scored
 from governance.engine.sentences import summary_of, verdict_of
-from governance.engine.storing import state_of, store_rows, store_state, stored
+from governance.engine.storing import state_of, store_state, stored
 from governance.engine.workspace import Progress, SandboxRefused, Workspace
 from governance.models import CheckRun
 from governance.policy import FigureFact
 from governance.services.checks import Outcome
 from governance.services.parts import PartClaim
 from governance.standing import policy_of
-from registry.models import ModelVersion
 
 logger = logging.getLogger(__name__)
+__all__ = ["compute", "execute", "execute_part", "score"]
+
 SCORING = "scoring"
 T = TypeVar("T")
 
@@ -45,7 +46,7 @@ def execute(run_id: UUID, progress: Progress) -> Outcome:
 
     def work(directory: Path) -> Outcome:
         if run.category == SCORING:
-            return _scored(run, directory, progress)
+            return scored(run, directory, progress)
         return _judged(run, *compute(run, directory, progress, states=_states(run)))
 
     outcome = _ended(run, work)
@@ -57,6 +58,8 @@ def execute_part(held: PartClaim, progress: Progress) -> str | Outcome:
     run = _loaded(held.run_id)
 
     def work(directory: Path) -> str:
+        if run.category == SCORING:
+            return score_part(run, held, directory, progress)
         with _prepared(run, directory, progress) as (check, inputs, _):
             params = check.params.from_mapping(run.parameters)
             state = mapped(check, inputs, params, part=(held.number, held.of), progress=progress)
@@ -147,24 +150,6 @@ def _states(run: CheckRun) -> Iterator[pa.Table] | None:
     return (state_of(str(part.counts_id)) for part in parts) if parts else None
 
 
-def score(
-    run: CheckRun, directory: Path, progress: Progress
-) -> tuple[pa.Table, sandbox.SandboxOutcome, dict[str, Any]]:
-    """The predictions of one version on one data set, how the run went, and its record; nothing is stored.
-
-    Raises as ``compute`` does.
-    """
-    work = Workspace(run, directory, progress)
-    try:
-        version = ModelVersion.objects.get(pk=run.parameters["version"])
-        outcome = work.ask("predict", version, work.dataset())
-        if outcome.predictions is None:
-            raise SandboxRefused(outcome)
-        return outcome.predictions, outcome, work.record
-    finally:
-        work.clean()
-
-
 def _error(code: str, sentence: str, record: dict[str, Any] | None = None) -> Outcome:
     return Outcome(CheckRun.Verdict.ERROR, sentence, error_code=code[:40], sandbox=record or {})
 
@@ -173,25 +158,6 @@ def _said(outcome: sandbox.SandboxOutcome) -> str:
     if outcome.code == "refused_by_scan":
         return f"Not run: the artifact gate refused a file of the model. {outcome.message}"
     return outcome.message
-
-
-def _scored(run: CheckRun, directory: Path, progress: Progress) -> Outcome:
-    """Predictions of one version on one data set, as Parquet in the blob store."""
-    table, outcome, record = score(run, directory, progress)
-    output = store_rows(table, directory / "predictions.parquet")
-    version = ModelVersion.objects.get(pk=run.parameters["version"])
-    result = CheckResult(
-        check="predict.scores",
-        version=1,
-        params={
-            "manifest_digest": version.manifest_digest,
-            "dataset_digest": run.dataset.digest if run.dataset else "",
-        },
-        n=table.num_rows,
-        facts={"output_sha256": output, "columns": ", ".join(table.column_names)},
-    )
-    sentence = f"{table.num_rows} rows predicted in {outcome.seconds:.1f} s."
-    return stored(result, CheckRun.Verdict.PASS, sentence, record, output)
 
 
 def _judged(run: CheckRun, result: CheckResult, record: dict[str, Any]) -> Outcome:

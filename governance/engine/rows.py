@@ -49,6 +49,17 @@ def parquet_file(sha256: str) -> Path:
         return _parquet(_verified(sha256, room), room)
 
 
+def rows_in(sha256: str) -> int:
+    """How many rows a sealed file has. Raises as ``parquet_file`` does."""
+    with _opened(parquet_file(sha256)) as file:
+        return int(file.metadata.num_rows)
+
+
+def map_stream(path: Path) -> pa.Table:
+    """An uncompressed Arrow stream in a file, as a memory-mapped table."""
+    return _mapped(path)
+
+
 def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
     """The columns (None: all) of a sealed file, in the file's order, as a memory-mapped table.
 

@@ -93,11 +93,15 @@ class Workspace:
 
     def table(self, dataset: DatasetVersion, names: Sequence[str] | None = None) -> pa.Table:
         """The rows, memory-mapped: these columns, or all. Raises ``Invalid`` for bytes that hold none."""
-        return table_of(_rows_blob(dataset), names)
+        return table_of(self.rows_blob(dataset), names)
 
     def file(self, dataset: DatasetVersion) -> Path:
         """The data as Parquet, which the sandbox reads: the sealed bytes, or a copy of what a CSV file holds."""
-        return parquet_file(_rows_blob(dataset))
+        return parquet_file(self.rows_blob(dataset))
+
+    def rows_blob(self, dataset: DatasetVersion) -> str:
+        """The bytes that hold the rows: those made when the file was sealed, or the file itself."""
+        return str(dataset.rows_blob_id or dataset.digest)
 
     def model(self, version: ModelVersion) -> Path:
         """The sealed files, each hashed again while it is laid out. Raises ``BlobDamaged`` and ``NotFound``."""
@@ -181,8 +185,3 @@ def protection(run: CheckRun) -> dict[str, Any]:
             cache_bytes=settings.SANDBOX_ENVIRONMENTS_MB * 2**20,
         ),
     }
-
-
-def _rows_blob(dataset: DatasetVersion) -> str:
-    """The bytes that hold the rows: those made when the file was sealed, or the file itself."""
-    return str(getattr(dataset, "rows_blob_id", None) or dataset.digest)

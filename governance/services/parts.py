@@ -22,6 +22,8 @@ from governance.services.checks import RING_AGAIN, Outcome
 from governance.states import CheckState
 
 MOST: Final = 64
+SCORED_AT_ONCE: Final = 50_000
+"""Rows of one batch in the sandbox (``governance.sandbox.modes.predict.CHUNK``, which web processes cannot read)."""
 _SHARES: Final = 1000
 """Progress of a split check is told in thousandths: its parts are of different sizes."""
 
@@ -41,6 +43,11 @@ class PartClaim:
 def parts_for(rows: int) -> int:
     """How many parts a check over so many rows is cut into; 1 is not cut."""
     return min(MOST, math.ceil(rows / settings.CHECK_PART_ROWS)) or 1
+
+
+def parts_for_scores(rows: int) -> int:
+    """How many parts the predictions of so many rows are computed in; the model sees them by whole batches."""
+    return min(parts_for(rows), max(1, rows // SCORED_AT_ONCE))
 
 
 def cut(runs: Iterable[CheckRun], sizes: dict[UUID, int]) -> None:

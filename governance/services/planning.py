@@ -57,6 +57,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
             run = _scoring(request, version, dataset, f"{key}.{same + 1}" if same else key)
             scored[version.pk, dataset.pk] = run
             sizes[run.pk] = parts.parts_for_scores(dataset.rows)
+            sizes[run.pk] = parts.parts_for_scores(dataset.rows)
             runs.append(run)
         return scored[version.pk, dataset.pk]
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -92,6 +94,38 @@ def test_a_check_that_was_cut_has_the_bytes_of_one_that_was_not(scientist: User,
     assert {key: whole[key] for key in ("performance.binary", "fairness.groups")} == {
         key: cut[key] for key in ("performance.binary", "fairness.groups")
     }
+
+
+@pytest.mark.slow
+def test_predictions_in_chunks_and_parts_are_the_bytes_of_those_made_at_once(
+    scientist: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a column of whole numbers has a gap far down, which makes it one of numbers with gaps everywhere."""
+    rows = 120_000
+    people = models.people(rows, seed=11)
+    weeks = pa.array(np.arange(rows) % 7, mask=np.arange(rows) == rows - 1)
+    content = models.parquet(people.append_column("weeks", weeks))
+    make.policy(POLICY)
+    digests, counted = [], []
+    for at_once, cells in ((rows, 10**9), (rows, 1), (40_000, 1)):
+        settings.CHECK_PART_ROWS = at_once
+        monkeypatch.setattr("governance.engine.scoring.CELLS", cells)
+        data = make.dataset(scientist, content, rows=rows, label="y", features=models.FEATURES, sensitive=["sex"])
+        model = make.registered_model(scientist, evaluation_dataset=data.dataset)
+        request = make.request(make.sealed_version(model, scientist, models.sound_model()), scientist)
+        CheckRun.objects.filter(request=request, state=CheckState.FINISHED).update(cache_key="")
+        run = run_of(request, "predict.scores")
+        counted.append(run.parts.count())
+        for part in run.parts.all():
+            tasks.run_part(str(part.pk))
+        tasks.run_check(str(run.pk))
+        run.refresh_from_db()
+        assert (run.verdict, run.summary.split(" rows")[0]) == ("pass", str(rows)), run.summary
+        assert run.sandbox["layers"]
+        digests.append(run.output_blob_id)
+        CheckRun.objects.filter(pk=run.pk).update(cache_key="")
+    assert counted == [0, 0, 2]
+    assert len(set(digests)) == 1
 
 
 def test_parts_wait_for_the_predictions_and_the_check_for_its_parts(
