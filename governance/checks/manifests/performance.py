@@ -131,14 +131,16 @@ SLICES = Manifest(
     key="performance.slices", version=1, category="performance", title="Where the model errs more",
     task="any", needs=("data", "label", "predictions"),
     definition=(
-        "The share of wrong decisions in each slice of one column, or of two, against all other rows: the gap with Newcombe's "
-        "interval, and Fisher's exact test, one-sided, adjusted over all slices tried by Benjamini and Hochberg (1995). "
-        "Numbers are cut at quantiles. A slice is flagged when the gap is above the margin and the adjusted test says so "
-        "(compare Chung et al., Slice Finder, ICDE 2019)."
+        "The share of wrong decisions (of a regression: the mean absolute error) in each slice of one column, or of two, against "
+        "all other rows: the gap with Newcombe's interval and Fisher's exact test, of a regression Welch's (1947); one-sided, "
+        "adjusted over all slices tried by Benjamini and Hochberg (1995). Numbers are cut at quantiles. A slice is flagged when "
+        "the gap is above the margin and the adjusted test says so (compare Chung et al., Slice Finder, ICDE 2019); intervals of "
+        "flagged slices are widened for their selection (Benjamini & Yekutieli, JASA 100, 2005). Of a regression margin and "
+        "worst gap are shares of the mean error."
     ),
     figures=(
-        _F("error_rate", "Error rate", "lower"), _F("flagged_slices", "Flagged slices", "lower"),
-        _F("worst_gap", "Error gap of the worst slice", "lower"),
+        _F("error_rate", "Error rate", "lower"), _F("mean_error", "Mean absolute error", "lower"),
+        _F("flagged_slices", "Flagged slices", "lower"), _F("worst_gap", "Error gap of the worst slice", "lower"),
     ),
     code="governance.checks.slices:WorstSlices", splits=True,
 )  # fmt: skip

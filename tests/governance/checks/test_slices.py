@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.intervals import newcombe
 
 
 def slices(data: dict[str, Any], y: Any, said: Any, **params: Any) -> CheckResult:
@@ -81,3 +84,90 @@ def test_too_many_columns_are_refused() -> None:
     with pytest.raises(CheckError) as error:
         slices({f"c{i}": [0, 1] for i in range(41)}, [0, 1], [0, 1])
     assert error.value.code == "data.columns_many"
+
+
+def regression(data: dict[str, Any], y: Any, said: Any, **params: Any) -> CheckResult:
+    table = pa.table({"y": y, **data})
+    inputs = CheckInputs(table, Roles("y"), pa.table({"prediction": said}))
+    return run_check(get("performance.slices"), inputs, params)
+
+
+def test_the_worst_slice_of_a_regression_is_found() -> None:
+    random = np.random.default_rng(1)
+    n = 4000
+    sex, region = random.choice(["f", "m"], n), random.choice(list("abcd"), n)
+    y = random.normal(size=n) * 1e6
+    said = y + random.normal(size=n) * np.where((sex == "f") & (region == "b"), 3e5, 1e5)
+    result = regression({"sex": sex, "region": region}, y, said)
+    worst = result.figure("worst_gap")
+    assert worst.group == "sex = f and region = b"
+    assert 1 < (worst.ci_low or 0) < (worst.value or 0) < (worst.ci_high or 0) < 2.5
+    assert result.figure("mean_error").value == pytest.approx(float(np.abs(y - said).mean()), rel=1e-8)
+    assert result.figure("error_rate").value is None
+    assert "mean error of 2.4" in result.findings[1]
+
+
+def test_the_test_of_a_slice_of_a_regression_is_welchs() -> None:
+    random = np.random.default_rng(2)
+    group, y = np.repeat(["a", "b"], [80, 120]), random.normal(size=200)
+    said = y + random.normal(size=200) * np.repeat([2.0, 1.0], [80, 120])
+    row = regression({"group": group}, y, said).tables[0].rows[0]
+    loss = np.abs(y - said)
+    found = stats.ttest_ind(loss[:80], loss[80:], equal_var=False, alternative="greater")
+    ends = stats.ttest_ind(loss[:80], loss[80:], equal_var=False).confidence_interval(0.95)
+    assert row[0] == "group = a"
+    assert row[8] == pytest.approx(min(1.0, 2 * found.pvalue), rel=1e-5)
+    assert float(row[6] or 0) <= ends.low + 1e-6
+    assert row[5] == pytest.approx(loss[:80].mean() - loss[80:].mean(), rel=1e-8)
+
+
+def test_an_exact_regression_has_no_slice_that_errs() -> None:
+    y = np.arange(200) / 3
+    result = regression({"group": ["a", "b"] * 100}, y, y)
+    assert result.figure("flagged_slices").value == 0
+    assert result.figure("mean_error").value == 0
+
+
+def test_intervals_of_flagged_slices_are_wider_for_their_selection() -> None:
+    y, said = [0] * 200, [1] * 40 + [0] * 60 + [1] * 10 + [0] * 90
+    row = slices({"group": ["a"] * 100 + ["b"] * 100}, y, said).tables[0].rows[0]
+    low, high = newcombe(40, 100, 10, 100)
+    assert row[9] is True
+    assert float(row[6] or 0) < low < high < float(row[7] or 0)
+
+
+def test_classes_and_scores_are_sliced_too() -> None:
+    random = np.random.default_rng(3)
+    region, y = random.choice(["a", "b"], 600), random.integers(0, 3, 600)
+    said = np.where((region == "a") & (random.random(600) < 0.4), 9, y)
+    result = slices({"region": region}, y, said)
+    assert result.figure("worst_gap").group == "region = a"
+    assert result.pictures[0].key == "slices"
+    assert "1 slices are flagged" in result.pictures[0].alt
+
+
+def test_columns_with_another_role_are_no_slices() -> None:
+    data = pa.table(
+        {"y": [0, 1] * 100, "id": ["a", "b"] * 100, "w": [1.0, 2.0] * 100, "t": [1, 2] * 100, "x": [5, 6] * 100}
+    )
+    inputs = CheckInputs(data, Roles("y", weight="w", id="id", time="t"), pa.table({"prediction": [0, 0] * 100}))
+    result = run_check(get("performance.slices"), inputs)
+    assert {row[0] for row in result.tables[0].rows} == {"x = 5", "x = 6"} or result.figure(
+        "worst_gap"
+    ).group == "x = 6"
+    assert result.facts["tried"] == 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), shards=st.integers(2, 6), data=st.data())
+def test_any_partition_of_a_regression_merges_to_the_same_bits(seed: int, shards: int, data: st.DataObject) -> None:
+    random = np.random.default_rng(seed)
+    table = pa.table({"y": random.normal(size=80), "g": random.choice(["a", "b"], 80), "x": random.normal(size=80)})
+    inputs = CheckInputs(table, Roles("y"), pa.table({"prediction": random.normal(size=80)}))
+    check = get("performance.slices")
+    params = check.params.from_mapping({"min_rows": 10})
+    whole = check.merge(check.map(part, params) for part in check.plan(inputs, params))
+    parts = data.draw(st.permutations(check.plan(inputs, params, shards=shards)))
+    merged = check.merge([check.map(part, params) for part in parts])
+    assert merged.equals(whole)
+    assert check.finish(merged, inputs, params).to_json() == check.finish(whole, inputs, params).to_json()

@@ -1,0 +1,85 @@
+"""Slices of a data set: the values of a column or the quantile bins of a number, and pairs of them, counted with losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from governance.checks import columns
+from governance.checks.contract import CheckInputs
+from governance.checks.counts import COUNT, merged
+from governance.checks.results import CheckError
+from governance.checks.sampling import is_number
+
+PLACES = ("column", "slice", "second", "other")
+MOST_COLUMNS = 40
+Edges = Mapping[str, Sequence[float] | None]
+
+
+def sliced(inputs: CheckInputs) -> list[str]:
+    """Features and sensitive columns; without named features every column that has no other role."""
+    data, roles = columns.rows_of(inputs), inputs.roles
+    other = {roles.label, roles.weight, roles.prediction, roles.id, roles.time}
+    wanted = roles.features or [name for name in data.column_names if name not in other]
+    found = [name for name in dict.fromkeys((*roles.sensitive, *wanted)) if name in data.column_names]
+    if len(found) > MOST_COLUMNS:
+        raise CheckError(
+            "data.columns_many", f"Slices are sought over at most {MOST_COLUMNS} columns; name the features."
+        )
+    return found
+
+
+def edges_of(inputs: CheckInputs, bins: int) -> Edges:
+    """Where each column is cut: at no number where its values are slices, at quantiles; None for too many words."""
+    data = columns.rows_of(inputs)
+    edges: dict[str, Sequence[float] | None] = {}
+    for name in sliced(inputs):
+        values = data.column(name)
+        distinct = len(pc.unique(values))
+        if is_number(values.type) and distinct > bins:
+            present = values.cast(pa.float64()).drop_null().to_numpy()
+            present = present[np.isfinite(present)]
+            shares = np.linspace(0, 1, bins + 1)[1:-1]
+            quantiles = np.quantile(present, shares, method="inverted_cdf") if len(present) else []
+            edges[name] = np.unique(quantiles).tolist()
+        elif distinct > columns.MAX_GROUPS:
+            edges[name] = None
+    return edges
+
+
+def counted(shard: CheckInputs, edges: Edges, measured: Mapping[str, np.ndarray], *, pairs: bool) -> pa.Table:
+    """For every slice how many rows it has, and the sums of what was measured (``sum_*``, whole numbers); and for all rows."""
+    data = columns.rows_of(shard)
+    cut = {name: _slices(data, name, at) for name in sliced(shard) if (at := edges.get(name, ())) is not None}
+    states = [_of({}, measured), *(_of({name: labels}, measured) for name, labels in cut.items())]
+    if pairs:
+        states += [_of({one: cut[one], other: cut[other]}, measured) for one, other in combinations(cut, 2)]
+    return merged(states)
+
+
+def _slices(data: pa.Table, name: str, edges: Sequence[float]) -> pa.Array:
+    """The slice of each row as text: the value, or the bin it lies in."""
+    if not edges:
+        return columns.groups(data, name)
+    values = data.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    names = [f"up to {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges)), f"above {edges[-1]:g}"]
+    place = np.where(np.isfinite(values), np.searchsorted(edges, values, side="left"), len(names))
+    return pa.DictionaryArray.from_arrays(
+        place.astype("int32"), pa.array([*names, columns.UNKNOWN])
+    ).dictionary_decode()
+
+
+def _of(slices: Mapping[str, pa.Array], measured: Mapping[str, np.ndarray]) -> pa.Table:
+    """One column's slices, two columns' or all rows; places that are not used hold empty text."""
+    rows = len(next(iter(measured.values())))
+    keys: dict[str, pa.Array] = {}
+    for place in range(2):
+        name, labels = list(slices.items())[place] if place < len(slices) else ("", None)
+        keys[PLACES[2 * place]] = pa.repeat(name, rows)
+        keys[PLACES[2 * place + 1]] = pa.repeat("", rows) if labels is None else labels
+    sums = {f"sum_{name}": pa.array(values) for name, values in measured.items()}
+    return merged([pa.table({**keys, COUNT: pa.repeat(pa.scalar(1, pa.int64()), rows), **sums})])
