@@ -20,6 +20,8 @@ from governance.checks.stability import Spread
 _SPECS = {spec.key: spec for spec in SHAPLEY.figures}
 MIXED = "mixed rows"
 MOST_PROBES = 2_000_000
+MOST_CELLS = 40_000_000
+FEWEST_ROWS = 10
 MOST_BARS = 30
 
 
@@ -107,11 +109,12 @@ def designed(inputs: CheckInputs, params: ShapleyParams) -> tuple[pa.Table, shap
     if rows.num_rows < 2:
         raise CheckError("data.empty", "The data has a single row, so there is nothing to explain it against.")
     count = min(params.rows, max(1, rows.num_rows // 2))
+    asked = params.orders * (len(names) + 1)
+    if count * asked > MOST_PROBES or FEWEST_ROWS * asked * len(names) > MOST_CELLS:
+        raise CheckError("params.value", f"This would ask the model {count * asked} times; lower “rows” or “orders”.")
+    count = min(count, max(FEWEST_ROWS, MOST_CELLS // (asked * len(names))))
     random = np.random.Generator(np.random.PCG64(params.seed + 1)).permutation(rows.num_rows)
     explains, background = np.sort(random[:count]), np.sort(random[count:])
-    asked = count * params.orders * (len(names) + 1)
-    if asked > MOST_PROBES:
-        raise CheckError("params.value", f"This would ask the model {asked} times; lower “rows” or “orders”.")
     return rows, shapley.design(explains, background, inputs=len(names), orders=params.orders, seed=params.seed)
 
 
@@ -193,11 +196,10 @@ def _limits(found: Explained, inputs: CheckInputs, params: ShapleyParams, drawn:
         "Inputs are mixed from different rows: where inputs belong together, some of these rows could not exist.",
         "A Shapley value says what this model does with an input, not what would happen if the person changed it.",
     ]
-    if drawn < whole:
-        said.append(
-            f"{n} rows were explained against {drawn - n} others, drawn from {whole} with the seed {params.seed}; the "
-            "intervals are over resamples of the rows explained, the error is that of the values of one row."
-        )
+    said.append(
+        f"{n} rows were explained against {drawn - n} others, drawn from {whole} with the seed {params.seed}; the "
+        "intervals are over resamples of the rows explained, the error is that of the values of one row."
+    )
     if found.method == "exact" and found.scale != "identity":
         said.append(f"The values add up in {explained.SCALES[found.scale]}, in which the model is a sum.")
     if inputs.roles.weight:

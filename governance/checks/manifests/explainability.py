@@ -8,11 +8,13 @@ _F = FigureSpec
 
 IMPORTANCE = Manifest(
     key="explainability.importance", version=1, category="explainability", title="Importance of the inputs",
-    task="any", needs=("data", "label", "importance"), sandbox=True,
+    task="any", needs=("data", "label", "probe"), sandbox=True,
     definition=(
-        "Permutation importance: the loss of AUC (R² for regression) when one input is shuffled, mean and standard "
-        "error over repeats (Breiman 2001; Fisher, Rudin & Dominici 2019). Rank stability: mean Spearman correlation "
-        "of the inputs' importances between every two repeats, each on its own half of the rows where they allow it."
+        "Permutation importance: the loss of AUC (R² for numbers, accuracy for several classes) when one input is shuffled, mean "
+        "over repeats (Breiman 2001; Fisher, Rudin & Dominici 2019). Each repeat uses its own half of the sampled rows, of each "
+        "class half; the spread of the repeats is the delete-half jackknife's standard error (Shao & Wu 1989), intervals are "
+        "Student's. With weights every measure is weighted and values are drawn by weight. Rank stability: mean Spearman "
+        "correlation of the inputs' importances between every two repeats."
     ),
     figures=(
         _F("rank_stability", "Stability of the ranking", "higher"),

@@ -1,7 +1,7 @@
 """``manage.py print_checks [--check FILE]``: docs/reference/catalogue.md, from what each check says about itself."""
 
 from argparse import ArgumentParser
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,12 @@ def printed() -> str:
         parts.append("\n".join(["| Figure | | Better | For each group or input |", "|---|---|---|---|", *rows]) + "\n")
         given = fields(checks.get(name).params)
         if given:
-            listed = ", ".join(f"`{field.name}` = `{_shown(field.default)}`" for field in given)
+            listed = ", ".join(
+                f"`{field.name}` (required)"
+                if field.default is MISSING
+                else f"`{field.name}` = `{_shown(field.default)}`"
+                for field in given
+            )
             parts.append(f"Parameters: {listed}.\n")
     return "\n".join(parts)
 

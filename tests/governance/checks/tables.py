@@ -42,7 +42,7 @@ def reference(name: str) -> Path:
 
 
 def answered(check: Check, inputs: CheckInputs, model: Callable[[pa.Table], pa.Table], **params: Any) -> CheckInputs:
-    """The inputs with what ``model`` says to the check's own rows, if it makes any. A model that raises gives no answer."""
+    """The inputs with what ``model`` says to the check's own rows, if it makes any; it is the live version, too."""
     if not isinstance(check, ProbeCheck):
         return inputs
     answers = {}
@@ -51,4 +51,5 @@ def answered(check: Check, inputs: CheckInputs, model: Callable[[pa.Table], pa.T
             answers[name] = Probe(model(table))
         except ValueError as error:
             answers[name] = Probe(None, str(error))
-    return replace(inputs, probes=answers)
+    live = answers if "live_probe" in check.manifest.needs else None
+    return replace(inputs, probes=answers, live_probes=live)

@@ -64,12 +64,6 @@ def with_label(values: Any, **roles: Any) -> CheckInputs:
         ("performance.regression", with_label(["a", "b"]), "data.label_not_number", "y"),
         ("performance.regression", GOOD, "data.predictions_invalid", "prediction"),
         ("explainability.importance", GOOD, "inputs.missing", None),
-        (
-            "explainability.importance",
-            replace(GOOD, importance={"features": ["a"], "drops": "x"}),
-            "inputs.invalid",
-            None,
-        ),
         ("security.scan", GOOD, "inputs.missing", None),
         ("documentation.card", GOOD, "inputs.missing", None),
         ("data.quality", CheckInputs(pa.table({"x": [[1], [2]]}), Roles()), "data.type", "x"),

@@ -127,3 +127,11 @@ def test_parameters_out_of_range_are_refused(params: dict[str, Any]) -> None:
 def test_too_many_questions_are_refused_before_the_model_is_asked() -> None:
     with pytest.raises(CheckError, match="would ask the model"):
         explained(lambda *x: x[0], pa.table({f"x{i}": np.zeros(9000) for i in range(60)}), rows=4000, orders=40)
+
+
+def test_many_inputs_are_explained_for_fewer_rows() -> None:
+    random = np.random.default_rng(0)
+    data = pa.table({f"x{i}": random.normal(size=300) for i in range(200)})
+    result = explained(lambda *x: x[0], data)
+    assert 10 <= result.n < 100
+    assert any(f"{result.n} rows were explained" in limit for limit in result.limits)
