@@ -17,7 +17,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 
 from config.errors import Refusal
-from governance import checks, sandbox
+from governance import checks, sandbox, vendors
 from governance.checks import CheckError, CheckInputs, CheckResult
 from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
@@ -26,6 +26,7 @@ from governance.engine.provenance import provenance_of
 from governance.engine.scoring import score, score_part, scored
 from governance.engine.sentences import summary_of, verdict_of
 from governance.engine.storing import state_of, store_state, stored
+from governance.engine.taken import taken
 from governance.engine.workspace import Progress, SandboxRefused, Workspace
 from governance.models import CheckRun
 from governance.policy import FigureFact
@@ -46,7 +47,7 @@ def execute(run_id: UUID, progress: Progress) -> Outcome:
 
     def work(directory: Path) -> Outcome:
         if run.category == SCORING:
-            return scored(run, directory, progress)
+            return taken(run) if vendors.KEY in run.parameters else scored(run, directory, progress)
         return _judged(run, *compute(run, directory, progress, states=_states(run)))
 
     outcome = _ended(run, work)
@@ -165,4 +166,7 @@ def _judged(run: CheckRun, result: CheckResult, record: dict[str, Any]) -> Outco
     need = next(one for one in policy_of(run.request.policy_version).checks if one.key == run.key)
     figures = [FigureFact.from_json(figure) for figure in result.as_dict()["figures"]]
     verdict = verdict_of(need, figures, result.not_applicable)
-    return stored(result, verdict, summary_of(need, figures, result.not_applicable), record)
+    summary = summary_of(need, figures, result.not_applicable)
+    if record.get(vendors.KEY):
+        result, summary = replace(result, limits=(*result.limits, vendors.MARK)), f"{summary} {vendors.SHORT}"
+    return stored(result, verdict, summary, record)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 Operator = Literal["ge", "le"]
 Bound = Literal["value", "ci_low", "ci_high"]
 InsufficientData = Literal["warn", "fail"]
+Predictions = Literal["computed", "uploaded"]
+"""Whether predictions that somebody uploaded, of a model that is not here, are taken."""
 SandboxLevel = Literal["reduced", "confined", "full"]
 SandboxEnvironment = Literal["any", "compatible"]
 
@@ -36,6 +38,7 @@ class CheckRequirement:
     dataset: str | None = None
     data_role: str = "test"
     insufficient_data: InsufficientData = "fail"
+    predictions: Predictions = "computed"
 
     @property
     def is_manual(self) -> bool:

@@ -181,6 +181,7 @@ def _check(entry: dict[str, Any]) -> CheckRequirement:
         dataset=data.get("dataset"),
         data_role=data.get("role", "test"),
         insufficient_data=entry.get("insufficient_data", "fail"),
+        predictions=entry.get("predictions", "computed"),
     )
 
 

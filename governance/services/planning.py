@@ -56,8 +56,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
             same = sum(1 for run in runs if run.key.startswith(key))
             run = _scoring(request, version, dataset, f"{key}.{same + 1}" if same else key)
             scored[version.pk, dataset.pk] = run
-            sizes[run.pk] = parts.parts_for_scores(dataset.rows)
-            sizes[run.pk] = parts.parts_for_scores(dataset.rows)
+            sizes[run.pk] = 1 if vendors.KEY in run.parameters else parts.parts_for_scores(dataset.rows)
             runs.append(run)
         return scored[version.pk, dataset.pk]
 

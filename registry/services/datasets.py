@@ -13,12 +13,11 @@ from audit.services import append
 from config.errors import Conflict, Invalid, NotAllowed
 from registry import columns as column_roles
 from registry import guards, names, reach, references
-from registry.models import Dataset, DatasetVersion, ModelVersion, Upload, User
+from registry.formats import mlmodel
+from registry.models import Dataset, DatasetVersion, ManifestFile, ModelVersion, Upload, User
 from registry.services import holdouts
 from registry.services.catalog import person_of
 
-RUNNABLE: Final = frozenset({"python_function"})
-"""With one of these flavours a model is run here, so nobody uploads predictions of it."""
 _UPLOAD_ONE: Final = "Upload one file (CSV, Parquet or Arrow, as it is or packed with gzip or Zstandard)."
 
 
@@ -114,7 +113,7 @@ def _check_predictions(role: str, roles: Mapping[str, Any], given: Of | None, by
         return
     guards.check_can_contribute(by, given.version.model)
     guards.check_is_sealed(given.version)
-    if RUNNABLE & set(given.version.flavours):
+    if ManifestFile.objects.filter(manifest=given.version.manifest_id, path=mlmodel.FILE).exists():
         raise Invalid(
             f"{given.version} has a model that can be run, so its predictions are computed here.",
             code="predictions.runnable",
