@@ -10,7 +10,8 @@ QUALITY = Manifest(
     key="data.quality", version=1, category="data", title="Quality of the test data", task="any", needs=("data",),
     definition=(
         "Columns the model or the policy needs and the data lacks; missing cells; rows that occur more than once; "
-        "columns with one value; rows that also occur in the training data. Rows are compared by 64-bit hashes."
+        "columns with one value; rows that also occur in the training data. Rows are compared by 64-bit hashes; of more than two "
+        "million different ones a fixed share is kept, and the figures are estimates with intervals."
     ),
     figures=(
         _F("missing_features", "Missing columns", "lower"), _F("missing_label_share", "Rows without label", "lower"),
@@ -18,7 +19,7 @@ QUALITY = Manifest(
         _F("constant_columns", "Columns with one value", "lower"),
         _F("train_overlap_share", "Rows also in the training data", "lower"),
     ),
-    code="governance.checks.data_quality:DataQuality",
+    code="governance.checks.data_quality:DataQuality", splits=True,
 )  # fmt: skip
 
 _MEASURES = (
