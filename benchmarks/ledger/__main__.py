@@ -37,9 +37,9 @@ def main() -> None:
     report = Report()
     with stack.database() as machine:
         _drain(machine, report, entries)
-        _integrate(machine, report, seconds)
         with machine.owner() as owner:
-            owner.execute("VACUUM (ANALYZE) audit_entry, audit_node, audit_checkpoint")
+            owner.execute("VACUUM (ANALYZE) audit_entry, audit_node, audit_checkpoint, audit_inbox")
+        _integrate(machine, report, seconds)
         _prove(report)
         _verify(machine, report)
         _publish(machine, report)
