@@ -199,7 +199,7 @@ def _run(
         round=request.round,
         key=need.key,
         check_version=str(about.version),
-        title=f"{about.title}: {', '.join(need.sensitive) or need.key}" if several else about.title,
+        title=f"{about.title}: {', '.join(need.sensitive) or need.key}" if several or about.key == "script" else about.title,
         category=about.category,
         parameters=dict(need.params),
         requirement={

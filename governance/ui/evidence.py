@@ -25,8 +25,8 @@ CATEGORIES: Final[Mapping[str, str]] = {
     "data": "Data quality",
     "security": "Security scan",
     "documentation": "Documentation",
-    "script": "Scripts of the policy",
-    "manual": "Findings of people",
+    "script": "Scripts",
+    "manual": "Findings",
     "scoring": "Predictions",
 }
 _ORDER: Final = list(CATEGORIES)

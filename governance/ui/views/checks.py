@@ -24,11 +24,13 @@ from governance.progress import progress_of
 from governance.selectors.requests import request_of
 from governance.services import stops
 from governance.services.evidence import result_bytes
+from governance.standing import display_name
 from governance.states import CheckState
 from governance.ui.evidence import CATEGORIES, interval, number
 from governance.ui.finding_form import FindingForm
 from governance.ui.forms import WithdrawForm
 from governance.ui.screen import person
+from registry.models import User
 from registry.storage import blobs
 
 VERDICT_MARKS: Final[Mapping[str, tuple[str, str]]] = {
@@ -75,7 +77,7 @@ def check_page(
         CheckState.RUNNING: ("running", "It is running"),
         CheckState.AWAITED: ("queued", "It waits for a person's finding"),
     }
-    mark, words = states.get(CheckState(run.state)) or VERDICT_MARKS[run.verdict]
+    mark, words = states.get(CheckState(run.state)) or _verdict(run)
     figures = [_figure(one) for one in result.get("figures", ())]
     labels = {one["key"]: one["label"] for one in result.get("figures", ())}
     context = {
@@ -114,6 +116,12 @@ def check_page(
     return response
 
 
+def _verdict(run: CheckRun) -> tuple[str, str]:
+    if run.category == "manual" and run.result is not None:
+        return VERDICT_MARKS[run.verdict][0], f"Found: {run.get_verdict_display().lower()}"
+    return VERDICT_MARKS[run.verdict]
+
+
 def _parameters(run: CheckRun, result: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """All in force, but for texts that have a place of their own on the page."""
     elsewhere = {"script": {"script"}, "manual": {"title", "instructions"}}.get(run.category, set())
@@ -125,6 +133,7 @@ def _finding(request: HttpRequest, run: CheckRun, form: FindingForm | None) -> d
     params = ManualParams.from_mapping(run.parameters)
     return {
         "instructions": params.instructions,
+        "by": _recorder(run),
         "files": (run.result or {}).get("files", ()),
         "why_not": guards.why_not(guards.check_can_record, Actor.of(request), run.request, run),
         "form": form or FindingForm(params=params),
@@ -191,6 +200,13 @@ def _figure(one: Mapping[str, Any]) -> dict[str, Any]:
         "gap": figure(one["smallest_gap"]) if one.get("smallest_gap") is not None else "",
         "note": one.get("note", ""),
     }
+
+
+def _recorder(run: CheckRun) -> str:
+    """The name of who recorded the finding, as it is today; "" before that and for an account that is gone."""
+    kind, _, pk = run.owner.partition(":")
+    found = User.objects.filter(pk=pk).first() if kind == "user" and pk.isdecimal() else None
+    return display_name(found) if found else ""
 
 
 def _pictures(run: CheckRun) -> list[dict[str, str]]:
