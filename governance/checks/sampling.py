@@ -45,12 +45,19 @@ def numbers_of(table: pa.Table, name: str) -> np.ndarray:
 
 
 def with_numbers(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
-    """The table with one numeric column replaced, in the column's own type: whole numbers stay whole; NaN is missing."""
+    """The table with one numeric column replaced, in the column's own type; NaN is missing.
+
+    Whole numbers stay whole, and within what their type can hold.
+    """
     kind = table.schema.field(name).type
     mask = np.isnan(values)
     if pa.types.is_integer(kind):
-        whole = np.rint(np.where(mask, 0.0, values)).astype("int64")
-        made = pa.array(whole, pa.int64(), mask=mask).cast(kind)
+        own = np.dtype(kind.to_pandas_dtype())
+        low, high = float(np.iinfo(own).min), float(np.iinfo(own).max)
+        if int(high) > np.iinfo(own).max:  # 2**63 - 1 is no float, and the nearest one is too large
+            high = float(np.nextafter(high, 0.0))
+        whole = np.clip(np.rint(np.where(mask, 0.0, values)), low, high)
+        made = pa.array(whole.astype(own), kind, mask=mask)
     else:
         made = pa.array(values, pa.float64(), mask=mask, from_pandas=False).cast(kind)
     return table.set_column(table.column_names.index(name), name, made)

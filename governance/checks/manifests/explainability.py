@@ -28,10 +28,12 @@ EFFECTS = Manifest(
     key="explainability.effects", version=1, category="explainability", title="How the output follows the inputs",
     task="any", needs=("data", "probe"), sandbox=True,
     definition=(
-        "Partial dependence (Friedman 2001) and individual conditional expectation (Goldstein et al. 2015): each number is "
-        "set to its quantiles, all else as it is, and the model is asked. Monotonicity: the share of rows in which the output "
-        "steps the wrong way along the grid of an input that the policy declares increasing or decreasing, with Wilson's "
-        "interval."
+        "Partial dependence (Friedman 2001): each number is set to its quantiles, each word to its frequent categories, all "
+        "else as it is, and the model is asked; the mean output with its interval. Individual conditional expectation "
+        "(Goldstein et al. 2015) as the band that holds four fifths of the rows, never a row's own curve. Range: by how much the "
+        "mean output moves, with an interval from resampled rows (bootstrap, Efron 1979). Monotonicity: the share of rows in "
+        "which the output steps the wrong way along the grid of an input that the policy declares increasing or decreasing, "
+        "with Wilson's interval. Grids end, and categories are left out, where fewer than five rows lie."
     ),
     figures=(
         _F("monotonicity_violations", "Rows that break monotonicity", "lower", per_group=True),

@@ -111,9 +111,8 @@ def test_partial_dependence_is_scikit_learns() -> None:
             grid_resolution=len(grid),
         )
         assert list(found.values()) == pytest.approx(list(expected["average"][0]), rel=1e-9)
-    assert result.figure("effect_range", attribute="age").value == pytest.approx(
-        2 * (frame["age"].max() - frame["age"].min())
-    )
+    ends = [float(row[1] or 0) for row in table.rows if row[0] == "age"]
+    assert result.figure("effect_range", attribute="age").value == pytest.approx(2 * (max(ends) - min(ends)))
 
 
 def test_monotonicity_is_counted_row_by_row() -> None:
@@ -148,9 +147,107 @@ def test_what_cannot_be_monotone_is_refused(params: dict[str, Any], code: str) -
     assert error.value.code == code
 
 
-def test_words_alone_have_no_curve() -> None:
-    result = asked("explainability.effects", by_age, people().select(["job"]))
-    assert "no numeric input" in result.not_applicable
+def test_words_are_moved_through_their_frequent_categories() -> None:
+    data = people()
+    jobs = pa.array(["rare" if place < 3 else job for place, job in enumerate(data["job"].to_pylist())])
+    for column in (jobs, jobs.dictionary_encode()):
+        table = data.set_column(2, "job", column)
+        result = asked("explainability.effects", by_job, table)
+        rows = {row[1]: row[2] for row in tables(result)["categories"].rows}
+        assert rows == {"a": 1.0, "b": 0.0, "c": 0.0}
+        assert result.figure("effect_range", attribute="job").value == 1.0
+        picture = next(one for one in result.pictures if "job" in one.title)
+        assert {row["name"] for row in picture.spec["data"]["values"]} == {"a", "b", "c"}
+
+
+def by_job(table: pa.Table) -> pa.Table:
+    jobs = table.column("job").to_pylist()
+    assert table.schema.field("job").type == table.column("job").type
+    return pa.table({"prediction": [1.0 if job == "a" else 0.0 for job in jobs]})
+
+
+def tables(result: CheckResult) -> dict[str, Any]:
+    return {table.key: table for table in result.tables}
+
+
+def test_a_result_holds_no_value_of_a_single_row() -> None:
+    """Neither the largest nor the smallest value of an input, nor a row's own curve."""
+    data = people().append_column("odd", pa.array([1e6, *range(399)]).cast(pa.float64()))
+    result = asked("explainability.effects", by_age, data)
+    points = [row[1] for row in tables(result)["dependence"].rows if row[0] == "odd"]
+    assert min(points) >= 4
+    assert max(points) <= 395
+    assert "1000000" not in result.to_json()
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.zeros(400), np.full(400, np.nan), np.array([1.0, *np.zeros(399)]), np.array([np.inf] * 200 + [1.0] * 200),
+        np.array([True] * 398 + [False] * 2), np.array([f"name {i}" for i in range(400)]),
+        pa.array([[1]] * 400), pa.array([None] * 400, pa.string()),
+    ],
+    ids=["constant", "empty", "one value apart", "infinite", "rare", "all different", "lists", "no words"],
+)  # fmt: skip
+def test_an_input_without_two_values_is_left_out(column: Any) -> None:
+    data = people().append_column("odd", pa.array(column))
+    result = asked("explainability.effects", by_age, data)
+    assert {figure.attribute for figure in result.figures if figure.key == "effect_range"} == {"age", "income", "job"}
+    assert any("3 of 4 inputs were moved" in limit for limit in result.limits)
+
+
+def test_nothing_to_move_does_not_apply() -> None:
+    result = asked("explainability.effects", by_age, people().select(["age"]).slice(0, 1))
+    assert "no input with two values" in result.not_applicable
+
+
+def test_a_constant_input_that_must_be_monotone_gives_no_number() -> None:
+    data = people().append_column("flat", pa.array(np.ones(400)))
+    figure = asked("explainability.effects", by_age, data, increasing=["flat"]).figure("monotonicity_violations")
+    assert (figure.value, figure.attribute) == (None, "flat")
+    assert "no two values" in figure.note
+
+
+def test_booleans_and_missing_numbers_are_moved() -> None:
+    ages = pa.array([None if place % 7 == 0 else age for place, age in enumerate(people()["age"].to_pylist())])
+    data = pa.table({"age": ages, "member": pa.array([place % 2 == 0 for place in range(400)])})
+
+    def model(table: pa.Table) -> pa.Table:
+        member = np.array(table.column("member").to_pylist(), dtype=float)
+        return pa.table({"prediction": member + 0.001 * table.column("age").to_pandas().fillna(0).to_numpy()})
+
+    result = asked("explainability.effects", model, data, increasing=["member", "age"])
+    assert [figure.value for figure in result.figures if figure.key == "monotonicity_violations"] == [0, 0]
+    assert result.figure("effect_range", attribute="member").value == pytest.approx(1.0)
+
+
+def test_the_range_has_an_interval_from_resampled_rows() -> None:
+    def crossing(table: pa.Table) -> pa.Table:
+        age, income = (table.column(name).to_pandas().to_numpy(dtype="float64") for name in ("age", "income"))
+        return pa.table({"prediction": age * income})
+
+    figure = asked("explainability.effects", crossing).figure("effect_range", attribute="age")
+    assert figure.value is not None
+    assert figure.ci_low is not None
+    assert figure.ci_high is not None
+    assert figure.ci_low < figure.value < figure.ci_high
+    assert asked("explainability.effects", by_age).figure("effect_range", attribute="job").ci_high == 0
+
+
+def test_curves_are_drawn_with_a_band_of_rows() -> None:
+    result = asked("explainability.effects", by_age)
+    assert [one.key for one in result.pictures] == ["effect-1", "effect-2", "effect-3"]
+    first = result.pictures[0].spec
+    assert "age" in result.pictures[0].title
+    assert all(row["low"] - 1e-9 <= row["y"] <= row["high"] + 1e-9 for row in first["data"]["values"])
+
+
+def test_a_model_that_raises_on_the_grid_is_an_error() -> None:
+    def silent(table: pa.Table) -> pa.Table:
+        raise ValueError("not these")
+
+    with pytest.raises(CheckError, match="not these"):
+        asked("explainability.effects", silent)
 
 
 @pytest.mark.parametrize("use", ["robustness.perturbations", "explainability.effects"])
