@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
-from config.errors import Invalid
+from config.errors import Conflict, Invalid
 from governance import advisories, vendors
-from governance.checks import Manifest, manifest
+from governance.checks import CheckError, Manifest, manifest
 from governance.checks.code import SCORING, code_of
 from governance.modality import why_not_applicable
 from governance.models import CheckRun, PromotionRequest
@@ -61,7 +61,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
         return scored[version.pk, dataset.pk]
 
     for need in policy.checks:
-        about = manifest(need.use)
+        about = _about(need)
         dataset = _data_of(request, need)
         training = None if _why_not(request, about) else _training_of(request, about)
         waits: list[CheckRun] = []
@@ -103,12 +103,24 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
 def check_data(request: PromotionRequest) -> None:
     """Raise ``Invalid`` naming the data set that is missing, as ``plan`` would."""
     for need in policy_of(request.policy_version).checks:
-        _live_data_of(_data_of(request, need), manifest(need.use), str(need.params.get("live", "")))
+        _live_data_of(_data_of(request, need), _about(need), str(need.params.get("live", "")))
 
 
 def _data_of(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion | None:
-    about = manifest(need.use)
+    about = _about(need)
     return _dataset(request, need) if _READS_DATA & set(about.needs) and not _why_not(request, about) else None
+
+
+def _about(need: CheckRequirement) -> Manifest:
+    """What the check says about itself. Raises ``Conflict`` for one of a plug-in that is not here any more."""
+    try:
+        return manifest(need.use)
+    except CheckError as error:
+        raise Conflict(
+            f"The policy asks for “{need.use}”, which is not in the catalogue of this installation.",
+            code="policy.check_missing",
+            remedy="Ask the operator to install and trust the plug-in that brings it, or adopt a policy without it.",
+        ) from error
 
 
 def _why_not(request: PromotionRequest, about: Manifest) -> str:
