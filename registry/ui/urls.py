@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.ui.views import account, catalog, experiments, lineage, people, roles, versions, webhooks
+from registry.ui.views import account, catalog, datasets, experiments, lineage, people, roles, versions, webhooks
 
 VERSION = "models/<str:name>/versions/<int:number>/"
 
@@ -16,6 +16,11 @@ urlpatterns = [
     path(f"{VERSION}card/", versions.card, name="version-card"),
     path(f"{VERSION}audit/", versions.audit, name="version-audit"),
     path(f"{VERSION}files/<path:path>", versions.file, name="version-file"),
+    path("datasets/", datasets.index, name="datasets"),
+    path("datasets/<str:name>/", datasets.detail, name="dataset"),
+    path("datasets/<str:name>/versions/<int:number>/", datasets.version, name="dataset-version"),
+    path("datasets/<str:name>/versions/<int:number>/file/", datasets.file, name="dataset-file"),
+    path("datasets/<str:name>/versions/<int:number>/predictions/", datasets.predictions, name="dataset-predictions"),
     path("lineage/", lineage.index, name="lineage"),
     path("lineage/<uuid:pk>/", lineage.node, name="lineage-node"),
     path("experiments/", experiments.index, name="experiments"),

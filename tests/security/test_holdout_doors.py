@@ -134,6 +134,7 @@ DOORS = [
     "/api/v1/models/exam/versions/1/files/exam.csv",
     "/api/v1/models/exam/versions/1/files/exam.parquet",
     "/models/exam/versions/1/files/exam.csv",
+    "/datasets/exam/versions/1/file/",
     "/api/2.0/mlflow-artifacts/artifacts/sealed/{model}/1/exam.csv",
 ]
 
