@@ -39,15 +39,15 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def numbers_of(table: pa.Table, name: str) -> np.ndarray:
-    """A numeric column as float64; what is missing is NaN."""
-    made: np.ndarray = table.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    """A numeric column as float64; what is missing is NaN, whole numbers above 2**53 are rounded."""
+    made: np.ndarray = table.column(name).cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return made
 
 
 def with_numbers(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
     """The table with one numeric column replaced, in the column's own type; NaN is missing.
 
-    Whole numbers stay whole, and within what their type can hold.
+    Whole numbers stay whole, and all stay within what their type can hold.
     """
     kind = table.schema.field(name).type
     mask = np.isnan(values)
@@ -59,7 +59,9 @@ def with_numbers(table: pa.Table, name: str, values: np.ndarray) -> pa.Table:
         whole = np.clip(np.rint(np.where(mask, 0.0, values)), low, high)
         made = pa.array(whole.astype(own), kind, mask=mask)
     else:
-        made = pa.array(values, pa.float64(), mask=mask, from_pandas=False).cast(kind)
+        most = float(np.finfo(kind.to_pandas_dtype()).max)
+        held = np.where(np.isfinite(values), np.clip(values, -most, most), values)
+        made = pa.array(held, pa.float64(), mask=mask, from_pandas=False).cast(kind)
     return table.set_column(table.column_names.index(name), name, made)
 
 

@@ -48,7 +48,9 @@ ROBUSTNESS = Manifest(
     definition=(
         "The same rows are predicted as they are, with normal noise on every number, with cells emptied at random, with one "
         "number beyond the known range, and with one category nobody has seen. The share of decisions that change, with "
-        "Wilson's interval; the mean absolute change of the score; and the disturbances to which the model gave no answer."
+        "Wilson's interval (1927): another side of the threshold, another class, or a predicted number that moves by more than "
+        "the tolerance in its own standard deviations. The mean absolute change of the probability (of a number: in standard "
+        "deviations) with a normal interval; and the disturbances to which the model gave no answer."
     ),
     figures=(
         _F("flip_share", "Decisions that change", "lower", per_group=True),

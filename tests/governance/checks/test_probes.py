@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from sklearn.inspection import partial_dependence
 from sklearn.linear_model import LinearRegression
@@ -87,7 +88,55 @@ def test_a_model_that_answers_nothing_is_an_error() -> None:
 def test_labels_alone_are_compared_as_labels() -> None:
     result = asked("robustness.perturbations", lambda table: by_age(table).select(["prediction"]))
     assert result.figure("flip_share", group="noise").value is not None
-    assert result.figure("score_shift").note == "The model gives no probabilities."
+    assert result.figure("score_shift").note == "The model gives neither probabilities nor numbers."
+
+
+def by_income(table: pa.Table) -> pa.Table:
+    return pa.table({"prediction": table.column("income").to_pandas().fillna(0).to_numpy(dtype="float64")})
+
+
+def test_a_number_counts_as_changed_beyond_the_tolerance() -> None:
+    little = asked("robustness.perturbations", by_income, tolerance=0.5)
+    assert little.figure("flip_share", group="noise").value == 0
+    assert little.figure("score_shift", group="noise").value == pytest.approx(0.08, abs=0.02)  # 0.1 · E|Z|
+    tight = asked("robustness.perturbations", by_income, tolerance=0.05)
+    share = tight.figure("flip_share", group="noise")
+    assert share.value == pytest.approx(0.617, abs=0.08)  # P(|Z| > 0.5)
+    assert any("predicts numbers" in limit for limit in little.limits)
+    assert little.facts["output"] == "number"
+
+
+def test_a_constant_number_never_moves() -> None:
+    result = asked("robustness.perturbations", lambda table: pa.table({"prediction": np.ones(table.num_rows)}))
+    assert {figure.value for figure in result.figures if figure.key == "flip_share"} == {0.0}
+    assert result.figure("score_shift").value is None
+
+
+def test_flips_are_drawn_with_their_intervals() -> None:
+    (picture,) = asked("robustness.perturbations", by_age).pictures
+    rows = picture.spec["data"]["values"]
+    assert [row["name"] for row in rows] == ["noise", "missing values", "out of range", "unseen categories"]
+    assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint8(), pa.int64(), pa.uint64(), pa.float32()])
+def test_columns_at_the_ends_of_their_type_are_disturbed_within_it(kind: pa.DataType) -> None:
+    """Noise below zero of a whole number without sign, twice the range of a byte: what cannot be held ends at the end."""
+    top = np.iinfo(kind.to_pandas_dtype()).max if pa.types.is_integer(kind) else float(np.finfo("float32").max)
+    data = pa.table({"age": pa.array([0, 1, top, None] * 100, kind), "job": ["a"] * 400})
+    check = get("robustness.perturbations")
+    inputs = CheckInputs(data, Roles(features=("age", "job")))
+    probes = check.probes(inputs, check.params())  # type: ignore[attr-defined]
+    assert all(table.schema.field("age").type == kind for table in probes.values())
+    assert probes["noise"].column("age").null_count == 100
+    assert pc.all(pc.is_finite(probes["out of range"].column("age").cast(pa.float64(), safe=False))).as_py()
+
+
+def test_large_data_are_sampled_and_said() -> None:
+    result = asked("robustness.perturbations", by_age, rows=100)
+    assert result.n == 100
+    assert "100 of 400 rows were disturbed, drawn with the seed 0" in result.limits[-1]
+    assert result.to_json() == asked("robustness.perturbations", by_age, rows=100).to_json()
 
 
 def test_partial_dependence_is_scikit_learns() -> None:
