@@ -23,6 +23,7 @@ from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
 from governance.engine.probing import asked_of
 from governance.engine.provenance import provenance_of
+from governance.engine.rows import forget
 from governance.engine.scoring import score, score_part, scored
 from governance.engine.sentences import summary_of, verdict_of
 from governance.engine.storing import state_of, store_state, stored
@@ -83,6 +84,7 @@ def _ended(run: CheckRun, work: Callable[[Path], T]) -> T | Outcome:
     """What the work gives in a directory of its own, or the error that it ends with. Raises ``LeaseLost``."""
     scratch = Path(settings.DATA_DIR) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    forget()
     try:
         with TemporaryDirectory(prefix="check-", dir=scratch) as directory:
             return work(Path(directory))

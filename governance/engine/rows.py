@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ from django.conf import settings
 from config.errors import Invalid
 from governance.checks import CheckError
 from registry.formats import tabular
-from registry.storage import CHUNK, BlobDamaged, blobs
+from registry.storage import CHUNK, BlobDamaged, blobs, remove_directory
 
 BATCH: Final = 65_536
 KEPT_FOR: Final = 24 * 3600.0
@@ -80,12 +80,14 @@ def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
     return pa.table(columns, schema=pa.schema([schema.field(number) for number in wanted]))
 
 
-def forget_rows() -> None:
-    """Remove the copies that nothing has used for a day. What is mapped stays readable until it is let go."""
+def forget() -> None:
+    """Remove copies that nothing has used for a day, and what killed workers left. What is mapped stays readable."""
     base = _base()
-    for room in base.iterdir() if base.is_dir() else ():
-        if time.time() - room.stat().st_mtime > KEPT_FOR:
-            shutil.rmtree(room, ignore_errors=True)
+    rooms = [*(base.iterdir() if base.is_dir() else ()), *base.parent.glob("check-*")]
+    for room in rooms:
+        with suppress(FileNotFoundError):  # another worker of this host does the same
+            if time.time() - room.stat().st_mtime > KEPT_FOR:
+                remove_directory(room)
 
 
 def _base() -> Path:
