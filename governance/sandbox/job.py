@@ -29,7 +29,11 @@ class EnvironmentFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run may use. ``memory_bytes`` is private writable memory (RLIMIT_DATA), libraries included."""
+    """What one run may use.
+
+    ``memory_bytes``: private writable memory (RLIMIT_DATA) and what is resident of it, libraries included.
+    ``stderr_bytes``: what is kept of its error output; ``noise_bytes``: what it may write there and on the channel.
+    """
 
     wall_seconds: float = 300.0
     cpu_seconds: int = 240
@@ -39,6 +43,7 @@ class Limits:
     open_files: int = 256
     threads: int = 64
     stderr_bytes: int = 8 * 1024
+    noise_bytes: int = 64 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)

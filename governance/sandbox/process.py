@@ -68,7 +68,7 @@ def follow(job: dict[str, Any], stage: Stage, chosen: Chosen, *, limits: Limits,
 def _listen(child: Child, ended: Ended, *, limits: Limits, scratch: Path, progress: Progress, started: float) -> None:
     """Until the child has exited: read both pipes, mind the deadline and the size of the scratch directory."""
     held = b""
-    watch = Watch(limits, scratch, started)
+    watch = Watch(limits, scratch, child.pid, started)
     with selectors.DefaultSelector() as selector:
         for descriptor in (child.channel, child.stderr, child.exited):
             selector.register(descriptor, selectors.EVENT_READ)
@@ -78,11 +78,13 @@ def _listen(child: Child, ended: Ended, *, limits: Limits, scratch: Path, progre
             gone = child.exited in ready
             if child.stderr in ready:
                 data = os.read(child.stderr, _LINE)
+                watch.noise += len(data)
                 ended.stderr = (ended.stderr + data)[-limits.stderr_bytes :]
                 if not data:
                     selector.unregister(child.stderr)
             if child.channel in ready:
                 data = os.read(child.channel, _LINE)
+                watch.noise += len(data)
                 held = _heard(held + data, ended, progress)
                 if not data:
                     selector.unregister(child.channel)

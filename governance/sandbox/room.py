@@ -20,6 +20,7 @@ ENTRY_BYTES = 4096
 """What a file or directory counts for besides its content: an entry and an inode cost room too."""
 _PATIENCE = 10
 _LONGEST = 3000
+_OWN = ("RssAnon:", "RssShmem:", "VmSwap:")
 
 
 @dataclass(slots=True)
@@ -28,7 +29,9 @@ class Watch:
 
     limits: Limits
     scratch: Path
+    pid: int
     started: float
+    noise: int = 0
     _next: float = field(default=0.0, init=False)
 
     def over(self) -> str:
@@ -36,11 +39,23 @@ class Watch:
         now = time.monotonic()
         if now - self.started > self.limits.wall_seconds:
             return "timeout"
+        if self.noise > self.limits.noise_bytes:
+            return "noise"
+        if resident(self.pid) > self.limits.memory_bytes:
+            return "memory"
         if now < self._next:
             return ""
         full = size(self.scratch, self.limits.scratch_bytes) > self.limits.scratch_bytes
         self._next = now + _PATIENCE * (time.monotonic() - now)
         return "output_too_large" if full else ""
+
+
+def resident(pid: int) -> int:
+    """Bytes of a process's own memory that are in use: private and shared, without files. 0 when it is gone."""
+    with suppress(OSError):
+        about = Path(f"/proc/{pid}/status").read_text()
+        return sum(int(line.split()[1]) for line in about.splitlines() if line.startswith(_OWN)) * 1024
+    return 0
 
 
 def size(folder: Path, limit: int) -> int:

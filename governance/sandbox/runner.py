@@ -15,6 +15,7 @@ from governance.sandbox.job import (
     Code,
     EnvironmentFailed,
     Layers,
+    Limits,
     Progress,
     SandboxJob,
     SandboxOutcome,
@@ -246,10 +247,8 @@ def _ending(job: SandboxJob, ended: Ended) -> tuple[Code, str]:
         return "level_unmet", why_refused(ended.layers, job.level)
     if ended.forbidden:
         return "forbidden", f"The model {ended.forbidden}. The sandbox refused it and ended the run."
-    if ended.stopped == "timeout":
-        return "timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds."
     if ended.stopped:
-        return "output_too_large", f"The model wrote more than {limits.scratch_bytes} bytes."
+        return _stopped(limits, ended.stopped)
     if not ended.layers:
         return "killed", f"The sandbox could not be set up: {_last_line(ended.stderr)}"
     if ended.status > 0:
@@ -262,6 +261,21 @@ def _ending(job: SandboxJob, ended: Ended) -> tuple[Code, str]:
     name = {one.value: one.name for one in signal.Signals}.get(-ended.status, f"signal {-ended.status}")
     died: tuple[Code, str] = ("killed", f"The process of the model died with {name}.")
     return by_signal.get(-ended.status, too_long if ended.cpu_seconds >= limits.cpu_seconds else died)
+
+
+def _stopped(limits: Limits, why: str) -> tuple[Code, str]:
+    """We ended it: what for."""
+    if why == "timeout":
+        return "timeout", f"The model was stopped at its limit of {limits.wall_seconds:g} seconds."
+    if why == "memory":
+        return "memory", _too_much_memory(limits)
+    if why == "noise":
+        return "output_too_large", f"The model wrote more than {limits.noise_bytes} bytes of error output and messages."
+    return "output_too_large", f"The model wrote more than {limits.scratch_bytes} bytes."
+
+
+def _too_much_memory(limits: Limits) -> str:
+    return f"The model asked for more memory than its limit of {limits.memory_bytes // 1024**2} MiB."
 
 
 def _last_line(stderr: bytes) -> str:
@@ -287,10 +301,7 @@ def _collect(job: SandboxJob, stage: Stage, told: dict[str, Any]) -> SandboxOutc
             return SandboxOutcome("killed", "The model left the process without an answer.", _NONE)
         code = answer["code"]
         if code == "memory":
-            mebibytes = job.limits.memory_bytes // 1024**2
-            return SandboxOutcome(
-                "memory", f"The model asked for more memory than its limit of {mebibytes} MiB.", _NONE
-            )
+            return SandboxOutcome("memory", _too_much_memory(job.limits), _NONE)
         if code != "ok":
             return SandboxOutcome(code, _SENTENCES[code].format(str(answer.get("message", ""))[:500]), _NONE)
         report = answer.get("report")

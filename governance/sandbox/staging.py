@@ -76,9 +76,11 @@ def _plain_copy(source: Path, target: Path) -> Path:
 
 
 def _copy(source: str, target: str) -> str:
-    if stat.S_ISREG(os.lstat(source).st_mode):  # the scan refuses what is left out here: links and special files
+    if stat.S_ISREG(os.lstat(source).st_mode):
         shutil.copyfile(source, target)
         Path(target).chmod(0o444)
+    else:  # links are kept as links by the caller; of anything else a pipe that nobody may open, for the scan to refuse
+        os.mkfifo(target, 0)
     return target
 
 

@@ -38,6 +38,9 @@ class Child(Protocol):
     """
 
     @property
+    def pid(self) -> int: ...
+
+    @property
     def channel(self) -> int: ...
 
     @property
@@ -124,6 +127,10 @@ class _Fresh:
     process: subprocess.Popen[bytes]
     warm: bool = False
 
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
     def end(self) -> Used:
         for kill in (os.killpg, os.kill):
             # Gone already, or only zombies of another user are left in the group.
@@ -142,6 +149,10 @@ class _Forked:
     told: dict[str, Any]
     handle: template.Forked
     warm: bool = True
+
+    @property
+    def pid(self) -> int:
+        return self.handle.pid
 
     def end(self) -> Used:
         status, cpu, peak = self.handle.end()

@@ -18,7 +18,7 @@ _DAC_READ_SEARCH = 1 << 2
 _NEW_NET, _NEW_IPC, _NEW_UTS, _NEW_USER = 0x40000000, 0x08000000, 0x04000000, 0x10000000
 _SYSTEM = (
     "/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache", "/usr/share/zoneinfo",
-    "/dev/urandom", "/dev/zero", "/proc/cpuinfo", "/proc/meminfo", "/proc/self/maps", "/sys/devices/system/cpu",
+    "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/proc/self/maps", "/sys/devices/system/cpu",
 )  # fmt: skip
 
 

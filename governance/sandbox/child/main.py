@@ -63,7 +63,7 @@ def main(*, forked: bool = False) -> None:
 def _loaded(job: dict[str, Any]) -> Any:
     try:
         return load.load(job)
-    except (CannotLoadError, MemoryError):
+    except (CannotLoadError, MemoryError, PermissionError):
         raise
     except BaseException as error:
         raise CannotLoadError(last_line(error)) from error
@@ -80,13 +80,13 @@ def _forbidden(channel: int, attempt: str) -> NoReturn:
 
 
 def _failure(error: BaseException) -> dict[str, Any]:
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return {"code": "memory", "message": ""}
     if isinstance(error, CannotLoadError):
         return {"code": "cannot_load", "message": str(error)[:500]}
     if isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC):
         return {"code": "output_too_large", "message": last_line(error)}
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EXDEV):
         return {"code": "forbidden", "message": last_line(error)}
     return {"code": "raised", "message": last_line(error)}
 

@@ -2,7 +2,8 @@
 
 What attacks use and models never do ends the process; sockets and processes answer EPERM, so that a library that
 only asks can go on (the attempt is noticed by the audit hook). ``clone3`` answers ENOSYS: its flags lie in memory
-where a filter cannot look, and libraries then use ``clone``, whose flags it can.
+where a filter cannot look, and libraries then use ``clone``, whose flags it can. ``mmap`` answers ENOMEM for shared
+anonymous and downward growing memory, which ``RLIMIT_DATA`` does not count; ``tgkill`` reaches this process alone.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import platform
 import struct
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER, _ARCH, _ARG0_LOW, _ARG0_HIGH = 0, 4, 16, 20
+_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN, _AND = 0x20, 0x15, 0x35, 0x45, 0x06, 0x54
+_NUMBER, _ARCH, _ARG0_LOW, _ARG3_LOW = 0, 4, 16, 40
+_SHARED_ANONYMOUS, _GROWS_DOWN = 0x21, 0x100
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
@@ -36,11 +38,26 @@ _COMMON = {
     "fsmount": 432,
     "fspick": 433,
     "pidfd_send_signal": 424,
+    "memfd_secret": 447,
 }
 _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {
+            "mmap": 9,
+            "shmget": 29,
+            "semget": 64,
+            "msgget": 68,
+            "setpriority": 141,
+            "sched_setparam": 142,
+            "sched_setscheduler": 144,
+            "sched_setaffinity": 203,
+            "tgkill": 234,
+            "ioprio_set": 251,
+            "migrate_pages": 256,
+            "move_pages": 279,
+            "sched_setattr": 314,
+            "memfd_create": 319,
             "socket": 41,
             "socketpair": 53,
             "clone": 56,
@@ -88,6 +105,20 @@ _NUMBERS: dict[str, tuple[int, dict[str, int]]] = {
     "aarch64": (
         0xC00000B7,
         {
+            "mmap": 222,
+            "shmget": 194,
+            "semget": 190,
+            "msgget": 186,
+            "setpriority": 140,
+            "sched_setparam": 118,
+            "sched_setscheduler": 119,
+            "sched_setaffinity": 122,
+            "tgkill": 131,
+            "ioprio_set": 30,
+            "migrate_pages": 238,
+            "move_pages": 239,
+            "sched_setattr": 274,
+            "memfd_create": 279,
             "socket": 198,
             "socketpair": 199,
             "clone": 220,
@@ -147,8 +178,23 @@ _REFUSED = (
     "personality",
     "process_madvise",
     "kcmp",
+    # Memory that no limit of a process counts, and that can outlive it.
+    "memfd_create",
+    "memfd_secret",
+    "shmget",
+    "semget",
+    "msgget",
+    # What one process may do to another of the same user: where the model has no user of its own, to the worker.
+    "setpriority",
+    "ioprio_set",
+    "sched_setparam",
+    "sched_setscheduler",
+    "sched_setaffinity",
+    "sched_setattr",
+    "migrate_pages",
+    "move_pages",
 )
-_SPECIAL = ("clone", "clone3", "prlimit64")
+_SPECIAL = ("clone", "clone3", "prlimit64", "mmap", "tgkill")
 
 
 class _Program(ctypes.Structure):
@@ -195,6 +241,20 @@ def _program(arch: int, numbers: dict[str, int]) -> bytes:
         op(_EQUAL, numbers["prlimit64"], 0, 4),
         op(_LOAD, _ARG0_LOW),
         op(_EQUAL, 0, 1, 0),
+        op(_RETURN, no),
+        op(_RETURN, _ALLOW),
+    ]
+    parts += [
+        op(_EQUAL, numbers["mmap"], 0, 6),
+        op(_LOAD, _ARG3_LOW),
+        op(_ANY_BIT, _GROWS_DOWN, 2, 0),
+        op(_AND, _SHARED_ANONYMOUS),
+        op(_EQUAL, _SHARED_ANONYMOUS, 0, 1),
+        op(_RETURN, _ERRNO | errno.ENOMEM),
+        op(_RETURN, _ALLOW),
+        op(_EQUAL, numbers["tgkill"], 0, 4),
+        op(_LOAD, _ARG0_LOW),
+        op(_EQUAL, os.getpid(), 1, 0),
         op(_RETURN, no),
         op(_RETURN, _ALLOW),
     ]
