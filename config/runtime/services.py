@@ -12,16 +12,8 @@ from typing import Final
 
 # Django's settings that every process reads (config/env.py). Optional ones are passed on when they are set.
 COMMON: Final = frozenset(
-    {
-        "ALLOWED_HOSTS",
-        "ARTIFACT_ROOT",
-        "CHECK_PART_ROWS",
-        "CHECK_TIME_LIMIT",
-        "DATA_DIR",
-        "DEBUG",
-        "DJANGO_SETTINGS_MODULE",
-        "KEYS_DIR",
-    }
+    {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
+    | {"CHECK_PART_ROWS"}
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SECRET_KEY"}
     | {"ADVISORIES_DIR", "LOG_PUBLISH_DIR", "MODEL_SIGNERS_DIR", "WITNESS_POLICY"}
     | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}
