@@ -66,7 +66,7 @@ class Pins(RowlessCheck):
             PINS.key, PINS.version, params.as_dict(), n,
             figures=(
                 _figure("vulnerable_pins", len(sure), n, note), _figure("possibly_vulnerable", len(maybe), n, note),
-                _figure("unpinned", len(loose), n, "" if found else NOTHING_RECORDED),
+                _figure("unpinned", len(loose), n, note),
             ),
             tables=tuple(_tables(found, hits)),
             pictures=_pictures(hits),

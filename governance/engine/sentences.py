@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from governance.models import CheckRun
 from governance.policy import CheckRequirement, FigureFact, Judged, Judgement, judge_check
+from governance.policy.evaluation import unmeasured
 from governance.policy.judgement import judge_limits
 
 _VERDICTS = {
@@ -33,7 +34,7 @@ def summary_of(need: CheckRequirement, figures: Sequence[FigureFact], not_applic
         one for family in judge_limits(families, insufficient_data=need.insufficient_data) for one in family
     ]
     if not judged:
-        return "It ran; the policy sets no limit on it."
+        return unmeasured(figures) or "It ran; the policy sets no limit on it."
     worst = min(
         judged, key=lambda one: (_WORST_FIRST.index(one.judgement), one.headroom if one.headroom is not None else 0.0)
     )

@@ -102,6 +102,10 @@ def _measured(policy: Policy, key: str, need: CheckRequirement, fact: CheckFact,
     )
     whole = _waiver(policy.waivers, need.key, facts)
     if not leaves:
+        nothing = unmeasured(fact.figures)
+        if nothing:
+            remedy = _REMEDY[Judgement.INSUFFICIENT]
+            return _with_waiver(Node(key, need.key, Status.CANNOT_TELL, nothing, remedy, _anchor(key)), whole)
         return Node(key, need.key, Status.MET, "It ran; the policy sets no limit on it.", anchor=_anchor(key))
     status = combined(leaves)
     worst = next((leaf for leaf in leaves if leaf.status == status), leaves[0])
@@ -165,8 +169,18 @@ def _worst(judged: Sequence[Judged]) -> Judged:
 def judge_check(need: CheckRequirement, figures: Sequence[FigureFact]) -> Judgement:
     """The worst judgement over all limits of one requirement; a figure that is not there is insufficient."""
     families = _judged(need, figures)
-    found = [_worst(judged).judgement if judged else Judgement.INSUFFICIENT for judged in families] or [Judgement.PASS]
+    found = [_worst(judged).judgement if judged else Judgement.INSUFFICIENT for judged in families]
+    if not need.limits:
+        found = [Judgement.INSUFFICIENT if unmeasured(figures) else Judgement.PASS]
     return min(found, key=_RANK.index)
+
+
+def unmeasured(figures: Sequence[FigureFact]) -> str:
+    """Why nothing was shown where a policy sets no limit: no figure of the check's first key has a value. "" if one has."""
+    first = [figure for figure in figures if figure.key == figures[0].key]
+    if not first or any(figure.value is not None for figure in first):
+        return ""
+    return next((figure.note for figure in first if figure.note), "") or f"“{first[0].label}” could not be measured."
 
 
 # waivers

@@ -58,7 +58,7 @@ PINS = Manifest(
         "The requirements in the sealed requirements.txt, conda.yaml and python_env.yaml, read as text, against the operator's "
         "offline list of advisories (OSV format; setting ADVISORIES_DIR). A pinned version is vulnerable when an advisory lists "
         "it or one of its ranges holds it, by the order of PEP 440. A requirement that is not pinned may be, when it allows "
-        "such a version. Without a list nothing is shown to be safe: the first two figures have no value."
+        "such a version. Without a list nothing is shown to be safe, and no figure has a value."
     ),
     figures=(
         _F("vulnerable_pins", "Vulnerable packages", "lower"),

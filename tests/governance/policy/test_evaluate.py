@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from governance.policy import (
     CheckFact,
+    CheckRequirement,
     Conflict,
     Facts,
     Judgement,
@@ -72,6 +73,20 @@ def test_a_stale_result_is_not_met(key: str) -> None:
 def test_a_result_without_its_figures_cannot_tell(key: str) -> None:
     verdict = evaluate(BUILT_IN, with_check(approved(), key, figures=()))
     assert verdict.find(f"checks/{key}").status is Status.CANNOT_TELL
+
+
+@pytest.mark.parametrize("values", [(None,), (None, None), (None, 0.5), (0.5,), ()])
+def test_a_check_without_limits_that_could_measure_nothing_cannot_tell(values: tuple[float | None, ...]) -> None:
+    """Having run is enough where nothing is asked, but not if what the check is for could not be had at all."""
+    need = CheckRequirement("drift.columns", "drift.columns")
+    policy = replace(BUILT_IN, checks=(need,))
+    figures = (*(figure("first", value, note="There is no list.") for value in values), figure("second", 1.0))
+    nothing = bool(values) and not any(value is not None for value in values)
+    verdict = evaluate(policy, replace(approved(policy), checks=(CheckFact(need.key, "done", figures),)))
+    assert verdict.checks.status is (Status.CANNOT_TELL if nothing else Status.MET)
+    assert judge_check(need, figures) is (Judgement.INSUFFICIENT if nothing else Judgement.PASS)
+    if nothing:
+        assert verdict.checks.children[0].reason == "There is no list."
 
 
 def test_two_current_results_cannot_tell() -> None:
