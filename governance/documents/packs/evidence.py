@@ -18,8 +18,12 @@ CATEGORIES: Final[Mapping[str, str]] = {
     "data": "Data quality",
     "security": "Security scan",
     "documentation": "Documentation",
+    "script": "Scripts",
+    "manual": "Findings",
     "scoring": "Predictions",
 }
+_PLACES: Final = {name: place for place, name in enumerate(CATEGORIES.values())}
+"""Categories of plug-ins come after ours, by name."""
 _BOUNDS: Final = {"value": "", "ci_low": "lower end ", "ci_high": "upper end "}
 _SIGNS: Final = {"ge": "≥", "le": "≤"}
 _ORDER: Final = (Judgement.FAIL, Judgement.INCONCLUSIVE, Judgement.INSUFFICIENT, Judgement.CAUTION, Judgement.PASS)
@@ -64,9 +68,15 @@ def checks(request: PromotionRequest, verdict: Verdict, live: Mapping[str, Check
         run = runs.get(node.key.removeprefix("checks/"))
         for leaf in node.children or (node,):
             rows.append(_line(node, leaf, run, live))
-            if leaf.status is not Status.MET or rows[-1]["verdict"] == "caution":
+            person_said = run is not None and run.category == "manual"
+            if leaf.status is not Status.MET or rows[-1]["verdict"] == "caution" or person_said:
                 notes.append({"check": rows[-1]["check"], "verdict": rows[-1]["verdict"], "why": leaf.reason})
-    rows.sort(key=lambda row: list(CATEGORIES.values()).index(row["category"]))
+    rows.sort(
+        key=lambda row: (
+            _PLACES.get(row["category"], len(_PLACES)),
+            "" if row["category"] in _PLACES else row["category"],
+        )
+    )
     blocks = [Table("checks", _CHECKS, rows, note=_CHECK_NOTE, nothing="The policy asks for no check.")]
     if notes:
         columns = (
@@ -74,7 +84,7 @@ def checks(request: PromotionRequest, verdict: Verdict, live: Mapping[str, Check
             Column("verdict", "Verdict", "verdict"),
             Column("why", "Why", weight=4),
         )
-        blocks.append(Table("remarks", columns, notes, "What did not simply pass"))
+        blocks.append(Table("remarks", columns, notes, "What did not simply pass, and what people found"))
     blocks.append(_runs(run for run in runs.values()))
     return Section("checks", "Checks", finding([row["verdict"] for row in rows]), blocks)
 
