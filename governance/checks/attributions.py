@@ -202,9 +202,23 @@ def _limits(found: Explained, inputs: CheckInputs, params: ShapleyParams, drawn:
     )
     if found.method == "exact" and found.scale != "identity":
         said.append(f"The values add up in {explained.SCALES[found.scale]}, in which the model is a sum.")
+    said += _whole_numbers(inputs)
     if inputs.roles.weight:
         said.append("Rows count alike here: the weights of the rows are not used.")
     return tuple(said)
+
+
+def _whole_numbers(inputs: CheckInputs) -> list[str]:
+    answers = answer_of(inputs, MIXED).predictions
+    if (
+        answers is None
+        or "score" in answers.column_names
+        or not pa.types.is_integer(answers.schema.field("prediction").type)
+    ):
+        return []
+    return [
+        "The model gives whole numbers and no probability: if they are classes, it is their numbers that are explained."
+    ]
 
 
 def around(value: float | None, drawn: np.ndarray) -> Spread:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -158,6 +161,58 @@ def test_large_data_are_sampled_by_the_seed_and_said(tmp_path: Path) -> None:
     assert any(
         "30 rows were explained against 50 others, drawn from 300 with the seed 1" in one for one in first.limits
     )
+
+
+CODE = """
+import numpy as np, pyarrow as pa
+from dataclasses import replace
+from governance.checks import CheckInputs, Probe, Roles, get, run_check
+random = np.random.default_rng(5)
+data = pa.table({**{f"x{i}": random.normal(size=900) for i in range(7)}, "y": random.integers(0, 2, 900)})
+inputs = CheckInputs(data, Roles("y", (), tuple(f"x{i}" for i in range(7))))
+def model(table):
+    x = np.nan_to_num(np.column_stack([column.to_numpy() for column in table.columns]))
+    return pa.table({"score": 1 / (1 + np.exp(-(x[:, 0] * x[:, 1] + x[:, 2] - 0.5 * x[:, 3])))})
+for use in ("explainability.shapley", "explainability.importance", "explainability.effects", "robustness.perturbations"):
+    check = get(use)
+    asked = check.probes(inputs, check.params())
+    print(run_check(check, replace(inputs, probes={name: Probe(model(table)) for name, table in asked.items()})).digest)
+"""
+
+
+def test_results_are_the_same_bits_whatever_the_process_and_its_threads() -> None:
+    root = Path(__file__).resolve().parents[3]
+    seen = []
+    for threads, seed in (("1", "0"), ("4", "77")):
+        names = {**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "PYTHONHASHSEED": seed}
+        done = subprocess.run(
+            [sys.executable, "-c", CODE], cwd=root, env=names, capture_output=True, text=True, check=True
+        )
+        seen.append(done.stdout.split())
+    assert seen[0] == seen[1]
+    assert len(set(seen[0])) == 4
+
+
+def test_classes_as_numbers_are_said_to_be_numbers() -> None:
+    frame, _ = applicants()
+    check = get("explainability.shapley")
+    inputs = CheckInputs(pa.Table.from_pandas(frame, preserve_index=False), Roles(features=NAMES))
+    asked = check.probes(inputs, check.params())  # type: ignore[attr-defined]
+    classes = {
+        name: Probe(pa.table({"prediction": np.digitize(table["age"], [0.0, 1.0])})) for name, table in asked.items()
+    }
+    result = run_check(check, replace(inputs, probes=classes))
+    assert any("if they are classes" in limit for limit in result.limits)
+
+
+def test_a_model_that_raises_on_the_mixed_rows_is_an_error() -> None:
+    frame, _ = applicants()
+    check = get("explainability.shapley")
+    inputs = CheckInputs(pa.Table.from_pandas(frame, preserve_index=False), Roles(features=NAMES))
+    asked = check.probes(inputs, check.params())  # type: ignore[attr-defined]
+    with pytest.raises(CheckError, match="It raised") as error:
+        run_check(check, replace(inputs, probes=dict.fromkeys(asked, Probe(None, "It raised."))))
+    assert error.value.code == "probe.failed"
 
 
 def test_rows_are_drawn_from_all_of_the_data(tmp_path: Path) -> None:
