@@ -82,7 +82,7 @@ def test_a_bundle_is_asked_for_followed_and_downloaded(review: PromotionRequest,
         ({"kind": "mood"}, 400),
         ({}, 400),
         ({"kind": "period", "since": "yesterday", "until": "today"}, 400),
-        ({"kind": "sample", "sample": "00000000-0000-0000-0000-000000000000"}, 403),
+        ({"kind": "sample", "sample": "00000000-0000-0000-0000-000000000000"}, 404),
         ({"kind": "model", "model": "scorecard", "log_size": 10**9}, 404),
     ],
 )
