@@ -1,7 +1,6 @@
 """The two signing keys of an installation: made once, read by the processes that sign, never overwritten."""
 
 import os
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from django.conf import settings
 
 from audit.notes import fingerprint, origin
+from config.files import write_once
 
 __all__ = [
     "LEDGER", "PERMIT", "KeyProblem", "directory", "ensure_keys", "fingerprint", "ledger_key", "ledger_public_key", "origin",
@@ -53,11 +53,11 @@ def ensure_keys(place: Path) -> list[str]:
             if public_exists:
                 raise KeyProblem(f"{public} is there but {private.name} is gone: restore it, or move both away")
             key = _generate(name).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            if _write_once(private, key, 0o600):
+            if write_once(private, key, 0o600):
                 made.append(name)
         if not public_exists:
             half = load_pem_private_key(private.read_bytes(), None).public_key()
-            _write_once(public, half.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
+            write_once(public, half.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo), 0o644)
     return made
 
 
@@ -109,22 +109,6 @@ def public_pem(key: Ed25519PublicKey | ec.EllipticCurvePublicKey) -> bytes:
 
 def _generate(name: str) -> Ed25519PrivateKey | ec.EllipticCurvePrivateKey:
     return Ed25519PrivateKey.generate() if name == LEDGER else ec.generate_private_key(ec.SECP256R1())
-
-
-def _write_once(path: Path, content: bytes, mode: int) -> bool:
-    """Write a file whole or not at all, and never over another process's; say whether it is ours."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # refuses to replace
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
 
 
 def _read(name: str) -> bytes:

@@ -1,7 +1,5 @@
 """Private ECDSA P-256 keys in files of their own: one for the issuer, one for the countersigner, some that are offline."""
 
-import os
-import secrets
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,6 +11,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+
+from config.files import write_once
 
 
 class NoKey(RuntimeError):
@@ -28,9 +28,9 @@ def make(path: Path) -> bool:
     made = False
     if not path.exists():
         key = ec.generate_private_key(ec.SECP256R1())
-        made = _write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+        made = write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     if not public_path(path).exists():
-        _write_once(public_path(path), public_pem(private(path).public_key()), 0o644)
+        write_once(public_path(path), public_pem(private(path).public_key()), 0o644)
     return made
 
 
@@ -78,18 +78,3 @@ def _read(path: Path) -> bytes:
         raise NoKey(
             f"cannot read {_shown(path)}: {error.strerror}; restore it, or rotate the key out of the trust root"
         ) from error
-
-
-def _write_once(path: Path, content: bytes, mode: int) -> bool:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(draft, path)  # refuses to replace
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    return True
