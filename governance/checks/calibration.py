@@ -97,7 +97,10 @@ class Recalibration:
 
 
 def recalibration(rows: Rows) -> Recalibration:
-    """Logistic regression of the truth on the logit of the score; standard errors robust to weights (White 1982)."""
+    """Logistic regression of the truth on the logit of the score.
+
+    Standard errors are robust (H. White, Econometrica 50, 1982): to weights, and to a slope of 1 that is not there.
+    """
     clipped = np.clip(rows.score, EPSILON, 1 - EPSILON)
     logit = np.log(clipped) - np.log1p(-clipped)
     ones = np.ones_like(logit)
@@ -121,14 +124,14 @@ def _fitted(design: np.ndarray, offset: np.ndarray, rows: Rows) -> tuple[float, 
     beta = np.zeros(design.shape[1])
 
     def loss(of: np.ndarray) -> float:
-        z = design @ of + offset
+        z = _line(design, of) + offset
         return float((mass * (np.logaddexp(0, z) - y * z)).sum()) / total
 
     now = loss(beta)
     for _ in range(_STEPS):
-        p = _expit(design @ beta + offset)
-        slope = design.T @ (mass * (y - p)) / total
-        bend = (design * (mass * p * (1 - p))[:, None]).T @ design / total
+        p = _expit(_line(design, beta) + offset)
+        slope = (design * (mass * (y - p))[:, None]).sum(axis=0) / total
+        bend = _crossed(design, mass * p * (1 - p)) / total
         try:
             step = np.linalg.solve(bend, slope)
         except np.linalg.LinAlgError:
@@ -137,27 +140,34 @@ def _fitted(design: np.ndarray, offset: np.ndarray, rows: Rows) -> tuple[float, 
         while (then := loss(beta + size * step)) > now + 1e-15 and size > 1e-6:
             size /= 2
         beta, before, now = beta + size * step, now, then
-        if np.abs(design @ beta).max() > 700 or now < 1e-9:
+        if np.abs(_line(design, beta)).max() > 700 or now < 1e-9:
             return None
         if float(np.abs(size * step).max()) < 1e-12 or (before == now and float(np.abs(slope).max()) < 1e-12):
             break
-    p = _expit(design @ beta + offset)
-    bend = (design * (mass * p * (1 - p))[:, None]).T @ design
+    p = _expit(_line(design, beta) + offset)
+    bend = _crossed(design, mass * p * (1 - p))
     n = float(rows.count.sum())
-    score = design * (rows.weight * (y - p))[:, None]
+    spent = _crossed(design, rows.count * (rows.weight * (y - p)) ** 2)
     try:
         inverse = np.linalg.inv(bend)
     except np.linalg.LinAlgError:
         return None
-    plain = bool((rows.weight == rows.weight[0]).all())
-    if plain:
-        covariance = inverse * float(rows.weight[0])
-    else:
-        covariance = inverse @ (score * rows.count[:, None]).T @ score @ inverse * n / max(n - design.shape[1], 1)
+    covariance = inverse @ spent @ inverse * n / max(n - design.shape[1], 1)
     value, error_of = float(beta[0] / spread[0]), math.sqrt(max(0.0, float(covariance[0, 0]))) / float(spread[0])
     if not math.isfinite(value) or not math.isfinite(error_of) or error_of > 1e6:
         return None
     return value, estimates.around(value, error_of, 1e9)
+
+
+def _line(design: np.ndarray, beta: np.ndarray) -> np.ndarray:
+    made: np.ndarray = (design * beta).sum(axis=1)
+    return made
+
+
+def _crossed(design: np.ndarray, mass: np.ndarray) -> np.ndarray:
+    """Σ mass · xᵢ · xⱼ, added in one order on every machine, as a matrix product is not."""
+    size = design.shape[1]
+    return np.array([[float((mass * design[:, i] * design[:, j]).sum()) for j in range(size)] for i in range(size)])
 
 
 def _expit(z: np.ndarray) -> np.ndarray:

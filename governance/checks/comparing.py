@@ -123,8 +123,36 @@ def _mean_f1(rows: _Kinds, places: tuple[np.ndarray, np.ndarray], size: int, *, 
         moved = [influence(matrix(mass, place) / mass.sum())["macro_f1"].ravel()[place] for place in places]
         error = estimates.by_influence((moved[0] - moved[1]) * weight / mass.sum(), count)
         return Difference(first, second, first - second, estimates.around(first - second, error, n - 1))
-    gaps = np.concatenate([
-        [figure(one * weight, places[0]) - figure(one * weight, places[1]) for one in some]
-        for some in resampling.drawn(count / count.sum(), int(count.sum()), draws=draws, seed=seed)
-    ])  # fmt: skip
+    units = np.rint(weight * weighting.UNIT)
+    decided = [_Decided.of(place, size) for place in places]
+
+    def gap(times: np.ndarray) -> np.ndarray:
+        mass = times * units
+        made: np.ndarray = decided[0].mean_f1(mass) - decided[1].mean_f1(mass)
+        return made
+
+    gaps = resampling.replicated(gap, count, draws=draws, seed=seed)
     return Difference(first, second, first - second, resampling.expanded(gaps, n))
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Which kinds of rows are hits, rows and decisions of each class, as ones and zeros: shape (kinds, classes)."""
+
+    hits: np.ndarray
+    truth: np.ndarray
+    said: np.ndarray
+
+    @classmethod
+    def of(cls, place: np.ndarray, size: int) -> _Decided:
+        """From cells of the confusion matrix."""
+        every = np.arange(size)
+        truth, said = place[:, None] // size == every, place[:, None] % size == every
+        return cls(*(one.astype("float64") for one in (truth & said, truth, said)))
+
+    def mean_f1(self, mass: np.ndarray) -> np.ndarray:
+        """Of every resample: shape (draws, kinds) → (draws,). Whole numbers, so that sums are exact in any order."""
+        hits, both = mass @ self.hits, mass @ self.truth + mass @ self.said
+        f1 = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+        made: np.ndarray = f1.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1)
+        return made

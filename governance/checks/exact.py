@@ -51,18 +51,17 @@ class Sums:
     """Reads a merged table."""
 
     def __init__(self, state: pa.Table) -> None:
-        self._of: dict[tuple[int, str], Fraction] = {}
+        parts: dict[tuple[int, str], list[tuple[int, int]]] = {}
         held: dict[str, list[tuple[int, float]]] = {}
         for row in state.to_pylist():
             if row["quantity"].startswith(_CONSTANT):
                 bits = np.int64(row["exponent"]).view("float64")
                 held.setdefault(row["quantity"].removeprefix(_CONSTANT), []).append((row["cell"], float(bits)))
                 continue
-            whole = (row["high"] << _HALF) + row["low"]
-            shift = row["exponent"]
-            value = Fraction(whole << shift) if shift >= 0 else Fraction(whole, 1 << -shift)
-            key = row["cell"], row["quantity"]
-            self._of[key] = self._of.get(key, Fraction(0)) + value
+            part = row["exponent"], (row["high"] << _HALF) + row["low"]
+            parts.setdefault((row["cell"], row["quantity"]), []).append(part)
+        self._of = {key: _whole(given) for key, given in parts.items()}
+        self._total: dict[str, Fraction] = {}
         self.cells: tuple[int, ...] = tuple(sorted({cell for cell, _ in self._of}))
         self.constants = {name: [value for _, value in sorted(cells)] for name, cells in held.items()}
 
@@ -70,7 +69,17 @@ class Sums:
         """The sum of a quantity in one cell, or in all."""
         if cell is not None:
             return self._of.get((cell, quantity), Fraction(0))
-        return sum((value for (_, name), value in self._of.items() if name == quantity), Fraction(0))
+        if quantity not in self._total:
+            found = (value for (_, name), value in self._of.items() if name == quantity)
+            self._total[quantity] = sum(found, Fraction(0))
+        return self._total[quantity]
+
+
+def _whole(parts: list[tuple[int, int]]) -> Fraction:
+    """Whole numbers times powers of two, added."""
+    least = min(exponent for exponent, _ in parts)
+    total = sum(whole << (exponent - least) for exponent, whole in parts)
+    return Fraction(total << least) if least >= 0 else Fraction(total, 1 << -least)
 
 
 def _one(name: str, values: np.ndarray, cell: np.ndarray) -> pa.Table:
