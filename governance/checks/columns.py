@@ -125,14 +125,18 @@ def check_predictions(inputs: CheckInputs, which: str = "predictions", *, scores
         raise CheckError("data.scores_missing", "The model gives no probabilities, which this check needs.", "score")
     if "score" in table.column_names:
         score = table.column("score")
-        bad = score.null_count or score.type != pa.float64() or not pc.all(pc.is_finite(score)).as_py()
-        between = None if bad else pc.min_max(score).as_py()
-        if between is None or between["min"] < 0 or between["max"] > 1:
+        bad = score.null_count or score.type != pa.float64()
+        if bad or not all(_are_shares(chunk.to_numpy(zero_copy_only=False)) for chunk in score.chunks):
             raise CheckError("data.scores_invalid", "The scores must be probabilities: numbers from 0 to 1.", "score")
     elif "prediction" not in table.column_names:
         raise CheckError("data.predictions_invalid", "The predictions have neither “score” nor “prediction”.")
     elif table.column("prediction").null_count:
         raise CheckError("data.predictions_invalid", "Some predictions are missing.", "prediction")
+
+
+def _are_shares(values: np.ndarray) -> bool:
+    """Whether all lie from 0 to 1; a NaN is the smallest and largest of any numbers, so that it does not."""
+    return not len(values) or bool(values.min() >= 0 and values.max() <= 1)
 
 
 def scores(inputs: CheckInputs, which: str = "predictions") -> pa.Array | None:

@@ -1,8 +1,8 @@
 """The cell table of all group figures: how many rows (and how much weight) have each group, label, decision and score bin.
 
 One pass per column: groups become small whole numbers (Arrow's dictionary, no Python per row), the columns are folded into
-one number per row, and ``numpy.bincount`` counts blocks of rows that fit into the processor's cache. Sums of scores and of
-squared weights travel as limbs, weights in units of 10⁻⁶, so that every partition adds up to the same bits.
+one number per row, and ``numpy.bincount`` counts blocks of rows that fit into the processor's cache. Scores are added up in
+units of 2⁻³², weights in units of 10⁻⁶, their products and squares as limbs, so that every partition adds up to the same bits.
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ import pyarrow.compute as pc
 
 from governance.checks import columns, weighting
 from governance.checks.contract import CheckInputs
-from governance.checks.counts import COUNT, merged
+from governance.checks.counts import COUNT
 from governance.checks.limbs import limbs
 from governance.checks.results import CheckError
 
 BY = " / "
 """Between the names of an intersection, and between its groups."""
-BLOCK = 1 << 16
+BLOCK = 1 << 15
 MOST_CELLS = 1 << 18
 """Above that, cells are looked up instead of laid out."""
 WEIGHT_BITS = 44
 """Weights, in units of 10⁻⁶, are below 2⁴⁴ (17 million); over 2⁴⁴ they and their squares lie below 1."""
-SCORE_LIMBS, WEIGHTED_LIMBS = 2, 4
+SCORE_BITS = 32
+"""Of a score: 2³¹ rows add up in an int64, and a block of them in a float64 without rounding."""
+WEIGHTED_LIMBS = 4
 _HALF = 2.0**31
 KEYS = ("y", "decision", "bin")
 
@@ -55,7 +57,7 @@ def coded(values: pa.ChunkedArray) -> Coded:
     indices = array.indices
     codes = (pc.fill_null(indices, 0) if indices.null_count else indices).to_numpy(zero_copy_only=False)
     table = np.array([place[word] for word in words] or [0], dtype="int64")
-    if not np.array_equal(table, np.arange(len(table))) or codes.dtype.itemsize < 2:
+    if not np.array_equal(table, np.arange(len(table))):
         codes = table[codes]
     if indices.null_count:
         codes = np.where(indices.is_null().to_numpy(zero_copy_only=False), place[columns.UNKNOWN], codes)
@@ -91,7 +93,7 @@ def cells(
     score: np.ndarray | None = None, weight: np.ndarray | None = None, extra: Sequence[tuple[str, np.ndarray]] = (),
     crossed: int = 1,
 ) -> pa.Table:  # fmt: skip
-    """The cell table of a shard, for each column alone and every intersection of up to ``crossed`` of them.
+    """The cell table of a shard, for each column alone and every intersection of up to ``crossed`` of them; not yet sorted.
 
     ``keys`` are further columns (name, codes, how many codes there are). ``score`` adds ``sum_score_*``, ``weight``
     (units of 10⁻⁶) ``sum_weight`` and ``sum_square_*``; ``extra`` holds columns of whole numbers to be added up.
@@ -110,7 +112,7 @@ def cells(
             kept = [*places, *range(len(groups), len(parts))]
             own, added = _projected([digits[place] for place in kept], [parts[place][1] for place in kept], sums)
             tables.append(_table(groups, places, [name for name, _, _ in keys], own, added))
-    return merged(tables)
+    return pa.concat_tables(tables)
 
 
 Sums = dict[str, np.ndarray]
@@ -180,12 +182,11 @@ def _added(
         yield from zip(
             names_of("sum_square", WEIGHTED_LIMBS), limbs((own * 2.0**-WEIGHT_BITS) ** 2, WEIGHTED_LIMBS), strict=True
         )
-    if score is not None:
-        made = score[cut]
-        number = SCORE_LIMBS
-        if own is not None:
-            made, number = made * (own * 2.0**-WEIGHT_BITS), WEIGHTED_LIMBS
-        yield from zip(names_of("sum_score", number), limbs(made, number), strict=True)
+    if score is not None and own is None:
+        yield "sum_score", np.rint(score[cut] * 2.0**SCORE_BITS)
+    elif score is not None and own is not None:
+        made = limbs(score[cut] * (own * 2.0**-WEIGHT_BITS), WEIGHTED_LIMBS)
+        yield from zip(names_of("sum_score", WEIGHTED_LIMBS), made, strict=True)
     for name, values in extra:
         yield name, values[cut]
 
@@ -212,26 +213,33 @@ def _projected(digits: list[np.ndarray], sizes: list[int], sums: Sums) -> tuple[
 def _table(
     groups: Sequence[tuple[str, Coded]], places: tuple[int, ...], keys: list[str], digits: list[np.ndarray], sums: Sums
 ) -> pa.Table:
-    names = [[_plain(name, crossed=len(places) > 1) for name in groups[place][1].names] for place in places]
-    rows = zip(*(one.tolist() for one in digits[: len(places)]), strict=True)
-    labels = [BY.join(names[k][code] for k, code in enumerate(row)) for row in rows]
+    labels = pa.array(groups[places[0]][1].names, pa.string())
+    code = digits[0]
+    if len(places) > 1:
+        names = [[_plain(name) for name in groups[place][1].names] for place in places]
+        for one, more in zip(digits[1 : len(places)], names[1:], strict=True):
+            code = code * len(more) + one
+        _, first, code = np.unique(code, return_index=True, return_inverse=True)
+        rows = zip(*(one[first].tolist() for one in digits[: len(places)]), strict=True)
+        labels = pa.array([BY.join(names[k][at] for k, at in enumerate(row)) for row in rows], pa.string())
     attribute = BY.join(groups[place][0] for place in places)
-    made = {"attribute": pa.array([attribute] * len(labels), pa.string()), "group": pa.array(labels, pa.string())}
+    made = {"attribute": pa.repeat(pa.scalar(attribute), len(code)), "group": labels.take(pa.array(code))}
     for name, codes in zip(keys, digits[len(places) :], strict=True):
         made[name] = pa.array(codes, pa.int16())
     return pa.table({**made, **{name: pa.array(values, pa.int64()) for name, values in sums.items()}})
 
 
-def _plain(name: str, *, crossed: bool) -> str:
+def _plain(name: str) -> str:
     """A group's name with which two groups' names cannot be read as three."""
-    return name.replace(BY, "/") if crossed else name
+    return name.replace(BY, "/")
 
 
 def no_rows(attribute: str, names: Iterable[str], like: pa.Schema) -> pa.Table:
     """Cells without a row, for groups that must be looked for."""
-    empty = dict.fromkeys(like.names, 0)
-    rows = [{**empty, "attribute": attribute, "group": name} for name in names]
-    return pa.Table.from_pylist(rows, schema=like)
+    groups = list(names)
+    empty = pa.array(np.zeros(len(groups), "int64"))
+    words = {"attribute": pa.array([attribute] * len(groups), pa.string()), "group": pa.array(groups, pa.string())}
+    return pa.table([words[one.name] if one.name in words else empty.cast(one.type) for one in like], schema=like)
 
 
 def bins_of(score: np.ndarray, bins: int) -> np.ndarray:

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from governance.checks import columns, fairness_cells, fairness_tables, weighting
 from governance.checks.contract import Check, CheckInputs, Params
-from governance.checks.counts import merged
 from governance.checks.fairness_calibration import Calibration, calibration
 from governance.checks.fairness_spread import Spread, spreads
 from governance.checks.fairness_state import Cells, read
@@ -95,7 +94,7 @@ class GroupFairness(Check):
             )
             for name in shard.roles.sensitive
         ]
-        return merged([made, *empty])
+        return pa.concat_tables([made, *empty])
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: FairnessParams) -> CheckResult:
         figures: list[Figure] = []

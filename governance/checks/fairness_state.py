@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from governance.checks import columns
 from governance.checks.counts import COUNT, numbers
-from governance.checks.fairness_cells import BY, WEIGHT_BITS
+from governance.checks.fairness_cells import BY, SCORE_BITS, WEIGHT_BITS
 from governance.checks.groups import Group, Weights
 from governance.checks.limbs import value
 
@@ -55,9 +56,13 @@ class Cells:
 
 def read(state: pa.Table, bins: int) -> Iterator[Cells]:
     """Every attribute and intersection of a merged state, in the order of their names."""
-    of = np.array(state.column("attribute").to_pylist())
-    for attribute in sorted(set(of.tolist())):
-        yield _of(state.filter(pa.array(of == attribute)), attribute, bins)
+    for attribute in sorted(pc.unique(state.column("attribute")).to_pylist()):
+        yield read_one(state, attribute, bins)
+
+
+def read_one(state: pa.Table, attribute: str, bins: int) -> Cells:
+    """One attribute or intersection of a merged state."""
+    return _of(state.filter(pc.equal(state.column("attribute"), attribute)), attribute, bins)
 
 
 def _of(state: pa.Table, attribute: str, bins: int) -> Cells:
@@ -77,9 +82,10 @@ def _of(state: pa.Table, attribute: str, bins: int) -> Cells:
     weight = dense(numbers(state, "sum_weight")) * MILLIONTH if weighted else count.astype("float64")
     square = dense(limbed(state, "sum_square", 2.0 ** (2 * WEIGHT_BITS)) * MILLIONTH**2) if weighted else weight
     score = None
-    if "sum_score_0" in state.column_names:
-        sums = limbed(state, "sum_score", 2.0**WEIGHT_BITS if weighted else 1.0)
-        score = dense(sums * (MILLIONTH if weighted else 1.0))
+    if "sum_score" in state.column_names:
+        score = dense(numbers(state, "sum_score") * 2.0**-SCORE_BITS)
+    elif "sum_score_0" in state.column_names:
+        score = dense(limbed(state, "sum_score", 2.0**WEIGHT_BITS) * MILLIONTH)
     return Cells(attribute, names, count, weight, square, score, weighted)
 
 

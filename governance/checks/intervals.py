@@ -35,7 +35,7 @@ def newcombe(hits1: float, n1: float, hits2: float, n2: float, z: float = Z) -> 
     return gap - math.hypot(p1 - low1, high2 - p2), gap + math.hypot(high1 - p1, p2 - low2)
 
 
-def katz(hits1: int, n1: int, hits2: int, n2: int, z: float = Z) -> Interval | None:
+def katz(hits1: float, n1: float, hits2: float, n2: float, z: float = Z) -> Interval | None:
     """Log interval of p1 / p2. D. Katz et al., Biometrics 34 (1978); with Walter's ½ (1975) where a count is 0.
 
     None when p2 is 0 (the ratio is not defined). With no hits in the first group the lower end is 0.

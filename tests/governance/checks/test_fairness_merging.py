@@ -58,12 +58,12 @@ def test_any_partition_adds_up_to_the_same_bits(
     params = check.params.from_mapping({"intersections": 3} if use != "fairness.classes" else {})
     (planned,) = check.plan(inputs, params)
     assert planned.data is not None
-    whole = check.map(planned, params)
+    whole = check.merge([check.map(planned, params)])
     edges = [0, *sorted(one for one in cuts if one < planned.data.num_rows), planned.data.num_rows]
     parts = data.draw(st.permutations([cut(planned, a, b) for a, b in pairwise(edges)]))
     states = [check.map(part, params) for part in parts]
     merged = check.merge([check.merge(states[:2]), *states[2:]])
-    assert bits(merged) == bits(check.merge([whole]))
+    assert bits(merged) == bits(whole)
     assert check.finish(merged, inputs, params).to_json() == check.finish(whole, inputs, params).to_json()
 
 
@@ -82,7 +82,9 @@ def test_weights_of_one_say_what_no_weights_say() -> None:
     for weighted, own in zip(one.figures, other.figures, strict=True):
         assert (weighted.key, weighted.group, weighted.n) == (own.key, own.group, own.n)
         for name in ("value", "ci_low", "ci_high", "smallest_gap"):
-            assert getattr(weighted, name) == pytest.approx(getattr(own, name), abs=1e-12)
+            # Scores without weights are added up in units of 2⁻³², and an interval sought by halving has its last step.
+            near = 1e-5 if own.key.startswith("calibration") and name != "value" else 1e-9
+            assert getattr(weighted, name) == pytest.approx(getattr(own, name), abs=near)
 
 
 def test_rows_without_weight_count_for_nothing() -> None:
