@@ -9,6 +9,8 @@ QUICK = {
     "benchmarks.reports": ["--quick"],
     "benchmarks.time_travel": ["--models", "200", "--versions", "1000", "--rounds", "5"],
     "benchmarks.decision_screen": ["--models", "200", "--versions", "1000", "--rounds", "5"],
+    "benchmarks.checks.fairness": ["--quick"],
+    "benchmarks.checks.coverage_fairness": ["--quick"],
 }
 
 

@@ -1,6 +1,7 @@
 """Intervals cover what they say: nominal 95 % within 93 to 97 % from 30 rows on.
 
-The whole grid is benchmarks/checks/coverage_fairness.py. Coverage of intervals of counts is added up over every outcome, not simulated; that of the others is simulated by seed.
+The whole grid is benchmarks/checks/coverage_fairness.py. Coverage of intervals of counts is added up over every outcome, not
+simulated; that of the others is simulated by seed.
 """
 
 from __future__ import annotations
