@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from governance.checks import cells, distances
 from governance.checks.contract import FigureSpec
+from governance.checks.placing import HALF
 from governance.checks.results import CheckError, Figure
 
 Bins = tuple[tuple[str, int, int], ...]
@@ -105,7 +106,7 @@ def _of_numbers(
         at[np.searchsorted(edges, edge[mine])] = count[mine]
         where = np.minimum(np.searchsorted(edges, edge[between]), len(edges))
         gap[where] = count[between]
-        total[where] = (high[between] * cells.HALF + low[between]) * one.unit
+        total[where] = (high[between] * HALF + low[between]) * one.unit
         sides.append(distances.Side(edges, at, gap, total))
         missing.append(int(count[place == cells.MISSING].sum()))
     ends = (

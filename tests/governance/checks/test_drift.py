@@ -274,3 +274,16 @@ def test_the_step_up_rule_is_scipys() -> None:
     ps = [0.01, 0.04, 0.03, 0.5, 0.9]
     assert benjamini_hochberg(ps) == pytest.approx(list(stats.false_discovery_control(ps)))
     assert benjamini_hochberg([None, 0.02]) == [None, 0.02]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from([0.0, -0.0, 1e-12, 1e12, -5.5]), st.floats(-100, 100)), min_size=1, max_size=80),
+    st.lists(st.one_of(st.sampled_from([0.0, 1e-12, 1e300, -1e300, 1e12]), st.floats(-200, 200)), max_size=80),
+)
+def test_the_sample_is_counted_alike_sorted_and_unsorted(training: list[float], sample: list[float]) -> None:
+    table = pa.table({"x": pa.array(training, pa.float64())})
+    reference_cells = cells.of_reference(table, ["x"], categories=0, resolution=16, given={})
+    (one,) = cells.frozen(reference_cells)
+    values = np.array(sample, dtype="float64")
+    assert cells._sampled(one, values).equals(cells._numbers(cells.SAMPLE, one, np.sort(values)))
