@@ -8,7 +8,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from governance.sandbox.job import (
@@ -28,13 +27,13 @@ from governance.sandbox.staging import Stage, staged
 from registry.formats.scan import MLmodelError, ModelFile, read_model_file, scan_directory
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from governance.sandbox.environments import Chosen
 
 _NONE = Layers({})
 _READERS = ("skops", "cloudpickle")
 """Formats that are read by the package of that name."""
+_ROW_BYTES = 24
+"""Two numbers and their validity, for each row."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -127,12 +126,13 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
             first = report.refused[0]
             more = f" ({len(report.refused) - 1} more)" if len(report.refused) > 1 else ""
             return SandboxOutcome("refused_by_scan", f"{first.path}: {first.message}{more}", _NONE)
-    table = _table(job, stage, signed)
-    if isinstance(table, SandboxOutcome):
-        return table
-    inputs = (stage.model_dir, table["data"], *stage.files.values())
+    rows = _table(job, stage, signed)
+    if isinstance(rows, SandboxOutcome):
+        return rows
+    inputs = (stage.model_dir, rows["data"], *stage.files.values())
+    limits = _with_room_for(job.limits, rows["rows"])
     return {
-        **table,
+        **rows,
         "mode": job.mode,
         "model_dir": str(stage.model_dir or ""),
         "files": {name: str(path) for name, path in stage.files.items()},
@@ -140,8 +140,8 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
         "scratch": str(stage.scratch),
         "uid": stage.uid,
         "code": [str(path) for path in stage.code],
-        "limits": limits_as_dict(job.limits),
-        "max_bytes": job.limits.file_bytes,
+        "limits": limits_as_dict(limits),
+        "max_bytes": limits.file_bytes,
         "flavor": flavor,
         "format": format_,
         "model_file": file,
@@ -155,14 +155,27 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
     }
 
 
+def _with_room_for(limits: Limits, rows: int) -> Limits:
+    """A prediction and a score for every row are no excess, however many rows there are."""
+    needed = rows * _ROW_BYTES + 1024**2
+    if needed <= limits.file_bytes:
+        return limits
+    return replace(limits, file_bytes=needed, scratch_bytes=limits.scratch_bytes + needed)
+
+
 def _table(job: SandboxJob, stage: Stage, signed: tuple[str, ...]) -> dict[str, Any] | SandboxOutcome:
     """The staged table with only the columns that the child is given, their names, and the number of rows."""
     if stage.data is None:
-        return {"data": "", "features": list(job.features), "label": None, "rows": 0}
-    described = _schema(stage.data)
-    if isinstance(described, SandboxOutcome):
-        return described
-    schema, rows = described
+        return {"data": "", "features": list(job.features), "label": None, "rows": 0, "missing": []}
+    # Imported here: the child imports this module too, and loads pyarrow only after it is confined.
+    import pyarrow as pa
+
+    from governance.sandbox import table
+
+    try:
+        schema, rows = table.described(stage.data)
+    except (pa.ArrowException, OSError) as error:
+        return SandboxOutcome("input_invalid", f"The data set is neither Parquet nor Arrow: {error}", _NONE)
     label = job.label if MODES[job.mode].label else None
     features = job.features or signed or tuple(name for name in schema.names if name != job.label)
     columns = [*features, *([label] if label else [])]
@@ -172,8 +185,17 @@ def _table(job: SandboxJob, stage: Stage, signed: tuple[str, ...]) -> dict[str, 
         return SandboxOutcome("input_invalid", sentence, _NONE)
     if rows == 0:
         return SandboxOutcome("input_invalid", "The data set has no rows.", _NONE)
-    data = _without_answers(stage.data, columns)
-    return {"data": str(data), "features": list(features), "label": label, "rows": rows}
+    data, missing = table.only(stage.data, columns)
+    kinds = [schema.field(name).type for name in features]
+    return {
+        "data": str(data),
+        "features": list(features),
+        "label": label,
+        "rows": rows,
+        "missing": missing,
+        # The categories of a column hold for all of its rows, so such a table is read in one piece.
+        "streamed": not any(pa.types.is_dictionary(kind) or pa.types.is_nested(kind) for kind in kinds),
+    }
 
 
 def _flavor(model: ModelFile) -> tuple[str, str, str]:
@@ -189,46 +211,6 @@ def _flavor(model: ModelFile) -> tuple[str, str, str]:
     raise MLmodelError(
         "mlmodel.flavor", f"None of the model's flavours ({known}) can be run. Log it with mlflow.sklearn."
     )
-
-
-def _schema(data: Path) -> tuple[pa.Schema, int] | SandboxOutcome:
-    # Imported here: the child imports this package too, and loads pyarrow only after it is confined.
-    import pyarrow as pa
-    import pyarrow.ipc
-    import pyarrow.parquet
-
-    try:
-        if data.suffix == ".arrow":
-            with pa.memory_map(str(data)) as source:
-                reader = pa.ipc.open_file(source)
-                return reader.schema, sum(reader.get_batch(n).num_rows for n in range(reader.num_record_batches))
-        file = pa.parquet.ParquetFile(data)
-    except (pa.ArrowException, OSError) as error:
-        return SandboxOutcome("input_invalid", f"The data set is neither Parquet nor Arrow: {error}", _NONE)
-    return file.schema_arrow, file.metadata.num_rows
-
-
-def _without_answers(data: Path, columns: list[str]) -> Path:
-    """Leave only ``columns`` in the staged copy: a model that could read the label would predict it perfectly."""
-    import pyarrow as pa
-    import pyarrow.ipc
-    import pyarrow.parquet
-
-    rest = data.with_name(f"columns{data.suffix}")
-    if data.suffix == ".arrow":
-        with pa.memory_map(str(data)) as source:
-            table = pa.ipc.open_file(source).read_all().select(columns)
-            with pa.OSFile(str(rest), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-                writer.write_table(table)
-    else:
-        with pa.parquet.ParquetFile(data) as source:
-            kept = pa.schema([source.schema_arrow.field(name) for name in columns])
-            with pa.parquet.ParquetWriter(rest, kept) as writer:
-                for batch in source.iter_batches(columns=columns):
-                    writer.write_batch(batch.select(columns))
-    data.unlink()
-    rest.chmod(0o444)
-    return rest
 
 
 def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:

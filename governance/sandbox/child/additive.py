@@ -72,20 +72,40 @@ class Nodes:
 
 @dataclass(slots=True)
 class Additive:
-    """``base`` plus the leaves reached, or the weighted columns, is the output before ``link``."""
+    """``base`` plus the leaves reached, or the weighted columns, is the output before ``link``.
+
+    ``single``: columns are compared in single precision, as scikit-learn's own trees and XGBoost do.
+    """
 
     link: str
     base: float
     nodes: Nodes
     weights: Any = None
+    single: bool = False
 
 
 def read(model: Any, positive: Any) -> Additive:
     """The last step of a pipeline as a sum. Raises ``NotAdditiveError``."""
-    name = type(model).__name__ if type(model).__module__.partition(".")[0] == "sklearn" else ""
+    library, name = type(model).__module__.partition(".")[0], type(model).__name__
+    if library in ("xgboost", "lightgbm"):
+        return _booster(model, f"{library}.{name}", positive)
+    name = name if library == "sklearn" else ""
     readers = {**dict.fromkeys(_TREES, _tree), **dict.fromkeys(_FORESTS, _forest), **dict.fromkeys(_BOOSTED, _boosted),
                **dict.fromkeys(_HISTOGRAM, _histogram), **dict.fromkeys(_LINEAR, _linear),
                **dict.fromkeys(_LOGISTIC, _logistic)}  # fmt: skip
+    if name not in readers:
+        raise NotAdditiveError(f"is a {type(model).__name__}, which is not read as trees or weights")
+    return readers[name](model, _side(model, positive))
+
+
+def _booster(model: Any, name: str, positive: Any) -> Additive:
+    """Of the other libraries, whose readers are loaded where they are met. Raises ``NotAdditiveError``."""
+    from governance.sandbox.child import boosters  # noqa: PLC0415 - it needs this module
+
+    readers = {
+        "xgboost.XGBClassifier": boosters.xgboost, "xgboost.XGBRegressor": boosters.xgboost,
+        "lightgbm.LGBMClassifier": boosters.lightgbm, "lightgbm.LGBMRegressor": boosters.lightgbm,
+    }  # fmt: skip
     if name not in readers:
         raise NotAdditiveError(f"is a {type(model).__name__}, which is not read as trees or weights")
     return readers[name](model, _side(model, positive))
@@ -104,14 +124,14 @@ def _side(model: Any, positive: Any) -> int:
 def _tree(model: Any, side: int) -> Additive:
     nodes = Nodes()
     _add(nodes, model, side, 1.0)
-    return Additive("identity", 0.0, nodes)
+    return Additive("identity", 0.0, nodes, single=True)
 
 
 def _forest(model: Any, side: int) -> Additive:
     nodes = Nodes()
     for one in model.estimators_:
         _add(nodes, one, side, 1.0 / len(model.estimators_))
-    return Additive("identity", 0.0, nodes)
+    return Additive("identity", 0.0, nodes, single=True)
 
 
 def _add(nodes: Nodes, model: Any, side: int, scale: float) -> None:
@@ -138,7 +158,7 @@ def _boosted(model: Any, side: int) -> Additive:
     nodes = Nodes()
     for one in model.estimators_[:, 0]:
         _add(nodes, one, 0, sign * model.learning_rate)
-    return Additive("logit" if classifier else "identity", sign * base, nodes)
+    return Additive("logit" if classifier else "identity", sign * base, nodes, single=True)
 
 
 def _histogram(model: Any, side: int) -> Additive:

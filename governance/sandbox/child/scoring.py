@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - a model, and what it returns, can be anything
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
+
+READ = 65_536
 
 
 def read_table(path: str, columns: list[str]) -> pa.Table:
@@ -20,6 +23,56 @@ def read_table(path: str, columns: list[str]) -> pa.Table:
         with pa.OSFile(path, "rb") as source:
             return pa.ipc.open_file(source).read_all().select(columns)
     return pa.parquet.read_table(path, columns=columns, use_threads=False)
+
+
+def frames(job: dict[str, Any], columns: list[str], *, rows: int) -> Iterator[pd.DataFrame]:
+    """The rows in order, ``rows`` at a time, with the types that all of them together would have.
+
+    The pieces have the same rows whatever the file's own pieces are. Raises what pyarrow raises.
+    """
+    if not job["streamed"]:
+        whole = read_table(job["data"], columns).to_pandas()
+        yield from (whole.iloc[start : start + rows] for start in range(0, len(whole), rows))
+        return
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+    held: list[pa.RecordBatch] = []
+    count = begun = 0
+    for batch in _batches(job["data"], columns):
+        held.append(batch)
+        count += batch.num_rows
+        while count >= rows:
+            table = pa.Table.from_batches(held)
+            yield _frame(table.slice(0, rows), job["missing"], begun)
+            begun, count = begun + rows, count - rows
+            held = table.slice(rows).to_batches()
+    if count:
+        yield _frame(pa.Table.from_batches(held), job["missing"], begun)
+
+
+def _batches(path: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    if path.endswith(".arrow"):
+        with pa.OSFile(path, "rb") as source:
+            reader = pa.ipc.open_file(source)
+            for number in range(reader.num_record_batches):
+                yield reader.get_batch(number).select(columns)
+    else:
+        with pa.parquet.ParquetFile(path, pre_buffer=False) as file:
+            yield from file.iter_batches(batch_size=READ, columns=columns, use_threads=False)
+
+
+def _frame(table: pa.Table, missing: list[str], start: int) -> pd.DataFrame:
+    """As pandas would make it of the whole: numbers with a missing one somewhere are floats, and truths are objects."""
+    for name in missing:
+        if name in table.column_names and pa.types.is_integer(table.schema.field(name).type):
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table.column(name).cast(pa.float64(), safe=False))
+    frame: pd.DataFrame = table.to_pandas()
+    for name in missing:
+        if name in frame and frame[name].dtype == bool:
+            frame[name] = frame[name].astype(object)
+    frame.index = pd.RangeIndex(start, start + len(frame))
+    return frame
 
 
 def plain(values: Any) -> pa.Array:

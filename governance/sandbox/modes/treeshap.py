@@ -40,7 +40,7 @@ def work(model: Any, job: dict[str, Any], progress: Progress) -> dict[str, Any]:
     try:
         steps, last = _parts(model)
         found = read_model(last, job["positive"])
-        encode = _encoder(steps, last)
+        encode = _encoder(steps, last, single=found.single)
         encoded = encode(frame)
         used = _used(found)
         if len(used) > MOST_COLUMNS or (len(used) and used[-1] >= encoded.shape[1]):
@@ -62,9 +62,8 @@ def _parts(model: Any) -> tuple[Any, Any]:
     return (model[:-1] if len(model.steps) > 1 else None), model.steps[-1][1]
 
 
-def _encoder(steps: Any, last: Any) -> Any:
+def _encoder(steps: Any, last: Any, *, single: bool) -> Any:
     histogram = type(last).__name__.startswith("Hist")
-    single = hasattr(last, "tree_") or hasattr(last, "estimators_")
 
     def encode(frame: pd.DataFrame) -> np.ndarray:
         made: Any = frame if steps is None else steps.transform(frame)
@@ -72,7 +71,6 @@ def _encoder(steps: Any, last: Any) -> Any:
             made = last._preprocess_X(made, reset=False)  # orders the columns as its trees number them
         made = made.toarray() if hasattr(made, "toarray") else np.asarray(made)
         try:
-            # Trees of scikit-learn compare single precision with double thresholds.
             return np.asarray(made, dtype="float32" if single else "float64").astype("float64")
         except (TypeError, ValueError) as error:
             raise NotAdditiveError("takes inputs that are no numbers") from error
