@@ -4,7 +4,7 @@ Workers only: it loads numpy.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -170,5 +170,10 @@ def _judged(run: CheckRun, result: CheckResult, record: dict[str, Any]) -> Outco
     verdict = verdict_of(need, figures, result.not_applicable)
     summary = summary_of(need, figures, result.not_applicable)
     if record.get(vendors.KEY):
-        result, summary = replace(result, limits=(*result.limits, vendors.MARK)), f"{summary} {vendors.SHORT}"
-    return stored(result, verdict, summary, record)
+        summary = f"{summary} {vendors.SHORT}"
+    return stored(marked(result, record), verdict, summary, record)
+
+
+def marked(result: CheckResult, record: Mapping[str, Any]) -> CheckResult:
+    """The result as it is stored: one that rests on uploaded predictions says so."""
+    return replace(result, limits=(*result.limits, vendors.MARK)) if record.get(vendors.KEY) else result

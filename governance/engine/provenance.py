@@ -10,7 +10,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from governance import checks
+from django.conf import settings
+
+from governance import advisories, checks, vendors
 from governance.checks import CheckError
 from governance.checks.code import SCORING, code_of
 from governance.models import CheckRun
@@ -41,6 +43,7 @@ def _of_scoring(run: CheckRun, sandbox: Mapping[str, Any]) -> dict[str, Any]:
         "model": model.manifest_digest,
         "data": _data(run.dataset),
         "columns": _columns(run.dataset),
+        "uploaded": _data(DatasetVersion.objects.filter(pk=run.parameters.get(vendors.KEY)).first()),
     }
 
 
@@ -62,10 +65,12 @@ def _of_check(run: CheckRun, sandbox: Mapping[str, Any]) -> dict[str, Any]:
         "live_data": _data(live_data),
         "sensitive": digest_of(run.requirement.get("sensitive") or []),
     }
-    if "card" in needs:
+    if {"card", "papers"} & needs:
         found["card"] = digest_of([filled_card(request.model), list(policy_of(request.policy_version).card)])
     if {"metrics", "recorded"} & needs:
         found["metrics"] = digest_of(dict(request.version.metrics))
+    if "advisories" in needs:
+        found["advisories"] = advisories.stamp(settings.ADVISORIES_DIR)
     return found
 
 

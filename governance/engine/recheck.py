@@ -11,21 +11,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from audit.models import Entry
 from audit.selectors import entries_about
 from config.errors import Refusal
-from governance import checks
+from governance import checks, vendors
 from governance.checks import CheckError, CheckResult
-from governance.engine.execute import SCORING, compute, score
+from governance.engine.execute import SCORING, compute, marked
 from governance.engine.provenance import provenance_of, waited_for
+from governance.engine.scoring import score
 from governance.engine.storing import write_rows
 from governance.engine.workspace import Progress, SandboxRefused
 from governance.models import CheckRun
 from governance.services.evidence import result_bytes
 from governance.states import CheckState
-from registry.storage import blobs
+from registry.storage import CHUNK, blobs
 
 MOST: Final = 20
 """Differences that are listed."""
@@ -41,6 +42,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "card": "The model card has changed since: {then}, now {now}.",
     "metrics": "The recorded metrics have changed since: {then}, now {now}.",
     "sensitive": "The sensitive columns were others: {then}, now {now}.",
+    "advisories": "The operator's list of known vulnerabilities is another: {then}, now {now}.",
+    "uploaded": "The uploaded predictions were {then}; now {now}.",
     "parameters": "The parameters were others: {then}, now {now}.",
     "predictions": "The predictions were others: {then}, now {now}.",
     "model_environment": "The model's own environment was recorded as {then}.",
@@ -113,7 +116,7 @@ def _kept(run: CheckRun) -> Iterator[str]:
     for file in (run.result or {}).get("files", ()):
         try:
             with blobs().open(str(file["sha256"])) as stream:
-                if hashlib.sha256(stream.read()).hexdigest() != file["sha256"]:
+                if _hashed(stream) != file["sha256"]:
                     yield f"The file {file['name']} beside it was changed."
         except Refusal as refusal:
             yield f"The file {file['name']} beside it cannot be read: {refusal}"
@@ -188,7 +191,7 @@ def _compare_results(run: CheckRun, directory: Path, progress: Progress, found: 
     for number, needed in enumerate(CheckRun.objects.filter(pk__in=waited_for(run)).order_by("position")):
         folder = directory / f"needed-{number}"
         folder.mkdir()
-        output = _scored(_loaded(needed), folder, progress)
+        output = _scored(_loaded(needed), folder, progress, found)
         if output != needed.output_blob_id:
             found.wrong.append(
                 f"{needed.title}: computed again, they are {output}; the result rests on {needed.output_blob_id}."
@@ -197,11 +200,11 @@ def _compare_results(run: CheckRun, directory: Path, progress: Progress, found: 
     folder.mkdir()
     stored: Mapping[str, Any] = json.loads(result_bytes(run))
     if run.category == SCORING:
-        output = _scored(_loaded(run), folder, progress)
+        output = _scored(_loaded(run), folder, progress, found)
         if output != run.output_blob_id:
             found.wrong.append(f"The predictions differ: {output} now, {run.output_blob_id} then.")
         return
-    again, _ = compute(_loaded(run), folder, progress)
+    again = marked(*compute(_loaded(run), folder, progress))
     if hashlib.sha256(again.to_json().encode()).hexdigest() != run.result_digest:
         found.wrong += ["It differs: run again, it gives other bytes.", *_differences(stored, again)]
 
@@ -213,13 +216,24 @@ def _loaded(run: CheckRun) -> CheckRun:
     ).get(pk=run.pk)  # fmt: skip
 
 
-def _scored(run: CheckRun, directory: Path, progress: Progress) -> str:
-    """SHA-256 of the predictions, computed again and written as they are stored."""
+def _scored(run: CheckRun, directory: Path, progress: Progress, found: _Found) -> str:
+    """SHA-256 of the predictions, computed again and written as they are stored; of uploaded ones, of their bytes."""
+    if vendors.KEY in run.parameters:
+        found.other.append(f"{run.title}: they were uploaded, so their bytes were compared and no model was run.")
+        with blobs().open(str(run.output_blob_id)) as stream:
+            return _hashed(stream)
     table, _, _ = score(run, directory, progress)
     path = directory / "again.parquet"
     write_rows(table, path)
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return _hashed(stream)
+
+
+def _hashed(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _differences(stored: Mapping[str, Any], again: CheckResult) -> list[str]:

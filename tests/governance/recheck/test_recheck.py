@@ -206,3 +206,26 @@ def test_an_error_and_a_check_that_waits_are_told_apart(scientist: User, say: Sa
     code, words = say(str(run_of(request, "predict.scores").pk))
     assert code == 3, words
     assert "ended with an error" in words
+
+
+TIMED = """\
+policy: house
+governs: {tiers: [1, 2, 3], targets: ["alias:production"]}
+checks:
+  - use: resources.latency
+    data: {role: test}
+review:
+  - stage: approval
+    all: [{role: approver, n: 1}]
+"""
+
+
+def test_measured_times_are_excepted_and_named(scientist: User, say: Say) -> None:
+    request = run_all(asked(scientist, models.sound_model(), policy=TIMED))
+    make.integrate()
+    run = run_of(request, "resources.latency")
+    assert run.result is not None, run.summary
+    code, words = say(str(run.pk))
+    assert code == 3, words
+    assert "measures time" in words
+    assert "The stored bytes are those that the ledger names." in words
