@@ -12,7 +12,7 @@ from governance.checks import shapley, trees
 from governance.checks.contract import Probe
 from governance.checks.sampling import outputs
 
-TOLERANCE: Final = 1e-6
+TOLERANCE: Final = 1e-5
 """A sum that is off by more than this, beside 1 or the output, is not what the model computes."""
 _MOST_COMPARED: Final = 20_000
 _MOST_BACKGROUND: Final = 1000
