@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from governance.sandbox.job import SandboxJob
 from governance.sandbox.room import remove
 
 _FIRST_UID, _UIDS = 61184, 4000  # the range that systemd keeps for users that come and go
+_PREFIX = "countersign-run-"
+_MOMENT = 60.0
 _CODE = Path(__file__).resolve().parents[2]
 
 
@@ -42,7 +46,10 @@ def staged(job: SandboxJob) -> Iterator[Stage]:
     Guarantee: the child never holds a path to the sealed bytes, and what is scanned is what is loaded.
     Raises ``OSError`` if files cannot be copied.
     """
-    root = Path(tempfile.mkdtemp(prefix="countersign-run-")).resolve()
+    root = Path(tempfile.mkdtemp(prefix=_PREFIX)).resolve()
+    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    _tidy(root.parent)
     try:
         uid = _FIRST_UID + secrets.randbelow(_UIDS) if own_users() else None
         root.chmod(0o711)
@@ -67,6 +74,21 @@ def staged(job: SandboxJob) -> Iterator[Stage]:
         yield Stage(model_dir, data, files, scratch, uid, code)
     finally:
         remove(root)
+        os.close(held)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed workers left: nobody holds it, and it is no moment old."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # somebody else removed it, or it is not ours to open
+            if time.time() - path.lstat().st_mtime < _MOMENT:
+                continue
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(path)
+            finally:
+                os.close(descriptor)
 
 
 def _plain_copy(source: Path, target: Path) -> Path:

@@ -103,12 +103,13 @@ def _booster(model: Any, name: str, positive: Any) -> Additive:
     from governance.sandbox.child import boosters  # noqa: PLC0415 - it needs this module
 
     readers = {
+        "xgboost.Booster": boosters.xgboost, "lightgbm.Booster": boosters.lightgbm,
         "xgboost.XGBClassifier": boosters.xgboost, "xgboost.XGBRegressor": boosters.xgboost,
         "lightgbm.LGBMClassifier": boosters.lightgbm, "lightgbm.LGBMRegressor": boosters.lightgbm,
     }  # fmt: skip
     if name not in readers:
         raise NotAdditiveError(f"is a {type(model).__name__}, which is not read as trees or weights")
-    return readers[name](model, _side(model, positive))
+    return readers[name](model, 1 if name.endswith(".Booster") else _side(model, positive))
 
 
 def _side(model: Any, positive: Any) -> int:

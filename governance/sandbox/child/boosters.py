@@ -21,9 +21,9 @@ _WORDS = 8
 
 def xgboost(model: Any, side: int) -> Additive:
     """A gradient-boosted model with one output. Raises ``NotAdditiveError``."""
-    if not math.isnan(float(model.missing)):
+    if not math.isnan(float(getattr(model, "missing", math.nan))):
         raise NotAdditiveError("has its own mark for missing values")
-    booster = model.get_booster()
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
     best = getattr(model, "best_iteration", None) if getattr(model, "early_stopping_rounds", None) else None
     document = json.loads(bytes((booster if best is None else booster[: best + 1]).save_raw("json")))["learner"]
     link = _link(document["objective"]["name"].partition(":")[2])
@@ -48,7 +48,7 @@ def xgboost(model: Any, side: int) -> Additive:
 
 def lightgbm(model: Any, side: int) -> Additive:
     """A gradient-boosted model or forest with one output. Raises ``NotAdditiveError``."""
-    dumped = model.booster_.dump_model()
+    dumped = (model.booster_ if hasattr(model, "booster_") else model).dump_model()
     if dumped.get("pandas_categorical"):
         raise NotAdditiveError("encodes categories by itself")
     if dumped.get("num_tree_per_iteration", 1) != 1:

@@ -56,7 +56,12 @@ def work(model: Any, job: dict[str, Any], progress: Progress) -> dict[str, Any]:
 
 
 def _parts(model: Any) -> tuple[Any, Any]:
-    """The preprocessing (or None) and the last step."""
+    """The preprocessing (or None) and the last step, out of MLflow's wrapper."""
+    if type(model).__name__ == "PyFuncModel":
+        try:
+            model = model.get_raw_model()
+        except NotImplementedError as error:
+            raise NotAdditiveError("is of a flavour whose own model MLflow does not give") from error
     if type(model).__name__ != "Pipeline" or type(model).__module__ != "sklearn.pipeline":
         return None, model
     return (model[:-1] if len(model.steps) > 1 else None), model.steps[-1][1]

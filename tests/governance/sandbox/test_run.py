@@ -3,6 +3,8 @@
 # ruff: noqa: PLC0415 - MLflow and skops take seconds to import
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import warnings
 from pathlib import Path
@@ -206,3 +208,24 @@ def test_what_the_progress_callback_raises_ends_the_run(logged: dict[str, tuple[
 
     with pytest.raises(Cancelled):
         run(SandboxJob("predict", logged["skops"][0], data), progress)
+
+
+def test_what_a_killed_worker_left_is_removed_by_the_next_run(
+    make_model: MakeModel, people: Path, run_directories: Path
+) -> None:
+    folder = make_model(LinearRegression().fit([[1.0], [2.0]], [1.0, 2.0]))
+    left, young, running = (run_directories / f"countersign-run-{name}" for name in ("left", "young", "running"))
+    for path in (left, young, running):
+        (path / "scratch" / "deep").mkdir(parents=True)
+    for path in (left, running):
+        os.utime(path, (1_000, 1_000))
+    held = os.open(running, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert run(SandboxJob("predict", folder, people, features=("age",))).ok
+    assert sorted(path.name for path in run_directories.iterdir()) == [
+        "countersign-run-running",
+        "countersign-run-young",
+    ]
+    os.close(held)
+    for path in (young, running):
+        shutil.rmtree(path)
