@@ -2,7 +2,8 @@
 
 Intervals of counts are judged by adding up every outcome with its probability: no simulation, no error. Calibration error,
 errors of regressions and weighted rates are simulated by seed. Printed are the mean and the worst coverage over a grid, for
-the interval that is used and for those that are not.
+the interval that is used and for those that are not. No target: the calibration error at 30 rows, three to a bin, whose
+interval is too wide (97 to 99 %), and roots of mean squares of heavy tails, whose interval is too short.
 """
 
 from __future__ import annotations
@@ -180,7 +181,7 @@ def main() -> int:
     report.heading("Simulated")
     for n in (30, 100, 300, 1000, 5000):
         found = [calibrations(case, n=n, rounds=rounds, seed=n) for case in CASES]
-        say(f"Calibration error, {len(CASES)} cases, n = {n}", found)
+        say(f"Calibration error, {len(CASES)} cases, n = {n}", found, used=n >= 100)  # at 30 it is too wide, and may be
     for measure in ("mean", "absolute", "root"):
         for n in (30, 100, 500):
             for shape in SHAPES:

@@ -22,6 +22,7 @@ from governance.checks.results import Cell, CheckError, CheckResult, Figure, Pic
 
 _SPECS = {spec.key: spec for spec in CLASSES.figures}
 MOST_CLASSES = 20
+OTHER = "(no class of the label)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +60,23 @@ class ClassFairness(Check):
             raise CheckError("data.rows_differ", sentence)
         if "prediction" not in table.column_names or table.column("prediction").null_count:
             raise CheckError("data.predictions_invalid", "The model must name a class for every row.", "prediction")
-        found = {word for values in (label, table.column("prediction")) for word in _words(pc.unique(values))}
+        found = set(_words(pc.unique(label)))
         if len(found) > MOST_CLASSES:
-            sentence = (
-                f"Label and predictions have {len(found)} values; more than {MOST_CLASSES} classes are not compared."
-            )
+            sentence = f"The label “{name}” has {len(found)} values; more than {MOST_CLASSES} classes are not compared."
             raise CheckError("data.label_many", sentence, name)
         inputs = weighting.checked(inputs)
         return columns.split(replace(inputs, prepared={**(inputs.prepared or {}), "classes": sorted(found)}), shards)
 
     def map(self, shard: CheckInputs, params: ClassFairnessParams) -> pa.Table:
         data = columns.rows_of(shard)
-        classes = pa.array((shard.prepared or {})["classes"], pa.string())
+        known = (shard.prepared or {})["classes"]
+        classes = pa.array([*known, OTHER], pa.string())
         predicted = pa.chunked_array([]) if shard.predictions is None else shard.predictions.column("prediction")
         keys = []
         for name, values in (("label", data.column(str(shard.roles.label))), ("said", predicted)):
             words = columns.words(values)
-            keys.append((name, pc.index_in(words, classes).to_numpy(zero_copy_only=False), len(classes)))
+            codes = pc.fill_null(pc.index_in(words, classes.slice(0, len(known))), len(known))
+            keys.append((name, codes.to_numpy(zero_copy_only=False), len(classes)))
         groups = [(name, fairness_cells.coded(data.column(name))) for name in shard.roles.sensitive]
         state = fairness_cells.cells(groups, keys, weight=fairness_cells.weights(shard))
         for name in ("label", "said"):
@@ -85,7 +86,7 @@ class ClassFairness(Check):
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: ClassFairnessParams) -> CheckResult:
         cells = _read(state)
-        classes = sorted({name for of in cells.values() for one in of.values() for key in one for name in key})
+        classes = sorted({label for of in cells.values() for one in of.values() for label, _ in one})
         figures: list[Figure] = []
         tables: list[Table] = []
         pictures: list[Picture] = []
