@@ -86,3 +86,17 @@ def test_what_is_no_plain_sum_says_so(tmp_path: Path) -> None:
         assert why in read(model.fit(frame, y), frame, tmp_path)["why"]
     three = light.LGBMClassifier(n_estimators=3, verbose=-1).fit(frame, np.digitize(y, [-0.5, 0.5]))
     assert "two classes" in read(three, frame, tmp_path)["why"]
+
+
+def test_boosters_of_their_own_and_in_mlflows_wrapper(tmp_path: Path) -> None:
+    light = pytest.importorskip("lightgbm")
+    import mlflow.lightgbm  # noqa: PLC0415 - takes seconds
+    import mlflow.pyfunc  # noqa: PLC0415
+
+    frame, y = numbers(100)
+    data = light.Dataset(frame, (y > 0).astype(int))
+    booster = light.train({"objective": "binary", "verbose": -1, "min_data_in_leaf": 5}, data, 5)
+    assert explained(booster, frame, tmp_path, lambda x: log_odds(booster.predict(x)), 1e-9).link == "logit"
+    mlflow.lightgbm.save_model(booster, str(tmp_path / "saved"))
+    wrapped = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+    explained(wrapped, frame, tmp_path, lambda x: log_odds(booster.predict(x)), 1e-9)
