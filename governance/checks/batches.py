@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS: Final = 250_000
-_PENDING_ROWS: Final = 2**22
+_PENDING_ROWS: Final = 2**20
 _PENDING: Final = 16
 Progress = Callable[[int, int], None]
 
@@ -82,10 +82,8 @@ class Merging:
     def add(self, state: pa.Table) -> None:
         """Take one more."""
         self._held.append(state)
-        pending = sum(one.num_rows for one in self._held)
-        if (len(self._held) >= _PENDING and pending > 2 * self._settled) or pending > max(
-            _PENDING_ROWS, 2 * self._settled
-        ):
+        fresh = sum(one.num_rows for one in self._held) - self._settled
+        if fresh >= self._settled // 2 and (len(self._held) >= _PENDING or fresh > _PENDING_ROWS):
             self._held = [self.state()]
             self._settled = self._held[0].num_rows
 

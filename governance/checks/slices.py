@@ -93,7 +93,8 @@ class WorstSlices(Check):
         else:
             measured = {"wrong": _wrong(shard, given["kind"], params.threshold).to_numpy().astype("int64")}
         made = slicing.counted(shard, given["edges"], measured, pairs=params.pairs)
-        return made.append_column("power", pa.repeat(pa.scalar(given["power"], pa.int64()), made.num_rows))
+        power = pa.repeat(pa.scalar(given["power"], pa.int64()), made.num_rows)
+        return made.add_column(made.column_names.index("count"), "power", power)  # where merging leaves it
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: SlicesParams) -> CheckResult:
         regression = "sum_loss" in state.column_names

@@ -7,9 +7,8 @@ from itertools import combinations, pairwise
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from governance.checks import columns
+from governance.checks import columns, streamed
 from governance.checks.contract import CheckInputs
 from governance.checks.counts import COUNT, merged
 from governance.checks.results import CheckError
@@ -39,13 +38,9 @@ def edges_of(inputs: CheckInputs, bins: int) -> Edges:
     edges: dict[str, Sequence[float] | None] = {}
     for name in sliced(inputs):
         values = data.column(name)
-        distinct = len(pc.unique(values))
+        distinct = streamed.distinct(values, max(bins, columns.MAX_GROUPS))
         if is_number(values.type) and distinct > bins:
-            present = values.cast(pa.float64()).drop_null().to_numpy()
-            present = present[np.isfinite(present)]
-            shares = np.linspace(0, 1, bins + 1)[1:-1]
-            quantiles = np.quantile(present, shares, method="inverted_cdf") if len(present) else []
-            edges[name] = np.unique(quantiles).tolist()
+            edges[name] = np.unique(streamed.quantiles(values, np.linspace(0, 1, bins + 1)[1:-1])).tolist()
         elif distinct > columns.MAX_GROUPS:
             edges[name] = None
     return edges
