@@ -134,7 +134,7 @@ def _ranking(
         _figure("sensitive_share", around(float(found.share[mine].sum()), parts[:, mine].sum(axis=1)), n),
         _figure("sampling_error", Spread(float(found.error.mean() / whole) if whole > 0 else None), n,
                 "No input makes any difference."),
-        _figure("local_accuracy", Spread(found.gap), n),
+        _figure("local_accuracy", Spread(found.gap, found.gap, found.gap), n),
     ]  # fmt: skip
 
 

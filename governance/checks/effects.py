@@ -24,6 +24,8 @@ _TINY = 1e-9
 """A step against the required direction counts when it is larger than this: rounding is no violation."""
 MOST_CELLS: Final = 40_000_000
 FEWEST_ROWS: Final = 20
+MOST_GRID_ROWS: Final = 200_000
+"""Quantiles and frequent categories are those of at most so many rows."""
 _PICTURES: Final = 4
 
 
@@ -142,7 +144,7 @@ def _designed(inputs: CheckInputs, params: EffectsParams) -> tuple[pa.Table, lis
     for name in params.monotone:
         if name not in names:
             raise CheckError("params.value", f"“{name}” is to be monotone but is no input of the model.", name)
-    data = columns.rows_of(inputs).select(names)
+    data = sample(columns.rows_of(inputs).select(names), MOST_GRID_ROWS, params.seed)
     for name in params.monotone:
         if not grids.is_ordered(data, name):
             raise CheckError("data.type", f"“{name}” is to be monotone but holds no numbers.", name)

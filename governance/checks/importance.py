@@ -97,8 +97,9 @@ def _designed(inputs: CheckInputs, params: ImportanceParams, names: list[str]) -
     """Everything random, from the seed. Raises ``CheckError``."""
     label = inputs.roles.label
     columns.column(columns.rows_of(inputs), label, code="data.label_missing", what="label")
-    inputs = weighting.checked(inputs)
     weight = inputs.roles.weight
+    if weight is not None:
+        columns.column(columns.rows_of(inputs), weight, code="data.weight_missing", what="weight")
     wanted = list(dict.fromkeys([*names, str(label), *([weight] if weight else [])]))
     fit = _fitting(params, len(names), halves=True)
     fit = fit if fit >= HALVES_FROM else min(HALVES_FROM - 1, _fitting(params, len(names), halves=False))
@@ -106,9 +107,10 @@ def _designed(inputs: CheckInputs, params: ImportanceParams, names: list[str]) -
         raise CheckError(
             "params.value", f"{len(names)} inputs and {params.repeats} repeats are too many; lower “repeats”."
         )
-    data = sample(columns.rows_of(inputs).select(wanted), fit, params.seed)
+    drawn = sample(columns.rows_of(inputs).select(wanted), fit, params.seed)
+    rows = weighting.checked(CheckInputs(drawn, inputs.roles))
+    data = columns.rows_of(rows)
     columns.check_whole(data.column(str(label)), label)
-    rows = CheckInputs(data, inputs.roles)
     random = np.random.Generator(np.random.PCG64(params.seed + 1))
     classes = None if _continuous(data, str(label)) else _classes(data, str(label))
     mass = weighting.units(rows).to_numpy() / weighting.UNIT

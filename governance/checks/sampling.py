@@ -9,6 +9,9 @@ from governance.checks import columns
 from governance.checks.contract import CheckInputs, Probe
 from governance.checks.results import CheckError
 
+_SHUFFLED = 1_000_000
+"""Above so many rows they are not all shuffled to draw a few: that takes memory for every row."""
+
 
 def features_of(inputs: CheckInputs) -> list[str]:
     """The model's inputs. Raises ``CheckError`` when none are named or the data lacks one."""
@@ -30,7 +33,9 @@ def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
     if table.num_rows <= rows:
         return table
     random = np.random.Generator(np.random.PCG64(seed))
-    return table.take(pa.array(np.sort(random.permutation(table.num_rows)[:rows])))
+    if table.num_rows <= _SHUFFLED:
+        return table.take(pa.array(np.sort(random.permutation(table.num_rows)[:rows])))
+    return table.take(pa.array(np.sort(random.choice(table.num_rows, rows, replace=False, shuffle=False))))
 
 
 def is_number(kind: pa.DataType) -> bool:

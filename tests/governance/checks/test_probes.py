@@ -14,6 +14,7 @@ from sklearn.inspection import partial_dependence
 from sklearn.linear_model import LinearRegression
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Probe, Roles, get, run_check
+from governance.checks.sampling import sample
 from tests.governance.checks.tables import answered
 
 FEATURES = ("age", "income", "job")
@@ -316,3 +317,13 @@ def test_bad_inputs_are_refused_by_name(use: str) -> None:
     with pytest.raises(CheckError) as error:
         run_check(check, CheckInputs(people(), Roles(features=FEATURES), probes=short))
     assert error.value.code == "data.rows_differ"
+
+
+def test_a_sample_of_very_many_rows_is_seeded_and_without_repeats() -> None:
+    table = pa.table({"place": pa.array(np.arange(1_200_000))})
+    first, again, other = (sample(table, 500, seed).column(0).to_numpy() for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+    assert len(np.unique(first)) == 500
+    assert (np.diff(first) > 0).all()
+    assert first.mean() == pytest.approx(600_000, rel=0.1)
