@@ -75,6 +75,14 @@ def _in_file(path: Path) -> Iterator[tuple[str, str]]:
             yield "digest", digest
 
 
+def _apart(place: Path, data: Path) -> Path:
+    """A directory where nothing is that a worker has decoded before; libraries that it built by their lock stay of use."""
+    place.mkdir()
+    if (data / "environments").is_dir():
+        (place / "environments").symlink_to((data / "environments").resolve())
+    return place
+
+
 def _run(asked: list[tuple[str, str]]) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.prod")
     import django  # noqa: PLC0415 - what explains itself needs no server
@@ -89,7 +97,7 @@ def _run(asked: list[tuple[str, str]]) -> int:
     ends = set()
     before = settings.DATA_DIR
     with tempfile.TemporaryDirectory(prefix="recheck-") as place:
-        settings.DATA_DIR = Path(place) / "data"  # nothing that a worker has decoded before is believed
+        settings.DATA_DIR = _apart(Path(place) / "data", Path(before))
         try:
             for number, (kind, value) in enumerate(asked):
                 rows = CheckRun.objects.select_related("request", "reused_from")

@@ -15,9 +15,10 @@ from config.errors import Conflict, Invalid
 from governance import advisories, vendors
 from governance.checks import CheckError, Manifest, manifest
 from governance.checks.code import SCORING, code_of
+from governance.engine.sentences import summary_of, verdict_of
 from governance.modality import why_not_applicable
 from governance.models import CheckRun, PromotionRequest
-from governance.policy import CheckRequirement, SandboxRule
+from governance.policy import CheckRequirement, FigureFact, SandboxRule
 from governance.services import parts
 from governance.standing import filled_card, policy_of
 from governance.states import CheckState
@@ -304,6 +305,20 @@ def _reuse(run: CheckRun) -> None:
     run.state = CheckState.FINISHED
     run.reused_from = known.reused_from or known
     run.started_at = run.finished_at = timezone.now()
+    _judge_again(run)
+
+
+def _judge_again(run: CheckRun) -> None:
+    """Verdict and sentence under the limits of this run's own requirement; those of the earlier one may be others."""
+    need = next((one for one in policy_of(run.request.policy_version).checks if one.key == run.key), None)
+    if need is None or run.result is None:
+        return
+    figures = [FigureFact.from_json(one) for one in run.result["figures"]]
+    reason = str(run.result.get("not_applicable", ""))
+    run.verdict = verdict_of(need, figures, reason)
+    run.summary = summary_of(need, figures, reason)
+    if run.sandbox.get(vendors.KEY):
+        run.summary = f"{run.summary} {vendors.SHORT}"
 
 
 def _dataset(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion:
