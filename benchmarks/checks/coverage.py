@@ -216,7 +216,7 @@ def main() -> int:
             print(f"n = {n}: {line}", flush=True)
     report.heading(f"{all_of - outside} of {all_of} within {LOW:.0%} to {HIGH:.0%}")
     report.told("CPU", time.process_time() - begun, "s")
-    report.table()
+    report.table(peer="")
     return 0
 
 
