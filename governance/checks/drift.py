@@ -20,7 +20,7 @@ from governance.checks.drift_columns import Column, given_edges, measured
 from governance.checks.manifests.data import DRIFT, LABEL_DRIFT, LIVE_DRIFT, PREDICTION_DRIFT
 from governance.checks.results import CheckError, CheckResult, Figure, Picture, Table
 
-_MOST_PICTURED = 40
+_MOST_PICTURED = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,7 @@ def _correlation(across: np.ndarray, down: np.ndarray, table: np.ndarray) -> flo
 def _pictures(ranked: list[_Found], params: LeakageParams) -> tuple[Picture, ...]:
     rows: list[Mapping[str, Any]] = [
         {"name": one.name, "value": one.value, "low": one.interval[0], "high": one.interval[1]}
-        for one in ranked[:40]
+        for one in ranked[:20]
         if one.value is not None
     ]
     if not rows:

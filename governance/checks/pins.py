@@ -176,7 +176,7 @@ def _pictures(hits: Sequence[Hit]) -> tuple[Picture, ...]:
         counts[one.requirement.name] = counts.get(one.requirement.name, 0) + 1
     if not counts:
         return ()
-    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:30]
+    ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:20]
     rows: list[pictures.Row] = [{"name": name, "value": count} for name, count in ranked]
     alt = f"Advisories by package; most for {ranked[0][0]} ({ranked[0][1]})."
     return (pictures.bars("packages", "Advisories by package", alt, rows, value="Advisories"),)

@@ -146,7 +146,7 @@ def _pictures(compared: list[_Compared]) -> tuple[Picture, ...]:
     if not compared:
         return ()
     rows: list[pictures.Row] = []
-    for one in compared[:20]:
+    for one in compared[:10]:
         again = {"value": one.again, "low": one.figure.ci_low, "high": one.figure.ci_high}
         rows += [
             {"name": f"{one.name}, computed again", **again},

@@ -81,6 +81,6 @@ def _pictures(rows: Sequence[Row]) -> tuple[Picture, ...]:
     if not counts:
         return ()
     ranked = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    bars: list[pictures.Row] = [{"name": code, "value": count} for code, count in ranked[:40]]
+    bars: list[pictures.Row] = [{"name": code, "value": count} for code, count in ranked[:20]]
     alt = f"Findings by code; most of {ranked[0][0]} ({ranked[0][1]})."
     return (pictures.bars("codes", "Findings by code", alt, bars, value="Findings"),)
