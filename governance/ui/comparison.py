@@ -12,6 +12,8 @@ from governance.ui.evidence import figures_of, interval, table_of
 
 MARGIN: Final = 0.01
 """A difference of a metric that does not matter: the default of ``compare.champion``."""
+TWO_SIDED: Final = frozenset({"calibration_slope", "calibration_intercept"})
+"""Figures with an ideal in the middle: neither more nor less of them is better."""
 FOUR_FIFTHS: Final = 0.8
 TOP: Final = 10
 BELOW: Final = "Below the line"
@@ -41,7 +43,7 @@ def metrics(checks: Iterable[CheckRow], live: Mapping[str, CheckRun], *, live_na
             if one["value"] is None or one.get("group"):
                 continue
             known = before.get(one["key"])
-            if known and known["value"] is not None:
+            if known and known["value"] is not None and one["key"] not in TWO_SIDED:
                 rows.append(_difference(one, known, paired.get(f"{one['key']}_difference")))
             alone.append(
                 {"name": one["label"], "value": figure(one["value"]), "interval": _interval(one), "n": one["n"]}
