@@ -22,6 +22,7 @@ ROWS: Final = 65_536
 """The rows of one batch, and of one row group of what is written here."""
 _LONGEST_COLUMN: Final = 250
 _LARGEST_BATCH: Final = 256 << 20
+_BUFFER: Final = 1 << 20
 _WORDS: Final = {"parquet": "Parquet", "arrow": "Arrow", "arrow-stream": "Arrow", "csv": "CSV"}
 
 
@@ -125,7 +126,8 @@ def _source(path: Path, kind: str, limits: Limits) -> Source:
 
 class _Parquet:
     def __init__(self, path: Path, limits: Limits) -> None:
-        self.file = pq.ParquetFile(path)
+        # Column by column, a page at a time: neither the file nor a row group is ever held as a whole.
+        self.file = pq.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
         metadata = self.file.metadata
         groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
         self.largest_group = max((one.num_rows for one in groups), default=0)
