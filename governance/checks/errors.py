@@ -25,7 +25,7 @@ def _t(freedom: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Σw, Σw², and Σwe, Σw|e|, Σwe², Σwe⁴ of errors in units of 2^exponent."""
+    """Σw, Σw², and Σwe, Σw|e|, Σwe², Σwe⁴ of errors in units of 2^exponent; Σwy of the truth likewise."""
 
     n: int
     weight: float
@@ -35,11 +35,17 @@ class Errors:
     squared: float
     fourth: float
     exponent: int = 0
+    truth: float = 0.0
 
     @property
     def effective(self) -> float:
         """How many equal rows these are worth (Kish 1965); without weights their number."""
         return self.weight**2 / self.square if self.square else 0.0
+
+    @property
+    def mean_truth(self) -> float:
+        """What happened, on average: shown beside the errors."""
+        return self._scaled(self.truth / self.weight)
 
     def enough(self, least: int) -> bool:
         """Whether there are that many rows, and their weights leave at least the worth of three."""

@@ -14,7 +14,7 @@ from governance.checks.fairness_calibration import Calibration, calibration
 from governance.checks.fairness_spread import Spread, spreads
 from governance.checks.fairness_state import Cells, read
 from governance.checks.groups import INSUFFICIENT, Compared, Group, How, RateOf, compare, no_reference, too_few
-from governance.checks.intervals import mover, of_the_larger
+from governance.checks.intervals import gap_of, mover, of_the_larger
 from governance.checks.manifests.fairness import FAIRNESS
 from governance.checks.results import CheckError, CheckResult, Figure, Picture, Table
 
@@ -230,7 +230,9 @@ class _Attribute:
             elif best is not group:
                 base = self.calibrations[best.name]
                 interval = mover(found.error, found.interval, base.error, base.interval)
-                gaps.append(Compared(group.name, best.name, group.n, found.error - base.error, interval))
+                gaps.append(
+                    Compared(group.name, best.name, group.n, found.error - base.error, interval, gap_of(interval))
+                )
         return {"calibration_error": errors, "calibration_difference": gaps}
 
     def spreads(self) -> list[Spread]:

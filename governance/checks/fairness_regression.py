@@ -20,13 +20,13 @@ from governance.checks.fairness_groups import check_sensitive
 from governance.checks.fairness_state import MILLIONTH, limbed
 from governance.checks.fairness_tables import is_unknown
 from governance.checks.groups import INSUFFICIENT, no_reference, too_few
-from governance.checks.intervals import Interval, mover
+from governance.checks.intervals import Interval, gap_of, mover
 from governance.checks.limbs import limbs
 from governance.checks.manifests.fairness import REGRESSION
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 
 _SPECS = {spec.key: spec for spec in REGRESSION.figures}
-_LIMBS: Final = {"sum_error": 3, "sum_absolute": 3, "sum_squared": 4, "sum_fourth": 4}
+_LIMBS: Final = {"sum_truth": 3, "sum_error": 3, "sum_absolute": 3, "sum_squared": 4, "sum_fourth": 4}
 _TAILS = (
     "Where errors have heavy tails, intervals of the root mean squared error are too short below some 500 rows; those of the "
     "mean absolute error hold."
@@ -88,10 +88,17 @@ class RegressionFairness(Check):
         y = columns.number_label(shard).to_numpy(zero_copy_only=False)
         predicted = pa.table({"p": [] if shard.predictions is None else shard.predictions.column("prediction")})
         p = predicted.column("p").cast(pa.float64()).to_numpy()
-        error = np.ldexp(p, -exponent) - np.ldexp(y, -exponent)  # in [-1, 1]
+        truth = np.ldexp(y, -exponent)
+        error = np.ldexp(p, -exponent) - truth  # in [-1, 1]
         weight = fairness_cells.weights(shard)
         own = 1.0 if weight is None else weight * 2.0**-fairness_cells.WEIGHT_BITS
-        powers = {"sum_error": error, "sum_absolute": np.abs(error), "sum_squared": error**2, "sum_fourth": error**4}
+        powers = {
+            "sum_truth": truth,
+            "sum_error": error,
+            "sum_absolute": np.abs(error),
+            "sum_squared": error**2,
+            "sum_fourth": error**4,
+        }
         extra: list[tuple[str, np.ndarray]] = []
         for stem, number in _LIMBS.items():
             more = number + (0 if weight is None else 2)
@@ -141,9 +148,9 @@ def _read(state: pa.Table) -> dict[str, dict[str, Errors]]:
     made: dict[str, dict[str, Errors]] = {}
     names = zip(state.column("attribute").to_pylist(), state.column("group").to_pylist(), strict=True)
     for row, (attribute, group) in enumerate(names):
-        error, size, squared, fourth = (float(one[row]) for one in sums)
+        truth, error, size, squared, fourth = (float(one[row]) for one in sums)
         made.setdefault(attribute, {})[group] = Errors(
-            int(count[row]), float(weight[row]), float(square[row]), error, size, squared, fourth, exponents[row]
+            int(count[row]), float(weight[row]), float(square[row]), error, size, squared, fourth, exponents[row], truth
         )
     return made
 
@@ -197,10 +204,11 @@ class _Compared:
     ) -> None:  # fmt: skip
         spec = _SPECS[key]
         value, (low, high) = found or (None, (None, None))
+        gap = gap_of(found[1]) if found and reference is not None else None
         self.made.append(
             Figure(
                 key, spec.label, value, n, spec.better, ci_low=low, ci_high=high, attribute=self.attribute, group=group,
-                reference=reference, note=note,
+                reference=reference, smallest_gap=gap, note=note,
             )
         )  # fmt: skip
 
@@ -221,13 +229,13 @@ def _table(key: str, attribute: str, groups: dict[str, Errors], least: int) -> T
     rows: list[tuple[Cell, ...]] = []
     for name, one in sorted(groups.items()):
         if not one.enough(least):
-            rows.append((attribute, name, one.n, *[None] * 9, one.effective, "insufficient data"))
+            rows.append((attribute, name, one.n, *[None] * 10, one.effective, "insufficient data"))
             continue
         cells = [cell for value, ends in (one.mean(), one.absolute(), one.root()) for cell in (value, *ends)]
         said = "shown, not compared" if is_unknown(name) else ""
-        rows.append((attribute, name, one.n, *cells, one.effective, said))
+        rows.append((attribute, name, one.n, one.mean_truth, *cells, one.effective, said))
     labels = (
-        ("attribute", "Attribute"), ("group", "Group"), ("n", "Rows"), ("mean_error", "Mean error"), ("mean_low", "Low"),
+        ("attribute", "Attribute"), ("group", "Group"), ("n", "Rows"), ("truth", "Mean outcome"), ("mean_error", "Mean error"), ("mean_low", "Low"),
         ("mean_high", "High"), ("mae", "Mean absolute error"), ("mae_low", "Low"), ("mae_high", "High"),
         ("rmse", "Root mean squared error"), ("rmse_low", "Low"), ("rmse_high", "High"), ("effective", "Rows worth"),
         ("said", "Note"),

@@ -122,6 +122,11 @@ def smallest_gap(rate: float, n1: float, n2: float) -> float:
     return min(1.0, (Z + _POWER) * math.sqrt(pooled * (1 - pooled) * (1 / n1 + 1 / n2)))
 
 
+def gap_of(interval: Interval) -> float:
+    """The smallest true value that an estimate with this 95 % interval shows with 80 % power: its half is 1.96 standard errors."""
+    return (Z + _POWER) / Z * (interval[1] - interval[0]) / 2
+
+
 def mean_interval(mean: float, variance: float, n: int, z: float = Z) -> Interval | None:
     """Normal interval of a mean; None below two rows."""
     if n < 2:

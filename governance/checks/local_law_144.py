@@ -18,7 +18,7 @@ from governance.checks import pictures as drawing
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.counts import counted, numbers
 from governance.checks.groups import Rate
-from governance.checks.intervals import miettinen_nurminen
+from governance.checks.intervals import miettinen_nurminen, smallest_gap
 from governance.checks.manifests.fairness import LL144
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 
@@ -164,10 +164,11 @@ def _judged(title: str, categories: dict[str, Rate], n: int, params: LocalLawPar
         if judged and ratio is None:
             note = "Nobody was selected in any category."
         low, high = interval if judged and interval else (None, None)
+        gap = smallest_gap((rate.hits + top.hits) / (rate.n + top.n), rate.n, top.n) if judged else None
         figures.append(
             Figure(
                 spec.key, spec.label, ratio if judged else None, rate.n, spec.better, ci_low=low, ci_high=high,
-                scale="log", attribute=title, group=name, reference=best, note=note,
+                scale="log", attribute=title, group=name, reference=best, smallest_gap=gap, note=note,
             )
         )  # fmt: skip
     if not figures:

@@ -185,5 +185,8 @@ def test_errors_are_scikit_learns(rows: list[tuple[Any, ...]], scale: float, *, 
         )
         rooted = sk.root_mean_squared_error(y[here] / size, predicted[here] / size, **of)
         assert own["rmse"] / size == pytest.approx(rooted, abs=1e-9)
+        largest = float(np.abs(y[here]).max()) or 1.0
+        truth = float(np.average(y[here] / largest, weights=of["sample_weight"]))
+        assert own["truth"] / largest == pytest.approx(truth, abs=1e-9)
         mean = float(np.average((predicted - y)[here] / size, weights=of["sample_weight"]))
         assert own["mean_error"] / size == pytest.approx(mean, abs=1e-9)
