@@ -235,7 +235,8 @@ def _table(key: str, attribute: str, groups: dict[str, Errors], least: int) -> T
         said = "shown, not compared" if is_unknown(name) else ""
         rows.append((attribute, name, one.n, one.mean_truth, *cells, one.effective, said))
     labels = (
-        ("attribute", "Attribute"), ("group", "Group"), ("n", "Rows"), ("truth", "Mean outcome"), ("mean_error", "Mean error"), ("mean_low", "Low"),
+        ("attribute", "Attribute"), ("group", "Group"), ("n", "Rows"), ("truth", "Mean outcome"),
+        ("mean_error", "Mean error"), ("mean_low", "Low"),
         ("mean_high", "High"), ("mae", "Mean absolute error"), ("mae_low", "Low"), ("mae_high", "High"),
         ("rmse", "Root mean squared error"), ("rmse_low", "Low"), ("rmse_high", "High"), ("effective", "Rows worth"),
         ("said", "Note"),

@@ -123,7 +123,7 @@ def smallest_gap(rate: float, n1: float, n2: float) -> float:
 
 
 def gap_of(interval: Interval) -> float:
-    """The smallest true value that an estimate with this 95 % interval shows with 80 % power: its half is 1.96 standard errors."""
+    """The smallest difference that an estimate with this 95 % interval shows with 80 % power; a half is 1.96 standard errors."""
     return (Z + _POWER) / Z * (interval[1] - interval[0]) / 2
 
 
