@@ -19,6 +19,7 @@ from django.utils import timezone
 from audit.actors import Actor
 from audit.canonical import canonical
 from audit.services import append
+from governance.checks import CheckError, manifest
 from governance.models import CheckPart, CheckRun, PromotionRequest
 from governance.services.snapshots import finish_checks
 from governance.states import CheckState, RequestState
@@ -166,11 +167,26 @@ def due(run_id: UUID) -> list[UUID]:
 
 
 def due_of(request_id: UUID) -> list[UUID]:
-    """The jobs of a request that may start now; they count as rung for."""
+    """The jobs of a request that may start now, those that may take long first; they count as rung for."""
     now = timezone.now()
-    ringing = list(_claimable(now).filter(request_id=request_id).order_by("position").values_list("pk", flat=True))
+    found = _claimable(now).filter(request_id=request_id).order_by("position")
+    ringing = [run.pk for run in sorted(found.only("requirement", "category", "dataset"), key=_turn)]
     CheckRun.objects.filter(pk__in=ringing).update(rung_at=now)
     return ringing
+
+
+def _turn(run: CheckRun) -> int:
+    """Predictions, for which others wait; then what trains classifiers or asks the model; last what counts rows or reads none.
+
+    So no worker begins a long job when the others have nothing left to do.
+    """
+    if run.category == "scoring":
+        return 0
+    try:
+        quick = run.dataset_id is None or manifest(str(run.requirement.get("use"))).splits
+    except CheckError:  # a plug-in that is not installed here; its worker will say so
+        quick = True
+    return 2 if quick else 1
 
 
 @transaction.atomic

@@ -18,6 +18,18 @@ from registry.models import User
 from tests.factories import governance as make
 
 pytestmark = pytest.mark.django_db
+LONG_AND_SHORT = """\
+policy: house
+governs: {tiers: [1, 2, 3], targets: ["alias:production"]}
+checks:
+  - use: data.quality
+  - use: documentation.card
+  - use: drift.classifier
+  - use: performance.binary
+review:
+  - stage: approval
+    all: [{role: approver, n: 1}]
+"""
 
 
 def scores_of(request: PromotionRequest) -> CheckRun:
@@ -52,6 +64,16 @@ def test_a_job_waits_for_what_it_needs(checking: PromotionRequest) -> None:
     assert checks.due_of(checking.pk) == [scores.pk]
     assert checks.finish(claimed(scores), make.outcome_of(scores, 0.9))
     assert checks.due_of(checking.pk) == [performance.pk]
+
+
+def test_what_takes_long_is_begun_first(scientist: User) -> None:
+    """So that no worker begins a long job when the others have nothing left to do."""
+    make.policy(LONG_AND_SHORT)
+    request = make.request(make.sealed_version(make.registered_model(scientist), scientist), scientist)
+    names = {run.pk: run.key for run in request.checks.all()}
+    assert [names[pk] for pk in checks.due_of(request.pk)] == [
+        "predict.scores", "drift.classifier", "data.quality", "documentation.card",
+    ]  # fmt: skip
 
 
 def test_a_finished_job_is_not_run_again(checking: PromotionRequest) -> None:
