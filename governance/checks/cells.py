@@ -28,6 +28,8 @@ _FINE = 30
 counts in full, and 2³² rows add up without overflow."""
 _LARGE = 2**21
 """A reference of more rows is read in parts of so many."""
+_SORTED, _LOOKED = 2**16, 2**14
+"""Of more than so many rows, at least so many evenly spread ones give the edges. What lies between them is counted."""
 _LOOK = 10_000
 """So many rows are looked at first, before all distinct whole numbers are counted."""
 SCHEMA = pa.schema([
@@ -67,7 +69,9 @@ def is_category(values: pa.Array, most: int) -> bool:
 
 def plain(values: pa.ChunkedArray) -> pa.Array:
     """One array, without a dictionary."""
-    made = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    made = values
+    if isinstance(values, pa.ChunkedArray):  # of one chunk nothing need be copied
+        made = values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
     return made.dictionary_decode() if pa.types.is_dictionary(made.type) else made
 
 
@@ -104,14 +108,15 @@ def of_reference(
 
 
 def _numbers_of_reference(name: str, column: pa.ChunkedArray, resolution: int, given: Sequence[float]) -> pa.Table:
-    """The cells of one column, part by part: of more than ``_LARGE`` rows every so-manieth gives the edges."""
-    step = -(-len(column) // _LARGE)
-    parts = [_present(plain(column[start : start + _LARGE])) for start in range(0, len(column), _LARGE)]
-    looked = parts[0][0] if step == 1 else np.sort(np.concatenate([numbers[::step] for numbers, _ in parts]))
+    """The cells of one column, part by part: of more than ``_SORTED`` rows every so-manieth gives the edges."""
+    parts = [_present(plain(column[start : start + _LARGE]), ordered=False) for start in range(0, len(column), _LARGE)]
+    every = 1 if len(column) <= _SORTED else len(column) // _LOOKED
+    looked = np.sort(np.concatenate([numbers[::every] for numbers, _ in parts]))
     one = Frozen(name, _edges(looked, resolution, np.asarray(given, dtype="float64")), _NONE, SCHEMA.empty_table())
-    made = _numbers(REFERENCE, one, parts[0][0])
-    if step > 1:
-        made = added([made, *(_numbers(REFERENCE, one, numbers) for numbers, _ in parts[1:])])
+    counted = (
+        [_numbers(REFERENCE, one, looked)] if every == 1 else [_unsorted(REFERENCE, one, part) for part, _ in parts]
+    )
+    made = counted[0] if len(counted) == 1 else added(counted)
     ends = [_spread([numbers for numbers, _ in parts]), 0.0]
     missing = sum(count for _, count in parts)
     return pa.concat_tables([made, _rows(REFERENCE, name, [SPREAD, MISSING], ends, None, [0, missing])])
@@ -142,7 +147,7 @@ def of_sample(table: pa.Table, reference: pa.Table) -> pa.Table:
             made.append(_words_of_sample(one, values))
             continue
         numbers, missing = _present(values, ordered=False)
-        made += [_sampled(one, numbers), _rows(SAMPLE, one.name, [MISSING], [0.0], None, [missing])]
+        made += [_unsorted(SAMPLE, one, numbers), _rows(SAMPLE, one.name, [MISSING], [0.0], None, [missing])]
     return pa.concat_tables([SCHEMA.empty_table(), *made]).combine_chunks()
 
 
@@ -210,12 +215,12 @@ def _numbers(side: int, one: Frozen, values: np.ndarray) -> pa.Table:
     return _rows(side, one.name, place, edge, None, np.concatenate([gaps[used], at[kept]]), high, low)
 
 
-def _sampled(one: Frozen, values: np.ndarray) -> pa.Table:
-    """As ``_numbers``, for the sample and in any order: a table of where values fall is faster than sorting them."""
+def _unsorted(side: int, one: Frozen, values: np.ndarray) -> pa.Table:
+    """As ``_numbers``, of values in any order: a table of where values fall is faster than sorting them."""
     edges = one.edges if one.edges is not None else np.zeros(0)
     place = places(values, edges) if len(values) <= ADDED_EXACTLY else None
     if place is None:
-        return _numbers(SAMPLE, one, np.sort(values))
+        return _numbers(side, one, np.sort(values))
     size = len(edges) + 1
     at = np.append(edges, np.inf)[place] == values
     counts = np.bincount(place * 2 + at, minlength=2 * size)
@@ -227,10 +232,10 @@ def _sampled(one: Frozen, values: np.ndarray) -> pa.Table:
     if outside.any():
         for gap in (0, len(edges)):
             high[gap], low[gap] = halves(values[outside & (place == gap)], one.unit)
-    used, kept = gaps > 0, ats > 0
+    used, kept = gaps > 0, (ats > 0) | (side == REFERENCE)
     none = np.zeros(int(kept.sum()), dtype="int64")
     return _rows(
-        SAMPLE, one.name, np.repeat([GAP, AT], [int(used.sum()), len(none)]),
+        side, one.name, np.repeat([GAP, AT], [int(used.sum()), len(none)]),
         np.concatenate([np.append(edges, np.inf)[used], edges[kept]]), None, np.concatenate([gaps[used], ats[kept]]),
         np.concatenate([high[used], none]), np.concatenate([low[used], none]),
     )  # fmt: skip

@@ -50,6 +50,11 @@ def kolmogorov_smirnov(first: Side, second: Side) -> float:
     return float(max(at.max(initial=0.0), below.max(initial=0.0)))
 
 
+def ks_short(first: Side, second: Side) -> float:
+    """By how much the true statistic may exceed the one at the edges: within a gap no more than either side has there."""
+    return float(np.minimum(first.gap / first.n, second.gap / second.n).max(initial=0.0))
+
+
 def ks_p(statistic: float, n: int, m: int) -> float:
     """Two-sided p-value of the two-sample test by the distribution of one sample of nm/(n + m) (scipy's ``method="asymp"``).
 

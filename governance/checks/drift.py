@@ -36,7 +36,7 @@ class DriftParams(Params):
     psi_line: float = 0.1
     alpha: float = 0.05
     categories: int = 20
-    resolution: int = 4096
+    resolution: int = 2048
     edges: tuple[str, ...] = ()
     live: str = ""
 
@@ -141,7 +141,7 @@ class Drift(Check):
             limits=(
                 "A column that moved need not hurt the model, and columns can move together without moving alone.",
                 "With many rows the tests see differences that do not matter; the PSI and the distances say how large they are.",
-                _exactness(params.resolution),
+                _exactness(params.resolution, max(one.ks_short for one in found)),
             ),
             facts={"reference_rows": max(one.reference for one in found)},
         )  # fmt: skip
@@ -252,11 +252,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _exactness(resolution: int) -> str:
+def _exactness(resolution: int, short: float) -> str:
+    exact = "is exact here" if short == 0 else f"is short by at most {short:.2g} here"
     return (
-        f"Distances of numbers are exact up to {resolution} distinct values of the reference; beyond that the KS statistic is "
-        f"short by at most {2 / resolution:.2g}. Of words, the {cells.MOST_WORDS} most frequent of the reference have cells of "
-        "their own; what it never had is one cell. Weights are not used."
+        f"Numbers are compared at {resolution} values of the reference at most, and what lies between is counted: the KS "
+        f"statistic {exact}. Of words, the {cells.MOST_WORDS} most frequent of the reference have cells of their own; what it "
+        "never had is one cell. Weights are not used."
     )
 
 

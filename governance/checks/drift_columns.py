@@ -22,6 +22,7 @@ Bins = tuple[tuple[str, int, int], ...]
 class Column:
     """What was measured of one column. ``ks`` and ``wasserstein`` are of numbers, ``cramers_v`` of words.
 
+    ``ks_short``: by so much the true KS statistic may be larger, by the values that share a gap with values of the other side.
     ``ends`` are the upper ends of its bins but the last, None for words; ``bins`` are (name, reference, sample).
     """
 
@@ -38,6 +39,7 @@ class Column:
     ks: float | None = None
     wasserstein: float | None = None
     cramers_v: float | None = None
+    ks_short: float = 0.0
 
     def figures(self, specs: Mapping[str, FigureSpec]) -> Iterator[Figure]:
         """One figure for each measure that the column has."""
@@ -127,7 +129,7 @@ def _of_numbers(
     spread = float(one.rows.column("edge").to_numpy()[one.rows.column("place").to_numpy() == cells.SPREAD][0])
     return Column(
         one.name, total_n, total_m, *_psi(counts), distances.jensen_shannon(counts), distances.ks_p(ks, n, m), shown,
-        recorded, ks=ks, wasserstein=moved / spread if spread > 0 else None,
+        recorded, ks_short=distances.ks_short(*sides), ks=ks, wasserstein=moved / spread if spread > 0 else None,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from scipy.spatial.distance import jensenshannon
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, cells, get, run_check
 from governance.checks.distances import benjamini_hochberg, ks_p, psi, psi_interval
+from governance.checks.drift_columns import measured
 from tests.governance.checks.tables import reference
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=60)
@@ -286,4 +287,28 @@ def test_the_sample_is_counted_alike_sorted_and_unsorted(training: list[float], 
     reference_cells = cells.of_reference(table, ["x"], categories=0, resolution=16, given={})
     (one,) = cells.frozen(reference_cells)
     values = np.array(sample, dtype="float64")
-    assert cells._sampled(one, values).equals(cells._numbers(cells.SAMPLE, one, np.sort(values)))
+    for side in (cells.SAMPLE, cells.REFERENCE):
+        assert cells._unsorted(side, one, values).equals(cells._numbers(side, one, np.sort(values)))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), kind=st.sampled_from(["normal", "lognormal", "few"]))
+def test_of_many_rows_the_statistic_is_short_by_no_more_than_is_said(seed: int, kind: str) -> None:
+    random = np.random.default_rng(seed)
+    drawn = {
+        "normal": random.normal(size=5000),
+        "lognormal": random.lognormal(sigma=3, size=5000),
+        "few": random.poisson(30, size=5000) / 7,
+    }[kind]
+    training, sample = drawn[:3000], drawn[3000:] * 1.05
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "_SORTED", 1000)
+        patch.setattr(cells, "_LOOKED", 500)
+        made = cells.of_reference(pa.table({"x": training}), ["x"], categories=0, resolution=64, given={})
+        state = pa.concat_tables([made, cells.of_sample(pa.table({"x": sample}), made)])
+    (found,) = measured(state, 10, {})
+    exact = stats.ks_2samp(training, sample).statistic
+    assert found.ks is not None
+    assert found.ks <= exact + 1e-12
+    assert exact <= found.ks + found.ks_short + 1e-12
+    assert found.reference == 3000
