@@ -180,7 +180,8 @@ def words(values: pa.ChunkedArray | pa.Array) -> pa.Array:
     made = _one(values)
     if pa.types.is_dictionary(made.type):
         made = made.dictionary_decode()
-    if pa.types.is_floating(made.type) and len(made) and pc.all(pc.equal(pc.floor(made), made)).as_py():
+    whole = pa.types.is_floating(made.type) and len(made) and pc.all(pc.equal(pc.floor(made), made)).as_py()
+    if whole and pc.max(pc.abs(made)).as_py() < 2**53:
         made = made.cast(pa.int64())
     return made.cast(pa.string())
 

@@ -12,6 +12,7 @@ from governance.checks import columns
 from governance.checks.contract import CheckInputs
 
 Kind = Literal["binary", "multiclass", "regression"]
+_EXACT = 2.0**53
 MOST_WHOLE = 20
 """More distinct whole numbers than that are no classes."""
 
@@ -30,7 +31,7 @@ def kind_of(inputs: CheckInputs, tables: Sequence[str]) -> Kind:
     if scored and len(distinct) <= 2:
         return "binary"
     if pa.types.is_floating(label.type):
-        whole = bool(pc.all(pc.equal(pc.floor(distinct), distinct)).as_py())
+        whole = bool(pc.all(pc.and_(pc.equal(pc.floor(distinct), distinct), pc.less(pc.abs(distinct), _EXACT))).as_py())
         return "multiclass" if whole and len(distinct) <= MOST_WHOLE else "regression"
     if pa.types.is_integer(label.type) and len(distinct) > MOST_WHOLE:
         return "regression"

@@ -13,6 +13,9 @@ from governance.checks import columns, errors_of, estimates, exact, weighting
 from governance.checks.contract import CheckInputs
 from governance.checks.intervals import Interval, Z
 
+_BEYOND = 10**100
+"""A ratio of errors above that says only that one of them is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -124,7 +127,7 @@ class Errors:
     ) -> Difference | None:
         total = self._sums.of("w")
         first, second = self._sums.of(own) / total, self._sums.of(live) / total
-        if not second:
+        if first > _BEYOND * second or not second:
             return None
         if not first:
             return Difference(0.0, float(second), 1.0, None)

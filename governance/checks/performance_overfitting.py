@@ -23,7 +23,8 @@ from governance.checks.results import Cell, CheckError, CheckResult, Picture
 from governance.checks.rowless import WholeCheck
 
 _made = Maker(OVERFITTING)
-_PERFECT = "The model makes no error at all on its training data: it holds the answers, and there is no ratio."
+_PERFECT = "The model makes no error worth the name on its training data: it holds the answers, and there is no ratio."
+_BEYOND = 1e100
 _NAMES = {"auc_gap": "AUC", "accuracy_gap": "Accuracy", "log_loss_gap": "Log loss", "rmse_growth": "RMSE"}
 _FIRST: dict[Kind, str] = {"binary": "auc_gap", "multiclass": "accuracy_gap", "regression": "rmse_growth"}
 
@@ -195,7 +196,7 @@ def _gap(key: str, train: _Measured, test: _Measured) -> _Gap:
 
 
 def _growth(train: _Measured, test: _Measured) -> _Gap:
-    if not train.value:
+    if test.value > _BEYOND * train.value or not train.value:
         return _Gap(train.value, test.value, None, None)
     value = test.value / train.value - 1
     if train.interval is None or test.interval is None or not test.value:
@@ -206,7 +207,7 @@ def _growth(train: _Measured, test: _Measured) -> _Gap:
         if one.interval is not None
     ]
     low, high = estimates.difference(*logs[0], *logs[1])
-    return _Gap(train.value, test.value, value, (math.expm1(low), math.expm1(high)))
+    return _Gap(train.value, test.value, value, (math.expm1(low), math.expm1(min(high, 700.0))))
 
 
 def _verdict(gap: _Gap, margin: float) -> str:

@@ -90,6 +90,18 @@ def test_a_regression_without_error_on_its_training_data_holds_the_answers() -> 
     assert "holds the answers" in result.figure("rmse_growth").note
 
 
+def test_next_to_no_error_on_the_training_data_is_none() -> None:
+    y = np.array([1.5, 2.5, 3.5] * 10)
+    result = overfitting((y * 1e-200, y * 1.5e-200), (y, y + 1), column="prediction")
+    assert result.figure("rmse_growth").value is None
+    assert result.facts["verdict"] == "overfits"
+
+
+def test_huge_numbers_are_no_classes() -> None:
+    y = np.array([1e200, 2e200, 3e200, 5e200, 8e200] * 4)
+    assert overfitting((y, y * 1.1), (y, y * 1.2), column="prediction").facts["task"] == "regression"
+
+
 def test_classes_are_judged_by_accuracy() -> None:
     random = np.random.default_rng(1)
     y = random.integers(0, 3, 900)
