@@ -7,7 +7,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.utils import timezone
 
 from audit.actors import Actor
 from audit.services import append
@@ -15,13 +14,12 @@ from config.errors import Conflict, Invalid
 from governance import advisories, vendors
 from governance.checks import CheckError, Manifest, manifest
 from governance.checks.code import SCORING, code_of
-from governance.engine.sentences import summary_of, verdict_of
 from governance.modality import why_not_applicable
 from governance.models import CheckRun, PromotionRequest
-from governance.policy import CheckRequirement, FigureFact, SandboxRule
+from governance.policy import CheckRequirement, SandboxRule
 from governance.services import parts
+from governance.services.planned import awaited, reuse
 from governance.standing import filled_card, policy_of
-from governance.states import CheckState
 from registry.models import DatasetVersion, ModelVersion
 from registry.selectors.lineage import node_of, upstream
 
@@ -29,10 +27,6 @@ SCORES: Final = "predict.scores"
 CHAMPION: Final = "predict.champion"
 TRAINING: Final = "predict.training"
 SCORING_VERSION: Final = "1"
-_REUSED: Final = (
-    "verdict", "summary", "result", "result_digest", "result_blob_id", "output_blob_id", "sandbox", "provenance",
-    "drawings",
-)  # fmt: skip
 _READS_DATA: Final = {
     *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
     *("probe", "trees", "latency", "live_data"),
@@ -80,7 +74,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
         runs.append(run)
     for position, run in enumerate(runs):
         run.position = position
-        _reuse(run)
+        reuse(run)
         run.save(force_insert=True)
     parts.cut(runs, sizes)
     for run in runs:
@@ -125,9 +119,9 @@ def _about(need: CheckRequirement) -> Manifest:
 
 
 def _why_not(request: PromotionRequest, about: Manifest) -> str:
-    return why_not_applicable(
-        about, request.version.flavours, request.version.signature
-    ) or vendors.why_not_run(request.version, about)
+    return why_not_applicable(about, request.version.flavours, request.version.signature) or vendors.why_not_run(
+        request.version, about
+    )
 
 
 def _training_of(request: PromotionRequest, about: Manifest) -> DatasetVersion | None:
@@ -199,7 +193,7 @@ def _run(
     titles: Sequence[str],
 ) -> CheckRun:
     if need.is_manual:
-        return _awaited(request, need, about)
+        return awaited(request, need, about)
     compared = {"champion", "champion_importance", "live_probe"} & set(about.needs)
     champion = request.replaces.manifest_digest if compared and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
@@ -247,21 +241,6 @@ def _is_of_now(about: Manifest) -> bool:
     return bool(_NEVER_REUSED & set(about.needs))
 
 
-def _awaited(request: PromotionRequest, need: CheckRequirement, about: Manifest) -> CheckRun:
-    """A finding that a person is to record: anew in every round, never taken from another."""
-    return CheckRun(
-        request=request,
-        round=request.round,
-        key=need.key,
-        check_version=str(about.version),
-        title=str(need.params["title"]),
-        category=about.category,
-        parameters=dict(need.params),
-        requirement={"use": about.name, "sensitive": [], "insufficient_data": need.insufficient_data, "limits": []},
-        state=CheckState.AWAITED,
-    )
-
-
 def training_of(version: ModelVersion) -> DatasetVersion | None:
     """The newest training data in the version's lineage whose bytes are sealed here, or None."""
     node = node_of(version)
@@ -285,40 +264,6 @@ def _demanded(request: PromotionRequest) -> tuple[str, ...]:
 def _cache_key(*parts: object) -> str:
     """Digest of everything that determines a result. Only ever compared with itself, so any fixed form will do."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def _reuse(run: CheckRun) -> None:
-    """Finish the run with an earlier result of the same key, if there is one that is no error."""
-    if not run.cache_key:
-        return
-    known = (
-        CheckRun.objects.filter(cache_key=run.cache_key, state=CheckState.FINISHED)
-        .exclude(verdict=CheckRun.Verdict.ERROR)
-        .select_related("request", "reused_from__request")
-        .order_by("-finished_at")
-        .first()
-    )
-    if known is None:
-        return
-    for name in _REUSED:
-        setattr(run, name, getattr(known, name))
-    run.state = CheckState.FINISHED
-    run.reused_from = known.reused_from or known
-    run.started_at = run.finished_at = timezone.now()
-    _judge_again(run)
-
-
-def _judge_again(run: CheckRun) -> None:
-    """Verdict and sentence under the limits of this run's own requirement; those of the earlier one may be others."""
-    need = next((one for one in policy_of(run.request.policy_version).checks if one.key == run.key), None)
-    if need is None or run.result is None:
-        return
-    figures = [FigureFact.from_json(one) for one in run.result["figures"]]
-    reason = str(run.result.get("not_applicable", ""))
-    run.verdict = verdict_of(need, figures, reason)
-    run.summary = summary_of(need, figures, reason)
-    if run.sandbox.get(vendors.KEY):
-        run.summary = f"{run.summary} {vendors.SHORT}"
 
 
 def _dataset(request: PromotionRequest, need: CheckRequirement) -> DatasetVersion:
