@@ -76,7 +76,7 @@ class Attributions(ProbeCheck):
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: ShapleyParams) -> CheckResult:
         names = features_of(inputs)
-        rows, made = designed(inputs, params)
+        _, made = designed(inputs, params)
         found = explain(answer_of(inputs, MIXED), made, inputs.trees, names, exact=params.exact)
         drawn = stability.resampled(np.abs(found.values), params.seed)
         refused = _refusals(found, names, inputs, params)
@@ -94,10 +94,10 @@ class Attributions(ProbeCheck):
                 _how(found), f"{len(refused.pushed)} of {n} explained outputs are refusals.",
                 *reasons.findings(refused),
             ),
-            limits=_limits(found, inputs, params, rows.num_rows, n),
+            limits=_limits(found, inputs, params, n),
             facts={
                 "asked": int(made.cells.size // made.cells.shape[-1]), "method": found.method, "scale": found.scale,
-                "base": found.base, "mean_output": float(found.output.mean()), "background": len(made.background),
+                "base": found.base, "mean_output": float(found.output.mean()), "background": found.background,
             },
         )  # fmt: skip
 
@@ -190,14 +190,14 @@ def _how(found: Explained) -> str:
     return f"The values are sampled: {found.why}."
 
 
-def _limits(found: Explained, inputs: CheckInputs, params: ShapleyParams, drawn: int, n: int) -> tuple[str, ...]:
+def _limits(found: Explained, inputs: CheckInputs, params: ShapleyParams, n: int) -> tuple[str, ...]:
     whole = columns.rows_of(inputs).num_rows
     said = [
         "Inputs are mixed from different rows: where inputs belong together, some of these rows could not exist.",
         "A Shapley value says what this model does with an input, not what would happen if the person changed it.",
     ]
     said.append(
-        f"{n} rows were explained against {drawn - n} others, drawn from {whole} with the seed {params.seed}; the "
+        f"{n} rows were explained against {found.background} others, drawn from {whole} with the seed {params.seed}; the "
         "intervals are over resamples of the rows explained, the error is that of the values of one row."
     )
     if found.method == "exact" and found.scale != "identity":

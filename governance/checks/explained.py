@@ -16,6 +16,9 @@ TOLERANCE: Final = 1e-5
 """A sum that is off by more than this, beside 1 or the output, is not what the model computes."""
 _MOST_COMPARED: Final = 20_000
 _MOST_BACKGROUND: Final = 1000
+_LEAST_BACKGROUND: Final = 100
+MOST_WORK: Final = 25_000_000_000
+"""Nodes times explained times background rows: some minutes of one processor for deep forests, far less for shallow trees."""
 SCALES: Final = {
     "identity": "the model's output",
     "logit": "the log-odds of the output",
@@ -28,7 +31,8 @@ class Explained:
     """What each input adds to each explained row: ``values`` of shape (rows, inputs), with their standard errors.
 
     ``halves``: the same from each half of what they were computed from. ``output`` is what the model says, ``base`` the mean
-    output without the row's inputs. ``gap``: by how much values and base miss the output, at most. ``why`` they are not exact.
+    output without the row's inputs, of ``background`` rows. ``gap``: by how much values and base miss the output, at most.
+    ``why`` they are not exact.
     """
 
     method: Literal["exact", "sampled"]
@@ -39,6 +43,7 @@ class Explained:
     output: np.ndarray
     base: float
     gap: float
+    background: int
     why: str = ""
 
     @property
@@ -67,10 +72,8 @@ def explain(
     Raises ``CheckError`` when there are no answers.
     """
     said = outputs(probe)
-    if not exact:
-        return _sampled(said, made, "sampling was asked for")
-    if report is None:
-        return _sampled(said, made, "its trees could not be read")
+    if report is None or not exact:
+        return _sampled(said, made, "its trees could not be read" if exact else "sampling was asked for")
     if "why" in report:
         return _sampled(said, made, f"the model {report['why']}")
     try:
@@ -82,8 +85,13 @@ def explain(
     off = _off(model, made, said)
     if not off <= TOLERANCE:
         return _sampled(said, made, f"the trees read from it miss its own answers by {off:.3g}")
+    fit = MOST_WORK // max(1, model.size * len(made.explained))
+    if fit < min(_LEAST_BACKGROUND, len(made.background)):
+        return _sampled(
+            said, made, f"its {model.size} nodes are too many for exact values of {len(made.explained)} rows"
+        )
     try:
-        return _exact(model, made, said)
+        return _exact(model, made, said, background=min(fit, _MOST_BACKGROUND))
     except trees.TooDeepError as error:
         return _sampled(said, made, str(error).rstrip(".").lower())
 
@@ -96,16 +104,16 @@ def _off(model: trees.Sum, made: shapley.Design, said: np.ndarray) -> float:
     return float((np.abs(given - said[some]) / np.maximum(1.0, np.abs(said[some]))).max())
 
 
-def _exact(model: trees.Sum, made: shapley.Design, said: np.ndarray) -> Explained:
-    explained, background = made.explained, made.background
-    if len(background) > _MOST_BACKGROUND:
-        background = background[np.linspace(0, len(background) - 1, _MOST_BACKGROUND).astype("int64")]
-    found = trees.exact(model, explained, background, inputs=made.shape[2])
+def _exact(model: trees.Sum, made: shapley.Design, said: np.ndarray, *, background: int) -> Explained:
+    explained, others = made.explained, made.background
+    if len(others) > background:
+        others = others[np.linspace(0, len(others) - 1, background).astype("int64")]
+    found = trees.exact(model, explained, others, inputs=made.shape[2])
     values, blocks = found.values, found.of_block.shape[2]
     error = found.of_block.std(axis=2, ddof=1) / np.sqrt(blocks) if blocks > 1 else np.zeros_like(values)
     halves = found.of_block[:, :, 0::2].mean(axis=2), found.of_block[:, :, 1::2].mean(axis=2) if blocks > 1 else values
     gap = float(np.abs(values.sum(axis=1) + found.base - found.output).max())
-    return Explained("exact", model.link, values, error, halves, _last(said, made), found.base, gap)
+    return Explained("exact", model.link, values, error, halves, _last(said, made), found.base, gap, len(others))
 
 
 def _sampled(said: np.ndarray, made: shapley.Design, why: str) -> Explained:
@@ -120,7 +128,9 @@ def _sampled(said: np.ndarray, made: shapley.Design, why: str) -> Explained:
     output = _last(said, made)
     gap = float(np.abs(values.sum(axis=1) + base - output).max())
     halves = pairs[:, 0::2].mean(axis=1), pairs[:, 1::2].mean(axis=1)
-    return Explained("sampled", "identity", values, error, halves, output, float(base.mean()), gap, why)
+    return Explained(
+        "sampled", "identity", values, error, halves, output, float(base.mean()), gap, len(made.background), why
+    )
 
 
 def _last(said: np.ndarray, made: shapley.Design) -> np.ndarray:

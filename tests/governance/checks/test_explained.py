@@ -110,6 +110,23 @@ def test_a_sum_that_does_not_give_the_models_answers_is_not_believed(change: dic
     assert "miss its own answers" in result.findings[1] or "inputs are others" in result.findings[1]
 
 
+def test_what_would_take_too_long_is_explained_against_fewer_rows_or_sampled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = fitted(RandomForestRegressor(3, max_depth=4, random_state=0))
+    whole = explained(model, tmp_path, rows=20)
+    assert whole.facts["background"] == 280
+    nodes = sum(one.tree_.node_count for one in model.estimators_)
+    monkeypatch.setattr("governance.checks.explained.MOST_WORK", nodes * 20 * 150)
+    fewer = explained(model, tmp_path, rows=20)
+    assert (fewer.facts["method"], fewer.facts["background"]) == ("exact", 150)
+    assert any("against 150 others" in limit for limit in fewer.limits)
+    monkeypatch.setattr("governance.checks.explained.MOST_WORK", nodes * 20 * 50)
+    sampled = explained(model, tmp_path, rows=20)
+    assert sampled.facts["method"] == "sampled"
+    assert "nodes are too many" in sampled.findings[1]
+
+
 def test_without_trees_the_answers_are_enough(tmp_path: Path) -> None:
     assert explained(fitted(LogisticRegression()), tmp_path, rows=20, exact=False).facts["method"] == "sampled"
 
