@@ -87,18 +87,19 @@ class Decided(Slice):
 
 @dataclass(frozen=True)
 class Measured(Slice):
-    """Sums of the errors and of their squares, of the slice and of the others."""
+    """Sums of the errors and of their squares, of the slice and of the others, in a ``unit`` that no error exceeds."""
 
     sums: tuple[float, float]
     of_others: tuple[float, float]
+    unit: float
 
     @property
     def here(self) -> float:
-        return self.sums[0] / self.n
+        return self.sums[0] / self.n * self.unit
 
     @property
     def elsewhere(self) -> float:
-        return self.of_others[0] / self.others
+        return self.of_others[0] / self.others * self.unit
 
     def relative(self, total: Slice) -> float:
         return self.gap / total.here if total.here else 0.0
@@ -107,7 +108,8 @@ class Measured(Slice):
     def error(self) -> float:
         """Standard error of the slice's mean."""
         first, second = self.sums
-        return math.sqrt(max(0.0, second - first * first / self.n) / (self.n - 1) / self.n) if self.n > 1 else 0.0
+        spread = max(0.0, second - first * first / self.n)
+        return math.sqrt(spread / (self.n - 1) / self.n) * self.unit if self.n > 1 else 0.0
 
     def _welch(self) -> tuple[float, float]:
         """Standard error of the gap and its degrees of freedom (B. L. Welch, Biometrika 34, 1947)."""
@@ -116,7 +118,7 @@ class Measured(Slice):
             parts.append((max(0.0, second - first * first / n) / (n - 1) / n, n - 1))
         both = sum(part for part, _ in parts)
         spread = sum(part * part / degrees for part, degrees in parts)
-        return math.sqrt(both), both * both / spread if spread else 1.0
+        return math.sqrt(both) * self.unit, both * both / spread if spread else 1.0
 
     def interval(self, z: float) -> Interval:
         """Welch's."""
@@ -150,9 +152,9 @@ def read(state: pa.Table, least: int) -> tuple[str, Slice, list[Slice]]:
         key = tuple(row[name] for name in slicing.PLACES)
         own = (row["sum_loss"], row["sum_square"])
         rest = (every["sum_loss"] - own[0], every["sum_square"] - own[1])
-        unit = math.ldexp(1 / FINE, row["power"])
-        scaled = [(one[0] * unit, one[1] * unit * math.ldexp(1.0, row["power"])) for one in (own, rest)]
-        made.append(Measured(key, row["count"], n - row["count"], scaled[0], scaled[1]))
+        scaled = [(one[0] / FINE, one[1] / FINE) for one in (own, rest)]
+        unit = math.ldexp(1.0, row["power"])
+        made.append(Measured(key, row["count"], n - row["count"], scaled[0], scaled[1], unit))
     return "Mean error", made[0], made[1:]
 
 

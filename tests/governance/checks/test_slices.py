@@ -121,6 +121,16 @@ def test_the_test_of_a_slice_of_a_regression_is_welchs() -> None:
     assert row[5] == pytest.approx(loss[:80].mean() - loss[80:].mean(), rel=1e-8)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e299])
+def test_the_magnitude_of_a_regression_does_not_matter(scale: float) -> None:
+    random = np.random.default_rng(4)
+    group, y = np.repeat(["a", "b"], [100, 100]), random.normal(size=200)
+    said = y + random.normal(size=200) * np.repeat([3.0, 1.0], [100, 100])
+    plain, scaled = regression({"g": group}, y, said), regression({"g": group}, y * scale, said * scale)
+    one, other = plain.figure("worst_gap"), scaled.figure("worst_gap")
+    assert [other.value, other.ci_low, other.ci_high] == pytest.approx([one.value, one.ci_low, one.ci_high], rel=1e-6)
+
+
 def test_an_exact_regression_has_no_slice_that_errs() -> None:
     y = np.arange(200) / 3
     result = regression({"group": ["a", "b"] * 100}, y, y)
