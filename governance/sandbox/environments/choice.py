@@ -100,7 +100,7 @@ def _platform(recorded: Recorded, differences: Sequence[Difference]) -> dict[str
     elif compatible:
         words = f"It ran in the platform's environment, which satisfies all {len(recorded.pins)} recorded requirements."
     elif differences:
-        shown = "; ".join(f"{one.name} {_wanted(one)}, here {one.here or 'not installed'}" for one in differences[:3])
+        shown = "; ".join(_told(one) for one in differences[:3])
         more = f" and {len(differences) - 3} more" if len(differences) > 3 else ""
         words = f"It ran in the platform's environment, which differs from the recorded one: {shown}{more}."
     else:
@@ -108,10 +108,10 @@ def _platform(recorded: Recorded, differences: Sequence[Difference]) -> dict[str
     return {
         "kind": "platform", "compatible": compatible, "source": recorded.source, "python": platform.python_version(),
         "lock_digest": "", "packages": 0, "added": [],
-        "differences": [{"name": d.name, "recorded": d.recorded, "here": d.here} for d in differences[:SHOWN]],
+        "differences": [_told(one) for one in differences[:SHOWN]],
         "ignored": [*recorded.ignored, *recorded.problems][:SHOWN], "words": words,
     }  # fmt: skip
 
 
-def _wanted(difference: Difference) -> str:
-    return f"{difference.recorded} recorded"
+def _told(difference: Difference) -> str:
+    return f"{difference.name} {difference.recorded} recorded, here {difference.here or 'not installed'}"
