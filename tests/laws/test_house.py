@@ -74,6 +74,7 @@ MADE_BY: Final[dict[str, Callable[..., object] | str]] = {
     "governance.ReportFile": "written by the worker that makes the report, which is what its tests are about",
     "governance.CheckRun": governance.request,
     "governance.EvidenceSnapshot": governance.finish_all,
+    "governance.CheckPart": "parts.cut makes all parts of a check at once, as the planner does",
     "governance.WorkerHeartbeat": "a name and a moment; its tests write the moment they are about",
     "governance.Policy": governance.policy,
     "governance.PolicyVersion": governance.policy,
