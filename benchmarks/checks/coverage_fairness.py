@@ -93,7 +93,7 @@ def calibrations(case: str, *, n: int, rounds: int, seed: int, bins: int = 10) -
         )  # fmt: skip
         found = calibration(count, hits, sums, count, draws=300, seed=number, about="")
         covered += found is not None and found.interval[0] <= true <= found.interval[1]
-    return covered / rounds
+    return float(covered / rounds)
 
 
 def _bins(score: np.ndarray, bins: int) -> np.ndarray:
@@ -123,7 +123,7 @@ def errors(measure: str, shape: str, *, n: int, rounds: int, seed: int) -> float
         )  # fmt: skip
         low, high = getattr(own, measure)()[1]
         covered += low <= true <= high
-    return covered / rounds
+    return float(covered / rounds)
 
 
 def weighted(*, n: int, rounds: int, seed: int, rate: float = 0.4) -> float:
@@ -140,7 +140,7 @@ def weighted(*, n: int, rounds: int, seed: int, rate: float = 0.4) -> float:
             rate_of.append(group.tpr.sample)
         low, high = newcombe(*rate_of[1], *rate_of[0])
         covered += low <= 0.1 <= high
-    return covered / rounds
+    return float(covered / rounds)
 
 
 def larger(*, n: int, rounds: int, seed: int, rates: tuple[float, float, float] = (0.7, 0.6, 0.3)) -> float:
@@ -152,7 +152,7 @@ def larger(*, n: int, rounds: int, seed: int, rates: tuple[float, float, float] 
     for a, b, c, d in zip(*(one.tolist() for one in hits), strict=True):
         low, high = of_the_larger(newcombe(a, n, b, n), newcombe(c, n, d, n))
         covered += low <= 0.1 <= high
-    return covered / rounds
+    return float(covered / rounds)
 
 
 def main() -> int:

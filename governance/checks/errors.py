@@ -2,7 +2,7 @@
 
 Mean: Student's t. Mean absolute error: Student's t on its logarithm (it is skewed). Root mean squared error: on its
 logarithm with the kurtosis of the errors and the small-sample constants of D. G. Bonett (Comput. Stat. Data Anal. 50, 2006),
-the kurtosis drawn towards a normal one's by ten rows. Coverage: benchmarks/checks/coverage_fairness.py.
+the kurtosis drawn towards a normal one's by five rows. Coverage: benchmarks/checks/coverage_fairness.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy import stats
 
 from governance.checks.intervals import Interval
 
-_PRIOR = 10
+_PRIOR = 5
 
 
 @cache
