@@ -128,4 +128,14 @@ LEAKAGE = Manifest(
     code="governance.checks.leakage:Leakage", splits=True,
 )  # fmt: skip
 
-ALL: tuple[Manifest, ...] = (QUALITY, SCHEMA, LEAKAGE, DRIFT, LIVE_DRIFT, PREDICTION_DRIFT, LABEL_DRIFT, DOMAIN, LIVE_DOMAIN)
+ALL: tuple[Manifest, ...] = (
+    QUALITY,
+    SCHEMA,
+    LEAKAGE,
+    DRIFT,
+    LIVE_DRIFT,
+    PREDICTION_DRIFT,
+    LABEL_DRIFT,
+    DOMAIN,
+    LIVE_DOMAIN,
+)
