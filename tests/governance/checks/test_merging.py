@@ -14,11 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.checks import CheckInputs, Roles, get, names, run_check
+from governance.checks import CheckInputs, Roles, get, manifest, names, run_check
+from governance.checks.manifests import policys_own
 from governance.management.commands.print_checks import printed
 from tests.governance.checks.tables import answered
 
 ROWS = 60
+COMPUTED = [name for name in names() if manifest(name) not in policys_own.ALL]
+"""The checks whose substance is here; a finding and a script come with a policy, and have tests of their own."""
 OF_OTHER_TYPES = {"drift.predictions": {"cramers_v"}, "drift.label": {"ks", "wasserstein"}}
 """Figures that a check has only for columns of another type than those below."""
 
@@ -62,7 +65,7 @@ def bits(table: pa.Table) -> bytes:
     return held
 
 
-@pytest.mark.parametrize("use", names())
+@pytest.mark.parametrize("use", COMPUTED)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), cuts=st.sets(st.integers(1, ROWS - 1), max_size=5), data=st.data())
 def test_any_partition_merges_to_the_same_bits(use: str, seed: int, cuts: set[int], data: st.DataObject) -> None:
@@ -88,7 +91,7 @@ def cut(inputs: CheckInputs, start: int, stop: int) -> CheckInputs:
     )
 
 
-@pytest.mark.parametrize("use", names())
+@pytest.mark.parametrize("use", COMPUTED)
 @pytest.mark.parametrize("shards", [1, 3, 1000])
 def test_the_number_of_shards_does_not_show(use: str, shards: int) -> None:
     inputs = answered(get(use), everything(1), by_x)
@@ -98,7 +101,7 @@ def test_the_number_of_shards_does_not_show(use: str, shards: int) -> None:
     assert first.digest == again.digest
 
 
-@pytest.mark.parametrize("use", names())
+@pytest.mark.parametrize("use", COMPUTED)
 def test_every_figure_is_declared(use: str) -> None:
     check = get(use)
     declared = {spec.key: (spec.label, spec.better) for spec in check.manifest.figures}
