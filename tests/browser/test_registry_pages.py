@@ -93,11 +93,11 @@ def test_the_masthead_is_reached_in_reading_order(ada: User, browser_page: Tabs)
     page.goto("/models/")
 
     reached = []
-    for _ in range(10):
+    for _ in range(11):
         page.keyboard.press("Tab")
         reached.append(focused(page))
 
-    places = ["Inbox", "Models", "Experiments", "Lineage", "Policies", "Reports", "Audit log"]
+    places = ["Inbox", "Models", "Data sets", "Experiments", "Lineage", "Policies", "Reports", "Audit log"]
     assert reached == ["Skip to content", "Countersign", *places, "q"]
 
 
