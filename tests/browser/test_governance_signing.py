@@ -126,7 +126,7 @@ def test_a_page_whose_checks_run_unlocks_signing_by_itself(people: House, browse
     held = checks.claim(checks.due_of(promotion.pk)[0], owner="test-worker")
     assert held is not None
     checks.progress(held, 31, 50)
-    expect(page.locator("#checks .check__progress").filter(has_text="31 of 50")).to_have_count(1)
+    expect(page.locator("#checks .check__progress").filter(has_text="62 %")).to_have_count(1)
 
     finish(held)
     measured(promotion)
