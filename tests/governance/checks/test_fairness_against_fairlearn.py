@@ -142,7 +142,7 @@ def test_classes_are_the_binary_figures_of_each_class(rows: list[tuple[Any, ...]
     same = {"class_rate_difference": "selection_rate_difference", "class_recall_difference": "equal_opportunity_difference",
             "class_false_positive_difference": "false_positive_rate_difference",
             "class_precision_difference": "predictive_parity_difference"}  # fmt: skip
-    if not {1} <= {*y, *decision}:
+    if 1 not in y:  # classes are those of the label
         return
     for key, other in same.items():
         own = {f.group: (f.value, f.ci_low) for f in classes.figures if f.key == key and f.attribute == "one (class 1)"}
