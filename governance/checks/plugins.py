@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
 import hashlib
 import json
 import re
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final, get_args
 
 from governance.checks.contract import FigureSpec, Manifest, Need, Task
@@ -205,19 +206,20 @@ def _installed_files(distribution: Distribution) -> dict[str, str]:
             "It is installed as editable, so its files have no fixed digest.", "Build a wheel and install that."
         )
     record = distribution.read_text("RECORD")
-    if not record or distribution.files is None:
+    if not record:
         raise _Unfit("It was installed without a RECORD of its files.", "Install it from a wheel, with pip or uv.")
     found: dict[str, str] = {}
-    for file in distribution.files:
-        path = file.as_posix()
+    # Read here: `distribution.files` leaves out what is gone as soon as a library has loaded importlib's backport.
+    for path, said in ((row[0], row[1]) for row in csv.reader(record.splitlines()) if len(row) >= 2):
+        file = PurePosixPath(path)
         about = file.parent.name.endswith(".dist-info")
         if (about and file.name not in _METADATA) or file.suffix == ".pyc" or path.startswith("../"):
             continue
         try:
-            actual = hashlib.sha256(Path(str(file.locate())).read_bytes()).digest()
+            actual = hashlib.sha256(Path(str(distribution.locate_file(path))).read_bytes()).digest()
         except OSError as error:
             raise _Unfit(f"Its file {path} cannot be read ({error.strerror}).", "Install it again.") from error
-        if file.hash is None or file.hash.mode != "sha256" or _decoded(file.hash.value) != actual:
+        if not said.startswith("sha256=") or _decoded(said.removeprefix("sha256=")) != actual:
             raise _Unfit(
                 f"Its file {path} is not the one that was installed: it differs from the RECORD.",
                 "Find out who changed it, and install it again.",

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -150,6 +151,8 @@ def test_a_file_that_was_changed_after_installing_stops_the_plug_in(example: Pat
 
 def test_a_file_that_is_gone_stops_the_plug_in(example: Path) -> None:
     (example / "acme_checks/decision_cost.py").unlink()
+    assert "cannot be read" in problem("acme-checks").sentence
+    import_module("importlib_metadata")  # as MLflow does in workers; it takes the standard library's place
     assert "cannot be read" in problem("acme-checks").sentence
 
 
