@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -87,28 +88,38 @@ def _integrate(machine: Machine, report: Report, seconds: float) -> None:
     """From the moment an entry is written, before its commit, to the checkpoint over it."""
     from django.db import connection
 
+    from audit import followers, selectors
+    from audit.models import Cursor, Inbox
+    from config.waiting import until
+
+    head = selectors.head()
+    assert head is not None
+    Cursor.objects.bulk_create(Cursor(name=one.name, next_index=head.size) for one in followers.configured())
     report.heading(f"{WRITERS} writers, {WRITERS * PER_SECOND} transactions a second, beside the sequencer's process")
     connection.close()
     with machine.cluster.connect() as server:  # what the filling left to be written to disk is not the writers' doing
         server.execute("CHECKPOINT")
-    with machine.owner() as owner:
-        (before,) = owner.execute("SELECT max(size) FROM audit_checkpoint").fetchone() or (0,)
     with stack.sequencer(machine):
+        _write(0, time.monotonic() + 2 / PER_SECOND)
+        until(lambda: not Inbox.objects.exists(), seconds=60)  # its process has begun
+        connection.close()
+        began = datetime.now(UTC)
         stop = time.monotonic() + seconds
         writers = [threading.Thread(target=_write, args=(number, stop)) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
         for writer in writers:
             writer.join()
-        stack.settled(machine)
+        until(lambda: not Inbox.objects.exists(), seconds=60)
+        connection.close()
     with machine.owner() as owner:
         found = owner.execute(
             """
             SELECT extract(epoch FROM (
                 SELECT at FROM audit_checkpoint WHERE size > entry.index ORDER BY size LIMIT 1) - entry.at) * 1000
-            FROM audit_entry AS entry WHERE index >= %s
+            FROM audit_entry AS entry WHERE index >= %s AND at >= %s
             """,
-            [before],
+            [head.size, began],
         ).fetchall()
     waited = sorted(float(str(row[0])) for row in found)
     print(f"  {len(waited):,} entries, median {statistics.median(waited):.0f} ms", flush=True)
@@ -126,8 +137,8 @@ def _write(number: int, stop: float) -> None:
     while (due := due + 1 / PER_SECOND) < stop:
         time.sleep(max(0.0, due - time.monotonic()))
         with transaction.atomic():
-            subject = Subject("registry.modelversion", f"bench-{number}")
-            services.append(action="version.sealed", subject=subject, by=by, facts={"files": 3})
+            subject = Subject("registry.user", f"bench-{number}")
+            services.append(action="user.signed_in", subject=subject, by=by, facts={"files": 3})
     connection.close()
 
 
