@@ -104,7 +104,12 @@ def _documents(place: Path, unread: list[str]) -> Iterator[tuple[str, bytes]]:
                         unread.append(f"{path.name}!{member.filename}")
                         continue
                     yield f"{path.name}!{member.filename}", archive.read(member)
-        except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError):
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            RuntimeError,
+            NotImplementedError,
+        ):  # also: encrypted, packed in an unknown way
             unread.append(path.name)
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks import stack
 from benchmarks.processes import cpu_seconds
 from benchmarks.report import Report
+from config.waiting import until
 
 if TYPE_CHECKING:
     from governance.models import PromotionRequest
@@ -197,10 +198,8 @@ def _asked(machine: stack.Machine, author: "User", version: "ModelVersion", work
         request = promotions.request_promotion(
             version=version, target="alias:production", intended_use="A benchmark.", by=Actor.person(author)
         )
-        while not _is_over(request):
-            if time.monotonic() - began > PATIENCE:
-                raise SystemExit("It has not ended in an hour.")
-            time.sleep(0.05)
+        if not until(lambda: _is_over(request), seconds=PATIENCE, every=0.05):
+            raise SystemExit("It has not ended in an hour.")
         done = Round(time.monotonic() - began)
         done.cpu, done.peak_mib = watch.stop()
     for run in request.checks.order_by("position"):
@@ -240,8 +239,8 @@ def _worker(machine: stack.Machine, processes: int) -> Iterator[int]:
     ]
     env = {**os.environ, "DATABASE_ROLE": "app", "CHECK_TIME_LIMIT": str(int(PATIENCE)), "OMP_NUM_THREADS": "1"}
     with stack.process(machine, f"worker-{processes}", command, env) as started:
-        while not WorkerHeartbeat.objects.exists():
-            time.sleep(0.1)
+        if not until(WorkerHeartbeat.objects.exists, seconds=120):
+            raise SystemExit("The worker does not begin.")
         yield started.pid
     WorkerHeartbeat.objects.all().delete()
 

@@ -6,6 +6,7 @@ The measuring is done by the performance check that fits the label, so that both
 # ruff: noqa: ANN401 - these values come from outside and are checked here
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
@@ -26,9 +27,9 @@ _NOTHING = pa.schema([("count", pa.int64())])
 class MeasuringCheck(Check):
     """State: that of the performance check. Nothing is read where :meth:`asks` says that there is nothing to compare."""
 
+    @abstractmethod
     def asks(self, inputs: CheckInputs) -> bool:
         """Whether anything was stated that could be measured."""
-        raise NotImplementedError
 
     def plan(self, inputs: CheckInputs, params: Any, *, shards: int = 1) -> tuple[CheckInputs, ...]:
         if not self.asks(inputs):

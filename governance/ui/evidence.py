@@ -10,25 +10,13 @@ from typing import Any, Final
 from django.urls import reverse
 
 from config.figures import figure
+from governance.categories import CATEGORIES
 from governance.models import CheckRun
 from governance.policy import Judged, Judgement, Node, Status
 from governance.progress import progress_of
 from governance.screens import CheckRow
 from governance.states import CheckState
 
-CATEGORIES: Final[Mapping[str, str]] = {
-    "performance": "Performance",
-    "fairness": "Fairness",
-    "explainability": "Explainability",
-    "robustness": "Robustness",
-    "drift": "Drift",
-    "data": "Data quality",
-    "security": "Security scan",
-    "documentation": "Documentation",
-    "script": "Scripts",
-    "manual": "Findings",
-    "scoring": "Predictions",
-}
 _ORDER: Final = list(CATEGORIES)
 _WORST: Final = ("fail", "error", "running", "queued", "waived", "caution", "pass")
 _BOUND: Final = {"ci_low": "low", "ci_high": "high"}

@@ -3,25 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from governance.categories import CATEGORIES
 from governance.documents.packs.common import name_of
 from governance.documents.shape import Column, Section, Table
 from governance.models import CheckRun, PromotionRequest, Waiver
 from governance.policy import Judged, Judgement, Node, Status, Verdict
 from governance.states import CheckState
 
-CATEGORIES: Final[Mapping[str, str]] = {
-    "performance": "Performance",
-    "fairness": "Fairness",
-    "explainability": "Explainability",
-    "robustness": "Robustness",
-    "drift": "Drift",
-    "data": "Data quality",
-    "security": "Security scan",
-    "documentation": "Documentation",
-    "script": "Scripts",
-    "manual": "Findings",
-    "scoring": "Predictions",
-}
 _PLACES: Final = {name: place for place, name in enumerate(CATEGORIES.values())}
 """Categories of plug-ins come after ours, by name."""
 _BOUNDS: Final = {"value": "", "ci_low": "lower end ", "ci_high": "upper end "}

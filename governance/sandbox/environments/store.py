@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from config.waiting import until
 from governance.sandbox.environments import build
 from governance.sandbox.environments.recorded import Pin
 from governance.sandbox.environments.settings import Environments
@@ -172,20 +173,23 @@ def _guard(root: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _locked(descriptor: int, span: build.Span) -> bool:
+    """Take the lock if it is free; else say that the waiting one lives."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        span.beat()
+        return False
+    return True
+
+
 @contextmanager
 def _alone(path: Path, span: build.Span) -> Iterator[None]:
     """One at a time for as long as a build takes. Raises ``EnvironmentFailed`` when the time is over first."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                span.beat()
-                if time.monotonic() > span.deadline:
-                    raise EnvironmentFailed("Another build of the same environment did not end in time.") from None
-                time.sleep(0.1)
+        if not until(lambda: _locked(descriptor, span), seconds=span.deadline - time.monotonic()):
+            raise EnvironmentFailed("Another build of the same environment did not end in time.")
         yield
     finally:
         os.close(descriptor)

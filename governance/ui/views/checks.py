@@ -17,6 +17,7 @@ from config.errors import NotFound
 from config.figures import NOTHING, figure
 from config.pages import render_page, signed_in
 from governance import guards
+from governance.categories import CATEGORIES
 from governance.checks import CheckError, manifest
 from governance.checks.manual import ManualParams
 from governance.models import CheckRun, PromotionRequest
@@ -26,7 +27,7 @@ from governance.services import stops
 from governance.services.evidence import result_bytes
 from governance.standing import display_name
 from governance.states import CheckState
-from governance.ui.evidence import CATEGORIES, interval, number
+from governance.ui.evidence import interval, number
 from governance.ui.finding_form import FindingForm
 from governance.ui.forms import WithdrawForm
 from governance.ui.screen import person

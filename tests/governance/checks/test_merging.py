@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from governance.categories import CATEGORIES
 from governance.checks import CheckInputs, Roles, get, manifest, names, run_check
 from governance.checks.manifests import policys_own
 from governance.management.commands.print_checks import printed
@@ -116,3 +117,7 @@ def test_every_figure_is_declared(use: str) -> None:
 def test_the_printed_catalogue_is_what_the_checks_say() -> None:
     page = Path(__file__).resolve().parents[3] / "docs/reference/catalogue.md"
     assert page.read_text(encoding="utf-8") == printed(), "run manage.py print_checks > docs/reference/catalogue.md"
+
+
+def test_every_category_of_the_catalogue_has_its_name_on_the_pages() -> None:
+    assert {manifest(name).category for name in names()} | {"scoring"} == set(CATEGORIES)
