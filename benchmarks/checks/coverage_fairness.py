@@ -17,10 +17,10 @@ import numpy as np
 from scipy.stats import binom
 
 from benchmarks.report import Report
-from governance.checks.errors import Errors
-from governance.checks.fairness_calibration import calibration
-from governance.checks.groups import Group, Weights
-from governance.checks.intervals import Interval, katz, miettinen_nurminen, newcombe, of_the_larger, wilson
+from governance.checks.fairness.calibration import calibration
+from governance.checks.fairness.comparisons import Group, Weights
+from governance.checks.fairness.errors import Errors
+from governance.checks.statistics.intervals import Interval, katz, miettinen_nurminen, newcombe, of_the_larger, wilson
 
 Two = Callable[[float, float, float, float], Interval | None]
 GRID: Final = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9)

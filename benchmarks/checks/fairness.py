@@ -65,8 +65,8 @@ def ours(path: Path, kind: str, *, draws: int = 0, whole: bool = False) -> dict[
     """The check's own path: plan, map of batches, merge, and the figures from the cells; ``whole``: its whole result."""
     from governance.checks import CheckInputs, Roles, get
     from governance.checks.batches import BATCH_ROWS
-    from governance.checks.fairness_spread import rates, spreads
-    from governance.checks.fairness_state import read_one
+    from governance.checks.fairness.spread import rates, spreads
+    from governance.checks.fairness.state import read_one
 
     check = get("fairness.groups")
     params: Any = check.params.from_mapping({"draws": draws, "min_group": 1, "min_class": 1} if not whole else {})

@@ -201,7 +201,7 @@ class Check(ABC):
 
     def merge(self, states: Iterable[pa.Table]) -> pa.Table:
         """Add count tables. Guarantee: the same bits for any partition and any order."""
-        from governance.checks.counts import merged  # noqa: PLC0415 - so that planners need no numpy
+        from governance.checks.statistics.counts import merged  # noqa: PLC0415 - so that planners need no numpy
 
         return merged(states)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import NormalDist
 
 from governance.checks.contract import Manifest
-from governance.checks.intervals import Interval, Z
 from governance.checks.results import Figure, Scale
+from governance.checks.statistics.intervals import Interval, Z
 
 _POWER = NormalDist().inv_cdf(0.8)
 

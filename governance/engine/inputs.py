@@ -15,7 +15,7 @@ from django.conf import settings
 
 from governance import advisories, vendors
 from governance.checks.contract import CheckInputs, Manifest, Need, Roles
-from governance.checks.requirement_files import recorded
+from governance.checks.model.requirement_files import recorded
 from governance.engine.papers import papers_of
 from governance.engine.resources import timed
 from governance.engine.rows import table_of

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.parquet
 
-from governance.checks.resources import ResourcesParams
+from governance.checks.model.resources import ResourcesParams
 from governance.engine.workspace import SandboxRefused, Workspace
 
 SAMPLE_ROWS: Final = 10_000

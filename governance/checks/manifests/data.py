@@ -19,7 +19,7 @@ QUALITY = Manifest(
         _F("constant_columns", "Columns with one value", "lower"),
         _F("train_overlap_share", "Rows also in the training data", "lower"),
     ),
-    code="governance.checks.data_quality:DataQuality", splits=True,
+    code="governance.checks.data.quality:DataQuality", splits=True,
 )  # fmt: skip
 
 _MEASURES = (
@@ -42,7 +42,7 @@ DRIFT = Manifest(
     needs=("data", "training"),
     definition="Each input of the test data against the training data. " + _MEASURES.format("the training data"),
     figures=_MOVED,
-    code="governance.checks.drift:ColumnDrift", splits=True,
+    code="governance.checks.data.drift:ColumnDrift", splits=True,
 )  # fmt: skip
 
 LIVE_DRIFT = Manifest(
@@ -53,7 +53,7 @@ LIVE_DRIFT = Manifest(
         "the model was tested on what it will meet. " + _MEASURES.format("the live data")
     ),
     figures=_MOVED,
-    code="governance.checks.drift:LiveDrift", splits=True,
+    code="governance.checks.data.drift:LiveDrift", splits=True,
 )  # fmt: skip
 
 PREDICTION_DRIFT = Manifest(
@@ -64,7 +64,7 @@ PREDICTION_DRIFT = Manifest(
         + _MEASURES.format("the training data")
     ),
     figures=_MOVED,
-    code="governance.checks.drift:PredictionDrift", reads="roles", splits=True,
+    code="governance.checks.data.drift:PredictionDrift", reads="roles", splits=True,
 )  # fmt: skip
 
 LABEL_DRIFT = Manifest(
@@ -72,7 +72,7 @@ LABEL_DRIFT = Manifest(
     needs=("data", "label", "training"),
     definition="The label of the test data against that of the training data. " + _MEASURES.format("the training data"),
     figures=_MOVED,
-    code="governance.checks.drift:LabelDrift", reads="roles", splits=True,
+    code="governance.checks.data.drift:LabelDrift", reads="roles", splits=True,
 )  # fmt: skip
 
 _TOLD_APART = (
@@ -86,7 +86,7 @@ DOMAIN = Manifest(
     needs=("data", "training"),
     definition=_TOLD_APART.format("the training data"),
     figures=(_F("domain_auc", "AUC of telling test from training data", "lower"),),
-    code="governance.checks.domain:DomainClassifier",
+    code="governance.checks.data.domain:DomainClassifier",
 )  # fmt: skip
 
 LIVE_DOMAIN = Manifest(
@@ -94,7 +94,7 @@ LIVE_DOMAIN = Manifest(
     task="any", needs=("data", "live_data"),
     definition=_TOLD_APART.format("live data, sealed with the role “live” or named by the parameter “live”"),
     figures=(_F("domain_auc", "AUC of telling test from live data", "lower"),),
-    code="governance.checks.domain:LiveDomainClassifier",
+    code="governance.checks.data.domain:LiveDomainClassifier",
 )  # fmt: skip
 
 SCHEMA = Manifest(
@@ -110,7 +110,7 @@ SCHEMA = Manifest(
         _F("empty_inputs", "Inputs with empty cells that cannot be", "lower"),
         _F("extra_columns", "Columns the model does not take", "lower"),
     ),
-    code="governance.checks.schema:Schema",
+    code="governance.checks.data.schema:Schema",
 )  # fmt: skip
 
 LEAKAGE = Manifest(
@@ -125,7 +125,7 @@ LEAKAGE = Manifest(
         _F("leaking_inputs", "Inputs that alone tell the label", "lower"),
         _F("association", "Association with the label", "lower", per_group=True),
     ),
-    code="governance.checks.leakage:Leakage", splits=True,
+    code="governance.checks.data.leakage:Leakage", splits=True,
 )  # fmt: skip
 
 ALL: tuple[Manifest, ...] = (

@@ -21,7 +21,7 @@ IMPORTANCE = Manifest(
         _F("top_share", "Share of the strongest input", "lower"),
         _F("sensitive_share", "Share of sensitive inputs", "lower"),
     ),
-    code="governance.checks.importance:Importance",
+    code="governance.checks.explanations.importance:Importance",
 )  # fmt: skip
 
 EFFECTS = Manifest(
@@ -39,7 +39,7 @@ EFFECTS = Manifest(
         _F("monotonicity_violations", "Rows that break monotonicity", "lower", per_group=True),
         _F("effect_range", "Range of the average output", "lower", per_group=True),
     ),
-    code="governance.checks.effects:Effects",
+    code="governance.checks.explanations.effects:Effects",
 )  # fmt: skip
 
 ROBUSTNESS = Manifest(
@@ -57,7 +57,7 @@ ROBUSTNESS = Manifest(
         _F("score_shift", "Change of the score", "lower", per_group=True),
         _F("failed_probes", "Disturbances without an answer", "lower"),
     ),
-    code="governance.checks.robustness:Perturbations",
+    code="governance.checks.explanations.robustness:Perturbations",
 )  # fmt: skip
 
 SHAPLEY = Manifest(
@@ -90,7 +90,7 @@ SHAPLEY = Manifest(
         _F("reasons_sensitive", "Refusals with a sensitive reason", "lower"),
         _F("reasons_worded", "Refusals whose reasons have a wording", "higher"),
     ),
-    code="governance.checks.attributions:Attributions",
+    code="governance.checks.explanations.attributions:Attributions",
 )  # fmt: skip
 
 LIVE = Manifest(
@@ -108,7 +108,7 @@ LIVE = Manifest(
         _F("largest_mover", "Largest change of a share", "lower"),
         _F("row_correlation", "Single rows are explained alike", "higher"),
     ),
-    code="governance.checks.live_attributions:LiveAttributions",
+    code="governance.checks.explanations.live:LiveAttributions",
 )  # fmt: skip
 
 ALL: tuple[Manifest, ...] = (IMPORTANCE, SHAPLEY, LIVE, EFFECTS, ROBUSTNESS)

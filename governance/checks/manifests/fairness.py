@@ -34,7 +34,7 @@ FAIRNESS = Manifest(
         _F("calibration_error", "Calibration error within the group", "lower", per_group=True),
         _F("calibration_difference", "Calibration error difference", "lower", per_group=True),
     ),
-    code="governance.checks.fairness_groups:GroupFairness", reads="roles", splits=True,
+    code="governance.checks.fairness.groups:GroupFairness", reads="roles", splits=True,
 )  # fmt: skip
 
 REGRESSION = Manifest(
@@ -56,7 +56,7 @@ REGRESSION = Manifest(
         _F("root_mean_squared_error", "Root mean squared error", "lower", per_group=True),
         _F("root_mean_squared_error_difference", "Root mean squared error difference", "lower", per_group=True),
     ),
-    code="governance.checks.fairness_regression:RegressionFairness", reads="roles", splits=True,
+    code="governance.checks.fairness.regression:RegressionFairness", reads="roles", splits=True,
 )  # fmt: skip
 
 CLASSES = Manifest(
@@ -75,7 +75,7 @@ CLASSES = Manifest(
         _F("class_precision_difference", "Precision difference", "lower", per_group=True),
         _F("accuracy_difference", "Accuracy difference", "lower", per_group=True),
     ),
-    code="governance.checks.fairness_classes:ClassFairness", reads="roles", splits=True,
+    code="governance.checks.fairness.classes:ClassFairness", reads="roles", splits=True,
 )  # fmt: skip
 
 CLARIFY = Manifest(
@@ -112,7 +112,7 @@ CLARIFY = Manifest(
         _F("te", "Treatment equality (TE)", "lower", per_group=True),
         _F("ge", "Generalised entropy (GE)", "lower", per_group=True),
     ),
-    code="governance.checks.clarify:ClarifyBias", reads="roles", splits=True,
+    code="governance.checks.fairness.clarify:ClarifyBias", reads="roles", splits=True,
 )  # fmt: skip
 
 FLIP_TEST = Manifest(
@@ -126,7 +126,7 @@ FLIP_TEST = Manifest(
         "Interval of paired proportions by D. G. Bonett and R. M. Price (J. Educ. Behav. Stat. 37, 2012)."
     ),
     figures=(_F("ft", "Flip test (FT)", "lower", per_group=True), _F("flips", "Share of flips", "lower", per_group=True)),
-    code="governance.checks.flip_test:FlipTest",
+    code="governance.checks.fairness.flip_test:FlipTest",
 )  # fmt: skip
 
 LL144 = Manifest(
@@ -139,7 +139,7 @@ LL144 = Manifest(
         "2 % of the data are shown but not judged. Intervals of ratios by Miettinen and Nurminen (Stat. Med. 4, 1985)."
     ),
     figures=(_F("impact_ratio", "Impact ratio", "higher", per_group=True),),
-    code="governance.checks.local_law_144:LocalLaw144", reads="roles", splits=True,
+    code="governance.checks.fairness.local_law_144:LocalLaw144", reads="roles", splits=True,
 )  # fmt: skip
 
 PROXIES = Manifest(
@@ -154,7 +154,7 @@ PROXIES = Manifest(
         _F("predictability", "Predictability of the group", "lower", per_group=True),
         _F("strongest_association", "Strongest association of an input", "lower"),
     ),
-    code="governance.checks.proxies:Proxies",
+    code="governance.checks.fairness.proxies:Proxies",
 )  # fmt: skip
 
 ALL: tuple[Manifest, ...] = (FAIRNESS, REGRESSION, CLASSES, CLARIFY, FLIP_TEST, LL144, PROXIES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from governance.checks.contract import FigureSpec, Manifest
-from governance.checks.metric_names import NAMES
+from governance.checks.model.metric_names import NAMES
 
 _F = FigureSpec
 
@@ -19,7 +19,7 @@ SECURITY = Manifest(
         _F("unlisted_formats", "Formats that are not on the list", "lower"),
         _F("archive_findings", "Refused findings inside archives", "lower"),
     ),
-    code="governance.checks.security_scan:SecurityScan",
+    code="governance.checks.model.scan:SecurityScan",
 )  # fmt: skip
 
 CARD = Manifest(
@@ -33,7 +33,7 @@ CARD = Manifest(
         _F("filled_share", "Fields filled in", "higher"), _F("missing_fields", "Fields missing", "lower"),
         _F("days_behind", "Days the card is older than the version", "lower"), _F("wrong_data", "Other data named", "lower"),
     ),
-    code="governance.checks.documentation_card:DocumentationCard",
+    code="governance.checks.model.card:DocumentationCard",
 )  # fmt: skip
 
 CLAIMS = Manifest(
@@ -48,7 +48,7 @@ CLAIMS = Manifest(
         _F("stale_claims", "Stale figures in the card", "lower"), _F("compared_claims", "Stated figures compared", "higher"),
         _F("unmeasured_claims", "Stated figures not measured here", "lower"),
     ),
-    code="governance.checks.claims:Claims",
+    code="governance.checks.model.claims:Claims",
 )  # fmt: skip
 
 PINS = Manifest(
@@ -65,7 +65,7 @@ PINS = Manifest(
         _F("possibly_vulnerable", "Packages that may be vulnerable", "lower"),
         _F("unpinned", "Requirements not pinned to one version", "lower"),
     ),
-    code="governance.checks.pins:Pins",
+    code="governance.checks.model.pins:Pins",
 )  # fmt: skip
 
 RESOURCES = Manifest(
@@ -84,7 +84,7 @@ RESOURCES = Manifest(
         _F("load_seconds", "Time to load", "lower"), _F("peak_memory", "Peak memory", "lower"),
         _F("size", "Size on disk", "lower"),
     ),
-    code="governance.checks.resources:Resources",
+    code="governance.checks.model.resources:Resources",
 )  # fmt: skip
 
 REPRODUCED = Manifest(
@@ -102,7 +102,7 @@ REPRODUCED = Manifest(
         _F("difference", "Difference of a metric", "lower", per_group=True),
         _F("relative_difference", "Relative difference of a metric", "lower", per_group=True),
     ),
-    code="governance.checks.reproducibility:Reproduced",
+    code="governance.checks.model.reproducibility:Reproduced",
 )  # fmt: skip
 
 ALL: tuple[Manifest, ...] = (SECURITY, CARD, CLAIMS, PINS, RESOURCES, REPRODUCED)

@@ -31,7 +31,7 @@ BINARY = Manifest(
         _F("precision", "Precision", "higher"), _F("recall", "Recall", "higher"),
         _F("specificity", "Specificity", "higher"), _F("f1", "F1", "higher"),
     ),
-    code="governance.checks.performance_binary:BinaryPerformance", reads="roles", splits=True, modalities=("any",),
+    code="governance.checks.performance.binary:BinaryPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 REGRESSION = Manifest(
@@ -44,7 +44,7 @@ REGRESSION = Manifest(
         "n/(n-3). Residuals (label minus prediction) by quantile of the prediction, with Student's intervals."
     ),
     figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),
-    code="governance.checks.performance_regression:RegressionPerformance", reads="roles", splits=True, modalities=("any",),
+    code="governance.checks.performance.regression:RegressionPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 CHAMPION = Manifest(
@@ -68,7 +68,7 @@ CHAMPION = Manifest(
         _F("rmse_improvement", "RMSE improvement", "higher"), _F("mae_improvement", "MAE improvement", "higher"),
         _F("flip_share", "Decisions that change", "lower"),
     ),
-    code="governance.checks.champion:ChampionComparison", reads="roles", splits=True, modalities=("any",),
+    code="governance.checks.performance.champion:ChampionComparison", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 MULTICLASS = Manifest(
@@ -88,7 +88,7 @@ MULTICLASS = Manifest(
         _F("kappa", "Cohen's kappa", "higher"), _F("mcc", "Matthews' correlation", "higher"),
         _F("class_recall", "Recall of a class", "higher", per_group=True),
     ),
-    code="governance.checks.performance_multiclass:MulticlassPerformance", reads="roles", splits=True, modalities=("any",),
+    code="governance.checks.performance.multiclass:MulticlassPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 OVERFITTING = Manifest(
@@ -106,7 +106,7 @@ OVERFITTING = Manifest(
         _F("log_loss_gap", "Log loss, test minus training", "lower"),
         _F("rmse_growth", "RMSE growth, test over training", "lower"),
     ),
-    code="governance.checks.performance_overfitting:Overfitting", reads="roles", modalities=("any",),
+    code="governance.checks.performance.overfitting:Overfitting", reads="roles", modalities=("any",),
 )  # fmt: skip
 
 RANKING = Manifest(
@@ -124,7 +124,7 @@ RANKING = Manifest(
         _F("ndcg", "NDCG@k", "higher"), _F("map", "MAP", "higher"), _F("mrr", "MRR", "higher"),
         _F("recall", "Recall@k", "higher"),
     ),
-    code="governance.checks.performance_ranking:RankingPerformance", reads="roles", splits=True, modalities=("any",),
+    code="governance.checks.performance.ranking:RankingPerformance", reads="roles", splits=True, modalities=("any",),
 )  # fmt: skip
 
 SLICES = Manifest(
@@ -142,7 +142,7 @@ SLICES = Manifest(
         _F("error_rate", "Error rate", "lower"), _F("mean_error", "Mean absolute error", "lower"),
         _F("flagged_slices", "Flagged slices", "lower"), _F("worst_gap", "Error gap of the worst slice", "lower"),
     ),
-    code="governance.checks.slices:WorstSlices", splits=True,
+    code="governance.checks.performance.slices:WorstSlices", splits=True,
 )  # fmt: skip
 
 ALL: tuple[Manifest, ...] = (BINARY, REGRESSION, MULTICLASS, RANKING, OVERFITTING, SLICES, CHAMPION)

@@ -1,7 +1,7 @@
 """Mode ``treeshap``: what exact Shapley values are computed from: the trees (or weights), and the rows as these see them.
 
 Nothing is computed about the model here, beside it: trees, encoded rows, and which input each encoded column comes from go
-out; the worker does the rest (``governance.checks.trees``) and holds all of it against the model's own answers.
+out; the worker does the rest (``governance.checks.explanations.trees``) and holds all of it against the model's own answers.
 A model that is no such sum gives a reason in place of it, which is an answer, not an error.
 """
 

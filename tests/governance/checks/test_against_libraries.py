@@ -16,7 +16,7 @@ from scipy.stats.contingency import relative_risk
 from sklearn import metrics as sk
 
 from governance.checks import CheckInputs, Roles, get, run_check
-from governance.checks.intervals import katz, newcombe, wilson
+from governance.checks.statistics.intervals import katz, newcombe, wilson
 from tests.governance.checks.tables import fairness, inputs_of, performance
 
 bits = st.integers(0, 1)

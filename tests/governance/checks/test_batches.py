@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from governance.checks import CheckError, CheckInputs, get, names, run_check
 from governance.checks.batches import Merging, mapped, merged, run_batches
-from governance.checks.counts import bounded, counted, grid_bits
+from governance.checks.statistics.counts import bounded, counted, grid_bits
 from tests.governance.checks.tables import answered
 from tests.governance.checks.test_merging import ROWS, bits, by_x, everything
 

@@ -15,8 +15,9 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, performance_binary, run_check
-from governance.checks.performance_binary import coarse
+from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.performance import binary as performance_binary
+from governance.checks.performance.binary import coarse
 from tests.governance.checks.tables import inputs_of, performance
 
 bits = st.integers(0, 1)

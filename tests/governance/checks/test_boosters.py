@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from governance.checks import trees
+from governance.checks.explanations import trees
 from tests.governance.checks.test_trees import by_definition, log_odds, numbers, read, summed
 
 

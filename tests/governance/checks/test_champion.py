@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn import metrics as sk
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles, comparing, get, run_check
-from governance.checks.paired import Discordant
+from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.performance import comparing
+from governance.checks.performance.paired import Discordant
 
 USE = "compare.champion"
 

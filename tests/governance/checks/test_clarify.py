@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.intervals import newcombe
+from governance.checks.statistics.intervals import newcombe
 from tests.governance.checks.tables import reference
 
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from governance.checks import CheckInputs, CheckResult, Roles, get, row_hashes, run_check
-from governance.checks.row_hashes import Hashes
+from governance.checks import CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.data import row_hashes
+from governance.checks.data.row_hashes import Hashes
 
 CELLS = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1.0, 2.5, float("nan")]))
 WORDS = st.one_of(st.none(), st.sampled_from(["a", "b", ""]))

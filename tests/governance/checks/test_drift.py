@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles, cells, get, run_check
-from governance.checks.distances import benjamini_hochberg, ks_p, psi, psi_interval
-from governance.checks.drift_columns import measured
+from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.data import cells
+from governance.checks.data.drift_columns import measured
+from governance.checks.statistics.distances import benjamini_hochberg, ks_p, psi, psi_interval
 from tests.governance.checks.tables import reference
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=2, max_size=60)

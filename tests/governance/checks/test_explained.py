@@ -19,7 +19,8 @@ from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingReg
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsRegressor
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Probe, Roles, get, run_check, stability
+from governance.checks import CheckError, CheckInputs, CheckResult, Probe, Roles, get, run_check
+from governance.checks.explanations import stability
 from tests.governance.checks.test_trees import read
 
 NAMES = ("income", "debts", "age", "sex")
@@ -117,11 +118,11 @@ def test_what_would_take_too_long_is_explained_against_fewer_rows_or_sampled(
     whole = explained(model, tmp_path, rows=20)
     assert whole.facts["background"] == 280
     nodes = sum(one.tree_.node_count for one in model.estimators_)
-    monkeypatch.setattr("governance.checks.explained.MOST_WORK", nodes * 20 * 150)
+    monkeypatch.setattr("governance.checks.explanations.explained.MOST_WORK", nodes * 20 * 150)
     fewer = explained(model, tmp_path, rows=20)
     assert (fewer.facts["method"], fewer.facts["background"]) == ("exact", 150)
     assert any("against 150 others" in limit for limit in fewer.limits)
-    monkeypatch.setattr("governance.checks.explained.MOST_WORK", nodes * 20 * 50)
+    monkeypatch.setattr("governance.checks.explanations.explained.MOST_WORK", nodes * 20 * 50)
     sampled = explained(model, tmp_path, rows=20)
     assert sampled.facts["method"] == "sampled"
     assert "nodes are too many" in sampled.findings[1]

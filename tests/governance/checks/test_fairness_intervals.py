@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.checks import coverage_fairness as coverage
-from governance.checks.errors import Errors
-from governance.checks.fairness_calibration import calibration
-from governance.checks.fairness_spread import drawn, spreads
-from governance.checks.intervals import katz, miettinen_nurminen, mover, newcombe, of_the_larger, wilson
+from governance.checks.fairness.calibration import calibration
+from governance.checks.fairness.errors import Errors
+from governance.checks.fairness.spread import drawn, spreads
+from governance.checks.statistics.intervals import katz, miettinen_nurminen, mover, newcombe, of_the_larger, wilson
 
 RATES = (0.2, 0.5, 0.8)
 

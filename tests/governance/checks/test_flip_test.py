@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from governance.checks import CheckError, CheckInputs, Roles, get, run_check
-from governance.checks.flip_test import paired
+from governance.checks.fairness.flip_test import paired
 
 
 def people(n: int = 400, *, bias: float = 0.3) -> CheckInputs:

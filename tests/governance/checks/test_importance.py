@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.importance import SHUFFLED
+from governance.checks.explanations.importance import SHUFFLED
 from tests.governance.checks.tables import answered
 
 Model = Any

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.performance_multiclass import figures_of, influence
+from governance.checks.performance.multiclass import figures_of, influence
 
 
 def multiclass(label: Any, predicted: Any, **params: Any) -> CheckResult:

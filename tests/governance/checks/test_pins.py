@@ -15,8 +15,8 @@ from packaging.version import Version
 
 from governance import advisories
 from governance.checks import CheckError, CheckInputs, CheckResult, get, run_check
-from governance.checks.pins import affects
-from governance.checks.requirement_files import recorded
+from governance.checks.model.pins import affects
+from governance.checks.model.requirement_files import recorded
 
 
 def advisory(name: str = "some-package", *, id: str = "PYSEC-1", **more: Any) -> dict[str, Any]:  # noqa: A002

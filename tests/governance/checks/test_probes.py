@@ -14,7 +14,7 @@ from sklearn.inspection import partial_dependence
 from sklearn.linear_model import LinearRegression
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Probe, Roles, get, run_check
-from governance.checks.sampling import sample
+from governance.checks.rows.sampling import sample
 from tests.governance.checks.tables import answered
 
 FEATURES = ("age", "income", "job")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from governance.checks import CheckError, CheckInputs, Roles, get, run_check
-from governance.checks.distances import cramers_v
+from governance.checks.statistics.distances import cramers_v
 
 
 def people(n: int = 1500) -> pa.Table:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.claims import keeps
-from governance.checks.metric_names import NAMES, claims, figure_of, written_half_unit
+from governance.checks.model.claims import keeps
+from governance.checks.model.metric_names import NAMES, claims, figure_of, written_half_unit
 
 RANDOM = np.random.default_rng(1)
 Y = RANDOM.integers(0, 2, 500)

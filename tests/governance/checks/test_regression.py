@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles, exact, get, run_check
+from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.statistics import exact
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 ROWS = st.lists(st.tuples(numbers, numbers, st.integers(0, 8)), min_size=3, max_size=60)

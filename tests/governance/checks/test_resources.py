@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
 from governance.checks import CheckError, CheckInputs, CheckResult, get, run_check
-from governance.checks.resources import quantile
+from governance.checks.model.resources import quantile
 from governance.sandbox import SandboxJob, run
 from governance.sandbox.modes.resources import read
 from governance.sandbox.output import InvalidOutputError

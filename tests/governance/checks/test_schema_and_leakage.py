@@ -13,7 +13,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.schema import fits
+from governance.checks.data.schema import fits
 
 SIGNATURE = [
     {"name": "age", "type": "long", "required": True}, {"name": "income", "type": "double", "required": True},

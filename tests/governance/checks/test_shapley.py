@@ -10,7 +10,8 @@ import pytest
 import shap
 from sklearn.ensemble import GradientBoostingRegressor
 
-from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check, shapley
+from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.explanations import shapley
 from tests.governance.checks.tables import answered
 
 FEATURES = ("a", "b", "c")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
-from governance.checks.intervals import newcombe
+from governance.checks.statistics.intervals import newcombe
 
 
 def slices(data: dict[str, Any], y: Any, said: Any, **params: Any) -> CheckResult:

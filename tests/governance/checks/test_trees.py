@@ -40,7 +40,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from governance.checks import trees
+from governance.checks.explanations import trees
 from governance.sandbox.modes import treeshap
 
 Function = Callable[[pd.DataFrame], Any]
@@ -326,7 +326,7 @@ def test_a_path_over_too_many_inputs_is_refused_before_it_is_wrong() -> None:
 
 CODE = """
 import hashlib, numpy as np
-from governance.checks import trees
+from governance.checks.explanations import trees
 random = np.random.default_rng(3)
 size, inner = 2 ** 9 - 1, 2 ** 8 - 1
 place = np.arange(size)

@@ -132,7 +132,7 @@ def test_nobody_takes_the_key_of_a_built_in_check(place: Path, version: int) -> 
     assert "Countersign itself" in found.sentence
     assert "greedy.binary" in found.remedy
     assert catalogue.resolve("performance.binary") == "performance.binary@1"
-    assert type(catalogue.get("performance.binary")).__module__ == "governance.checks.performance_binary"
+    assert type(catalogue.get("performance.binary")).__module__ == "governance.checks.performance.binary"
 
 
 def test_of_two_plug_ins_with_one_key_neither_counts_and_a_third_does(place: Path) -> None:

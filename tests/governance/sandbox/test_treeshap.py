@@ -15,7 +15,7 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.neighbors import KNeighborsClassifier
 
-from governance.checks import trees
+from governance.checks.explanations import trees
 from governance.sandbox import SandboxJob, run
 from governance.sandbox.modes import treeshap
 from governance.sandbox.output import InvalidOutputError

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from acme_checks.manifests import DECISION_COST
-from governance.checks import columns
 from governance.checks.contract import Check, CheckInputs, Params
-from governance.checks.counts import counted
 from governance.checks.results import CheckError, CheckResult, Figure
+from governance.checks.rows import columns
+from governance.checks.statistics.counts import counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The data a model is judged on: quality, schema, leakage, drift."""

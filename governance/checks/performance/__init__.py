@@ -1,0 +1,1 @@
+"""How well a model does: by task, against the live version, slice by slice."""

@@ -1,0 +1,160 @@
+"""Every metric of two versions on the same rows, from the state of ``compare.champion``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from governance.checks.performance import gains, paired
+from governance.checks.performance.calibration import EPSILON, Rows
+from governance.checks.performance.multiclass import figures_of, influence
+from governance.checks.performance.paired import Difference, Discordant
+from governance.checks.rows import weighting
+from governance.checks.rows.kinds import Kind
+from governance.checks.statistics import delong, estimates, resampling
+from governance.checks.statistics.counts import numbers
+from governance.checks.statistics.intervals import Interval, Z
+
+MOST_KINDS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Differences by metric, this version less the live one; the share of rows that they decide differently."""
+
+    kind: Kind
+    n: int
+    worth: float
+    of: Mapping[str, Difference]
+    flipped: float
+    of_flipped: Interval
+    discordant: Discordant | None
+
+
+def of_scores(state: pa.Table, threshold: float) -> Compared:
+    """Two classifiers by score."""
+    own, live, y, count = (numbers(state, name) for name in ("score", "live", "y", "count"))
+    y, weight = y.astype("int64"), numbers(state, "weight") / weighting.UNIT
+    first, second, variance = delong.difference(own, live, y, count, weight)
+    gap = first.value - second.value
+    half = None if variance is None else Z * math.sqrt(variance)
+    accuracy, discordant = paired.of_decisions((own >= threshold) == y, (live >= threshold) == y, count, weight)
+    made = {
+        "auc": Difference(first.value, second.value, gap, None if half is None else (gap - half, gap + half)),
+        "average_precision": _precision(*(Rows(score, y, count, weight) for score in (own, live))),
+        "accuracy": accuracy,
+        "brier": paired.of_losses((own - y) ** 2, (live - y) ** 2, count, weight),
+        "log_loss": paired.of_losses(_log_loss(own, y), _log_loss(live, y), count, weight),
+    }
+    flipped = (own >= threshold) != (live >= threshold)
+    return _Kinds(count, weight).compared("binary", made, flipped, discordant)
+
+
+def of_classes(state: pa.Table, *, draws: int, seed: int) -> Compared:
+    """Two classifiers by the class they name."""
+    words = [
+        state.column(name).to_numpy(zero_copy_only=False).astype("str") for name in ("label", "class", "live_class")
+    ]
+    classes, at = np.unique(np.concatenate(words), return_inverse=True)
+    label, own, live = np.split(at, 3)
+    count, weight = numbers(state, "count"), numbers(state, "weight") / weighting.UNIT
+    accuracy, discordant = paired.of_decisions(own == label, live == label, count, weight)
+    rows = _Kinds(count, weight)
+    places = label * len(classes) + own, label * len(classes) + live
+    made = {"accuracy": accuracy, "macro_f1": _mean_f1(rows, places, len(classes), draws=draws, seed=seed)}
+    return rows.compared("multiclass", made, own != live, discordant)
+
+
+def of_errors(state: pa.Table) -> Compared:
+    """Two regressions."""
+    of = paired.Errors(state)
+    made = {key: one for key, one in (("rmse", of.rmse()), ("mae", of.mae())) if one is not None}
+    share = of.changed / of.n
+    return Compared("regression", of.n, of.worth, made, share, estimates.rate_interval(share, of.n), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kinds:
+    """How many rows of each kind there are, and the weight of one."""
+
+    count: np.ndarray
+    weight: np.ndarray
+
+    def compared(self, kind: Kind, made: Mapping[str, Difference], flipped: np.ndarray, rows: Discordant) -> Compared:
+        mass, worth = self.count * self.weight, weighting.effective(self.count, self.weight)
+        share = float(mass[flipped].sum() / mass.sum())
+        return Compared(kind, int(self.count.sum()), worth, made, share, estimates.rate_interval(share, worth), rows)
+
+
+def _log_loss(score: np.ndarray, y: np.ndarray) -> np.ndarray:
+    clipped = np.clip(score, EPSILON, 1 - EPSILON)
+    made: np.ndarray = -(y * np.log(clipped) + (1 - y) * np.log1p(-clipped))
+    return made
+
+
+def _precision(own: Rows, live: Rows) -> Difference:
+    """Average precision: Student's interval, standard error by the infinitesimal jackknife of the difference."""
+    (first, of_first), (second, of_second) = (gains.precision_influence(one) for one in (own, live))
+    positives = float((own.count * own.y).sum())
+    if positives < 2:
+        return Difference(first, second, first - second, None)
+    error = estimates.by_influence(of_first - of_second, own.count)
+    return Difference(first, second, first - second, estimates.around(first - second, error, positives - 1))
+
+
+def _mean_f1(rows: _Kinds, places: tuple[np.ndarray, np.ndarray], size: int, *, draws: int, seed: int) -> Difference:
+    """Mean F1 of the classes: percentile interval of a paired bootstrap over the kinds of rows, expanded.
+
+    With very many kinds, which weights make, Student's interval by the infinitesimal jackknife, which is the same then.
+    """
+    count, weight = rows.count, rows.weight
+
+    def matrix(mass: np.ndarray, place: np.ndarray) -> np.ndarray:
+        return np.bincount(place, weights=mass, minlength=size * size).reshape(size, size)
+
+    def figure(mass: np.ndarray, place: np.ndarray) -> float:
+        return float(figures_of(matrix(mass, place)[None])["macro_f1"][0])
+
+    mass, n = count * weight, weighting.effective(count, weight)
+    first, second = (figure(mass, place) for place in places)
+    if len(count) > MOST_KINDS:
+        moved = [influence(matrix(mass, place) / mass.sum())["macro_f1"].ravel()[place] for place in places]
+        error = estimates.by_influence((moved[0] - moved[1]) * weight / mass.sum(), count)
+        return Difference(first, second, first - second, estimates.around(first - second, error, n - 1))
+    units = np.rint(weight * weighting.UNIT)
+    decided = [_Decided.of(place, size) for place in places]
+
+    def gap(times: np.ndarray) -> np.ndarray:
+        mass = times * units
+        made: np.ndarray = decided[0].mean_f1(mass) - decided[1].mean_f1(mass)
+        return made
+
+    gaps = resampling.replicated(gap, count, draws=draws, seed=seed)
+    return Difference(first, second, first - second, resampling.expanded(gaps, n))
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Which kinds of rows are hits, rows and decisions of each class, as ones and zeros: shape (kinds, classes)."""
+
+    hits: np.ndarray
+    truth: np.ndarray
+    said: np.ndarray
+
+    @classmethod
+    def of(cls, place: np.ndarray, size: int) -> _Decided:
+        """From cells of the confusion matrix."""
+        every = np.arange(size)
+        truth, said = place[:, None] // size == every, place[:, None] % size == every
+        return cls(*(one.astype("float64") for one in (truth & said, truth, said)))
+
+    def mean_f1(self, mass: np.ndarray) -> np.ndarray:
+        """Of every resample: shape (draws, kinds) → (draws,). Whole numbers, so that sums are exact in any order."""
+        hits, both = mass @ self.hits, mass @ self.truth + mass @ self.said
+        f1 = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
+        made: np.ndarray = f1.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1)
+        return made
