@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 from sklearn.linear_model import LogisticRegression
+from sklearn.tree import DecisionTreeClassifier
 
 FEATURES = ["age", "dose"]
 
@@ -51,6 +52,18 @@ class Deadly:
 def deadly_model(mark: Path) -> dict[str, bytes]:
     """A pickle that would make the directory ``mark`` at load."""
     return packed(pickle.dumps(Deadly(mark)))
+
+
+def endless_model() -> dict[str, bytes]:
+    """A tree whose root is its own child: of types that every gate lets through, and no row ever reaches a leaf."""
+    frame = people()
+    rows = np.column_stack([frame[name].to_numpy() for name in FEATURES])
+    model = DecisionTreeClassifier(max_depth=1).fit(rows, frame["y"].to_numpy())
+    state = model.tree_.__getstate__()
+    state["nodes"] = state["nodes"].copy()
+    state["nodes"]["left_child"][0] = state["nodes"]["right_child"][0] = 0
+    model.tree_.__setstate__(state)
+    return packed(pickle.dumps(model))
 
 
 def packed(content: bytes) -> dict[str, bytes]:
