@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet
 
 from governance.checks.model.resources import ResourcesParams
+from governance.checks.rows.sampling import taken
 from governance.engine.workspace import SandboxRefused, Workspace
 
 SAMPLE_ROWS: Final = 10_000
@@ -22,7 +23,7 @@ def timed(work: Workspace) -> dict[str, Any]:
     table = work.table(work.dataset())
     places = np.unique(np.linspace(0, table.num_rows - 1, min(table.num_rows, SAMPLE_ROWS)).astype("int64"))
     path = work.directory / "timed.parquet"
-    pyarrow.parquet.write_table(table.take(places), path)
+    pyarrow.parquet.write_table(taken(table, places), path)
     outcome = work.run_model("resources", work.version, path, roles=work.roles(), options=params.as_dict())
     if outcome.report is None:
         raise SandboxRefused(outcome)

@@ -15,8 +15,8 @@ from governance.checks.manifests.data import DOMAIN, LIVE_DOMAIN
 from governance.checks.results import CheckError, CheckResult, Figure, Picture
 from governance.checks.rowless import WholeCheck
 from governance.checks.rows import columns
-from governance.checks.rows.sampling import sample
-from governance.checks.statistics.separable import told_apart
+from governance.checks.rows.sampling import said, sample
+from governance.checks.statistics.separable import HALVES, LEAST, told_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +65,22 @@ class DomainClassifier(WholeCheck):
         found = told_apart(pa.concat_tables(sides, promote_options="permissive"), kind, seed=params.seed)
         n = sides[1].num_rows
         if found is None:
-            figure = Figure(spec.key, spec.label, None, n, spec.better, note="There are too few rows on one side.")
-            said = "There are too few rows to tell."
+            figure = Figure(
+                spec.key, spec.label, None, n, spec.better, note=f"There are fewer than {LEAST} rows on one side."
+            )
+            finding = "There are too few rows to tell."
         else:
             low, high = found.interval() or (None, None)
             figure = Figure(spec.key, spec.label, found.value, n, spec.better, ci_low=low, ci_high=high, scale="logit")
-            said = f"A classifier tells test rows from {self.against} rows with an AUC of {found.value:.3f} (0.5: not at all)."
+            finding = f"A classifier tells test rows from {self.against} rows with an AUC of {found.value:.3f} (0.5: not at all)."
         return CheckResult(
             about.key, about.version, params.as_dict(), n, (figure,), pictures=_picture(figure, self.against),
-            findings=(said,),
-            limits=("It says that the data differ, not where: see each column's drift. A better classifier might tell more.",),
+            findings=(finding,),
+            limits=(
+                "It says that the data differ, not where: see each column's drift.", HALVES,
+                *said(n, data.num_rows, params.seed + 1), *_of_reference(sides[0].num_rows, reference.num_rows, self.against),
+                *(("Rows count alike: their weights are not used.",) if inputs.roles.weight else ()),
+            ),
             facts={"columns": len(names), "reference_rows": sides[0].num_rows},
         )  # fmt: skip
 
@@ -88,6 +94,10 @@ class LiveDomainClassifier(DomainClassifier):
 
     def reference(self, inputs: CheckInputs) -> pa.Table | None:
         return inputs.live_data
+
+
+def _of_reference(rows: int, of: int, against: str) -> tuple[str, ...]:
+    return () if rows >= of else (f"They are told from {rows:,} of the {of:,} rows of {against} data.",)
 
 
 def _picture(figure: Figure, against: str) -> tuple[Picture, ...]:

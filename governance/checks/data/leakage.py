@@ -17,6 +17,7 @@ from governance.checks.data import cells
 from governance.checks.manifests.data import LEAKAGE
 from governance.checks.results import CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rows import columns
+from governance.checks.rows.sampling import taken
 from governance.checks.statistics import delong, distances
 from governance.checks.statistics.counts import merged
 
@@ -60,7 +61,7 @@ class Leakage(Check):
             raise CheckError("data.columns_differ", "The data has no inputs beside the label.")
         looked = data
         if data.num_rows > _LOOKED:
-            looked = data.take(np.arange(0, data.num_rows, -(-data.num_rows // _LOOKED)))
+            looked = taken(data, np.arange(0, data.num_rows, -(-data.num_rows // _LOOKED)))
         made = cells.of_reference(looked, plain, categories=0, resolution=_CELLS, given={})
         return columns.split(
             replace(inputs, prepared={"inputs": made, "label": _label_cells(looked.column(str(name)))}), shards

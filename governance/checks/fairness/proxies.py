@@ -13,16 +13,17 @@ from governance.checks.manifests.fairness import PROXIES
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rowless import WholeCheck
 from governance.checks.rows import columns
-from governance.checks.rows.sampling import features_of, is_number, numbers_of, sample
+from governance.checks.rows.sampling import features_of, is_number, numbers_of, said, sample
 from governance.checks.statistics import distances
-from governance.checks.statistics.separable import LEAST, told_apart
+from governance.checks.statistics.delong import Auc
+from governance.checks.statistics.separable import HALVES, LEAST, told_apart
 
 _SPECS = {spec.key: spec for spec in PROXIES.figures}
 
 
 @dataclass(frozen=True, slots=True)
 class ProxiesParams(Params):
-    """``rows`` of the data are used; numbers are cut into ``bins`` to measure their association."""
+    """Up to ``rows`` of the data are used, drawn with ``seed``; numbers are cut into ``bins`` to measure their association."""
 
     rows: int = 20_000
     bins: int = 10
@@ -48,7 +49,9 @@ class Proxies(WholeCheck):
             columns.check_groups(data, name)
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: ProxiesParams) -> CheckResult:
-        data = sample(columns.rows_of(inputs), params.rows, params.seed)
+        whole = columns.rows_of(inputs).num_rows
+        wanted = dict.fromkeys((*features_of(inputs), *inputs.roles.sensitive))
+        data = sample(columns.rows_of(inputs).select(list(wanted)), params.rows, params.seed)
         names = [name for name in features_of(inputs) if name not in inputs.roles.sensitive]
         n = data.num_rows
         figures: list[Figure] = []
@@ -56,9 +59,7 @@ class Proxies(WholeCheck):
         for attribute in inputs.roles.sensitive:
             group = np.array(columns.groups(data, attribute).to_pylist())
             known = [one for one in sorted(set(group.tolist())) if one != columns.UNKNOWN]
-            figures += [_joint(data.select(names), attribute, one, group, params.seed) for one in known] or [
-                _none(attribute, n)
-            ]
+            figures += _joint(data.select(names), attribute, known, group, params.seed) or [_none(attribute, n)]
             rows += [
                 (attribute, name, strength)
                 for name in names
@@ -82,16 +83,28 @@ class Proxies(WholeCheck):
             findings=tuple(_findings(figures, rows)),
             limits=(
                 "That inputs give an attribute away does not say that the model uses them so: read it with the fairness figures.",
-                "A better classifier than this one might tell more.",
+                HALVES, *said(n, whole, params.seed),
+                *(("Rows count alike: their weights are not used.",) if inputs.roles.weight else ()),
             ),
             facts={"inputs": len(names)},
         )  # fmt: skip
 
 
-def _joint(inputs: pa.Table, attribute: str, one: str, group: np.ndarray, seed: int) -> Figure:
+def _joint(inputs: pa.Table, attribute: str, known: list[str], group: np.ndarray, seed: int) -> list[Figure]:
+    """How well each group is told from all other rows; of two groups that are all rows, once for both."""
+    found: dict[str, Auc | None] = {}
+    both = len(known) == 2 and not (group == columns.UNKNOWN).any()
+    for one in known[:1] if both else known:
+        kind = (group == one).astype("int64")
+        found[one] = told_apart(inputs, kind, seed=seed) if inputs.num_columns else None
+    if both:
+        found[known[1]] = found[known[0]]
+    return [_of_group(attribute, one, found[one], group) for one in known]
+
+
+def _of_group(attribute: str, one: str, found: Auc | None, group: np.ndarray) -> Figure:
     spec = _SPECS["predictability"]
     mine = int((group == one).sum())
-    found = told_apart(inputs, (group == one).astype("int64"), seed=seed) if inputs.num_columns else None
     note = (
         ""
         if found

@@ -76,9 +76,9 @@ LABEL_DRIFT = Manifest(
 )  # fmt: skip
 
 _TOLD_APART = (
-    "AUC, with DeLong's interval, of boosted trees that tell rows of the test data from rows of {}, each row scored by a "
-    "model that has not seen it, in five folds (a classifier two-sample test: Lopez-Paz & Oquab 2017). 0.5 means that they "
-    "cannot be told apart."
+    "AUC, with DeLong's interval, of boosted trees that tell rows of the test data from rows of {}, trained on half of up "
+    "to 10,000 rows of either and judged on the other half (a classifier two-sample test: Lopez-Paz & Oquab 2017). 0.5 means "
+    "that they cannot be told apart."
 )
 
 DOMAIN = Manifest(

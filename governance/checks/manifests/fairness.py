@@ -147,7 +147,7 @@ PROXIES = Manifest(
     needs=("data", "sensitive"),
     definition=(
         "Predictability: AUC, with DeLong's interval, of boosted trees that tell a group from all others by the model's inputs "
-        "(without the sensitive columns), each row scored by a model that has not seen it, in five folds. Association of each "
+        "(without the sensitive columns), trained on half of up to 20,000 rows and judged on the other half. Association of each "
         "input, numbers cut at quantiles: Cramér's V net of chance (Bergsma 2013)."
     ),
     figures=(

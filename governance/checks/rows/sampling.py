@@ -11,6 +11,7 @@ from governance.checks.rows import columns
 
 _SHUFFLED = 1_000_000
 """Above so many rows they are not all shuffled to draw a few: that takes memory for every row."""
+_AT_ONCE = 65_536
 
 
 def features_of(inputs: CheckInputs) -> list[str]:
@@ -34,8 +35,28 @@ def sample(table: pa.Table, rows: int, seed: int) -> pa.Table:
         return table
     random = np.random.Generator(np.random.PCG64(seed))
     if table.num_rows <= _SHUFFLED:
-        return table.take(pa.array(np.sort(random.permutation(table.num_rows)[:rows])))
-    return table.take(pa.array(np.sort(random.choice(table.num_rows, rows, replace=False, shuffle=False))))
+        return taken(table, np.sort(random.permutation(table.num_rows)[:rows]))
+    return taken(table, np.sort(random.choice(table.num_rows, rows, replace=False, shuffle=False)))
+
+
+def taken(table: pa.Table, places: np.ndarray) -> pa.Table:
+    """The rows at these places, which ascend. Memory does not grow with the table: Arrow's own ``take`` copies whole columns."""
+    parts = [table.slice(0, 0)]
+    edges = np.arange(0, table.num_rows + _AT_ONCE, _AT_ONCE)
+    ends = np.searchsorted(places, edges, side="left")
+    for start, first, last in zip(edges, ends, ends[1:], strict=False):
+        if first < last:
+            parts.append(table.slice(start, _AT_ONCE).take(pa.array(places[first:last] - start)))
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def said(rows: int, of: int, seed: int) -> tuple[str, ...]:
+    """The sentence for the limits of a check that looked at ``rows`` of so many; none where it looked at all."""
+    if rows >= of:
+        return ()
+    return (
+        f"Measured on {rows:,} of {of:,} rows, drawn at random with the seed {seed}; the intervals are of so many rows.",
+    )
 
 
 def is_number(kind: pa.DataType) -> bool:

@@ -1,4 +1,8 @@
-"""How well rows of two kinds can be told apart by a trained classifier: out-of-fold scores, AUC with DeLong's interval."""
+"""How well rows of two kinds can be told apart by a classifier trained on half of them: AUC on the rest, DeLong's interval.
+
+One half and no folds: over folds every row serves for training and for testing, the folds' errors go together, and DeLong's
+interval, which takes them for independent, covered an AUC of a half in 85 % of draws where it says 95 %.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,34 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
 from governance.checks.statistics import delong
 
-FOLDS = 5
-LEAST = 5
-"""Rows of each kind that every fold needs one of."""
+LEAST = 30
+"""Rows of each kind that are needed: half of them are for training."""
+HALVES = "A classifier is trained on one half of these rows and judged on the other; a better one might tell more."
 
 
 def told_apart(features: pa.Table, kind: np.ndarray, *, seed: int) -> delong.Auc | None:
-    """AUC of telling kind 1 from kind 0, each row scored by a model that has not seen it; None with too few of a kind.
+    """AUC of telling kind 1 from kind 0 on rows that the classifier has not seen; None with too few of a kind.
 
-    Boosted trees take numbers with their gaps, and categories as they are; no tuning, so that the seed fixes the result.
+    Boosted trees take numbers with their gaps, and categories as they are; no tuning, so that the seed fixes the result. The
+    interval is about this classifier on further rows.
     """
     if min(int((kind == 1).sum()), int((kind == 0).sum())) < LEAST:
         return None
     frame = _encoded(features)
-    ranked = np.zeros(len(kind))
+    train, test = train_test_split(np.arange(len(kind)), test_size=0.5, stratify=kind, random_state=seed)
     # One thread: several that wait for each other on a busy machine are far slower, and workers share the cores anyway.
     with threadpool_limits(1):
-        for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(frame, kind):
-            model = HistGradientBoostingClassifier(max_iter=60, random_state=seed, early_stopping=False)
-            score = model.fit(frame[train], kind[train]).predict_proba(frame[test])[:, 1]
-            # The folds' models differ, so their scores are compared by rank within the fold.
-            ranked[test] = pd.Series(score).rank(pct=True).to_numpy()
-    return delong.auc(ranked, kind, np.ones(len(kind), dtype="int64"))
+        model = HistGradientBoostingClassifier(
+            max_iter=60, max_leaf_nodes=15, min_samples_leaf=min(20, max(5, len(train) // 20)), random_state=seed,
+            early_stopping=False,
+        )  # fmt: skip
+        score = model.fit(frame[train], kind[train]).predict_proba(frame[test])[:, 1]
+    return delong.auc(score, kind[test], np.ones(len(test), dtype="int64"))
 
 
 def _encoded(features: pa.Table) -> np.ndarray:

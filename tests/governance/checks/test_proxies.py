@@ -7,7 +7,9 @@ import pyarrow as pa
 import pytest
 
 from governance.checks import CheckError, CheckInputs, Roles, get, run_check
+from governance.checks.rows.sampling import taken
 from governance.checks.statistics.distances import cramers_v
+from governance.checks.statistics.separable import told_apart
 
 
 def people(n: int = 1500) -> pa.Table:
@@ -62,6 +64,47 @@ def test_small_groups_are_not_told_apart() -> None:
     result = run_check(get("fairness.proxies"), CheckInputs(table, Roles(sensitive=("sex",), features=("x",))))
     assert result.figure("predictability", group="f").value is None
     assert "3 rows" in result.figure("predictability", group="f").note
+
+
+def test_of_two_groups_that_are_all_rows_each_is_told_as_well_as_the_other() -> None:
+    result = run_check(get("fairness.proxies"), inputs("height"))
+    first, second = (result.figure("predictability", group=one) for one in ("f", "m"))
+    assert (first.value, first.ci_low, first.ci_high) == (second.value, second.ci_low, second.ci_high)
+    assert first.n + second.n == 1500
+
+
+def test_the_interval_covers_a_half_as_often_as_it_says_where_nothing_can_be_told() -> None:
+    random, draws, covered = np.random.default_rng(1), 100, 0
+    kind = (np.arange(240) < 120).astype("int64")
+    for seed in range(draws):
+        found = told_apart(pa.table({name: random.normal(size=240) for name in "abc"}), kind, seed=seed)
+        low, high = (found.interval() if found else None) or (1.0, 0.0)
+        covered += low <= 0.5 <= high
+    assert covered >= 0.9 * draws
+
+
+def test_a_sample_is_said_to_be_one_and_not_all_of_the_rows() -> None:
+    drawn = run_check(get("fairness.proxies"), inputs("height"), {"rows": 500, "seed": 7})
+    assert "Measured on 500 of 1,500 rows, drawn at random with the seed 7" in " ".join(drawn.limits)
+    assert "Measured on" not in " ".join(run_check(get("fairness.proxies"), inputs("height")).limits)
+    both = CheckInputs(people(), Roles(), training=people(1400))
+    limits = " ".join(run_check(get("drift.classifier"), both, {"rows": 400}).limits)
+    assert "400 of 1,500 rows" in limits
+    assert "400 of the 1,400 rows of training data" in limits
+
+
+@pytest.mark.parametrize("key", ["fairness.proxies", "drift.classifier"])
+def test_weights_that_are_not_used_are_named(key: str) -> None:
+    table = people().append_column("w", pa.array(np.ones(1500)))
+    roles = Roles(sensitive=("sex",), features=("height",), weight="w")
+    assert "weights are not used" in " ".join(run_check(get(key), CheckInputs(table, roles, training=table)).limits)
+
+
+def test_rows_are_taken_from_pieces_of_any_size() -> None:
+    pieces = [people(size) for size in (70_000, 3, 65_536, 40_000)]
+    table, places = pa.concat_tables(pieces), np.array([0, 69_999, 70_000, 70_001, 131_072, 175_538])
+    assert taken(table, places).equals(table.take(pa.array(places)).combine_chunks())
+    assert taken(table, places[:0]).num_rows == 0
 
 
 def test_cramers_v_is_net_of_chance() -> None:
