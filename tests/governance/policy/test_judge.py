@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +112,24 @@ def test_headroom_is_the_share_of_the_way_to_the_ideal() -> None:
     assert judge(figure(0.1), AT_MOST).headroom == pytest.approx(0.5)
     assert judge(figure(0.7), AT_LEAST).headroom == pytest.approx(-0.5)
     assert judge(figure(0.0), Limit("x", "le", 0.0, "value", 0.0)).headroom is None
+
+
+@pytest.mark.parametrize(
+    ("scale", "on"),
+    [("identity", float), ("log", math.log), ("logit", lambda x: math.log(x / (1 - x)))],
+)
+def test_the_p_value_is_read_on_the_scale_of_the_figure(scale: str, on: Callable[[float], float]) -> None:
+    """Half an interval is 1.96 standard errors there."""
+    one = judge(figure(0.6, 0.4, 0.75, scale=scale), AT_LEAST)
+    error = (on(0.75) - on(0.6)) / NormalDist().inv_cdf(0.975)
+    expected = 2 * (1 - NormalDist().cdf((on(0.8) - on(0.6)) / error))
+    assert one.p_adjusted == pytest.approx(expected, rel=1e-12)
+
+
+def test_what_keeps_its_limit_by_far_lends_no_evidence_to_others() -> None:
+    """In Holm's steps it counts as p = 1, however small the p-value of its distance is."""
+    edge, sure = figure(0.6, 0.41, 0.79), figure(0.99, 0.985, 0.995)
+    alone = judge(edge, AT_LEAST).p_adjusted or 0.0
+    family = judge_family([edge, *[sure] * 9], AT_LEAST)
+    assert family[0].p_adjusted == pytest.approx(10 * alone)
+    assert all(one.p_adjusted is None for one in family[1:])
