@@ -43,7 +43,7 @@ review:
     all: [{role: approver, n: 2}]
 valid_for: P180D
 """
-COLUMNS = {"label": "y", "features": ["x"], "sensitive": ["sex"]}
+COLUMNS: dict[str, Any] = {"label": "y", "features": ["x"], "sensitive": ["sex"]}
 ALL = {
     "predict.scores", "performance.binary", "fairness.groups", "documentation.claims", "reproducibility.metrics",
     "data.quality", "drift.live", "security.scan",
