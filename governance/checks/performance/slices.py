@@ -14,7 +14,7 @@ from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.figures import Maker
 from governance.checks.manifests.performance import SLICES
 from governance.checks.performance import errors_of, slicing
-from governance.checks.performance.slice_tests import FINE, Decided, Measured, Slice, level, read
+from governance.checks.performance.slice_tests import FINE, Decided, Measured, Slice, level, ps, read
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rows import columns
 from governance.checks.rows.kinds import kind_of
@@ -102,7 +102,7 @@ class WorstSlices(Check):
     def finish(self, state: pa.Table, inputs: CheckInputs, params: SlicesParams) -> CheckResult:
         regression = "sum_loss" in state.column_names
         kind, total, tried = read(state, params.min_rows)
-        adjusted = benjamini_hochberg([one.p for one in tried])
+        adjusted = benjamini_hochberg(ps(tried))
         worst_first = sorted(
             (
                 one

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import combinations, pairwise
+from dataclasses import dataclass
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,8 @@ from governance.checks.statistics.counts import COUNT, merged
 PLACES = ("column", "slice", "second", "other")
 MOST_COLUMNS = 40
 Coded = tuple[np.ndarray, pa.Array]
+_FEW_CELLS = 160
+"""Columns are counted together up to so many cells: those of two such packs lie in the processor's cache."""
 _HALF_BITS = 26
 _HALF = 1 << _HALF_BITS
 Edges = Mapping[str, Sequence[float] | None]
@@ -51,54 +55,111 @@ def edges_of(inputs: CheckInputs, bins: int) -> Edges:
 
 
 def counted(shard: CheckInputs, edges: Edges, measured: Mapping[str, np.ndarray], *, pairs: bool) -> pa.Table:
-    """For every slice how many rows it has, and the sums of what was measured (``sum_*``, whole numbers); and for all rows."""
+    """For every slice how many rows it has, and the sums of what was measured (``sum_*``, whole numbers); and for all rows.
+
+    Columns are counted several at a time, in cells of all their values together, and what each two of them have is read off
+    those cells: whole numbers, so that it is the same as if each two were counted alone.
+    """
     data = columns.rows_of(shard)
-    cut = {name: _coded(_slices(data, name, at)) for name in sliced(shard) if (at := edges.get(name, ())) is not None}
-    states = [_of({}, measured), *(_of({name: one}, measured) for name, one in cut.items())]
-    if pairs:
-        states += [_of({one: cut[one], other: cut[other]}, measured) for one, other in combinations(cut, 2)]
-    return merged(states)
+    cut = {name: _coded(data, name, at) for name in sliced(shard) if (at := edges.get(name, ())) is not None}
+    what = [(f"sum_{name}", _Measured.of(values)) for name, values in measured.items()]
+    packs = _packed({name: (codes, len(words)) for name, (codes, words) in cut.items()})
+    none = np.zeros(data.num_rows, dtype="int64")
+    made = [_table((), {COUNT: np.array(data.num_rows), **{name: one.sums(none, 1)[0] for name, one in what}})]
+    for number, pack in enumerate(packs):
+        asked = [*combinations(pack.names, 1), *(combinations(pack.names, 2) if pairs else ())]
+        own = _cells(pack, None, what)
+        found = [(names, _read(own, pack.names, names)) for names in asked]
+        for other in packs[number + 1 :] if pairs else ():
+            both, all_names = _cells(pack, other, what), (*pack.names, *other.names)
+            found += [(names, _read(both, all_names, names)) for names in product(pack.names, other.names)]
+        made += [_table([(name, cut[name][1]) for name in names], cells) for names, cells in found]
+    return merged(made)
 
 
-def _slices(data: pa.Table, name: str, edges: Sequence[float]) -> pa.Array:
-    """The slice of each row as text: the value, or the bin it lies in."""
-    if not edges:
-        return columns.groups(data, name)
-    values = data.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
-    names = [f"up to {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges)), f"above {edges[-1]:g}"]
-    place = np.where(np.isfinite(values), np.searchsorted(edges, values, side="left"), len(names))
-    return pa.DictionaryArray.from_arrays(
-        place.astype("int32"), pa.array([*names, columns.UNKNOWN])
-    ).dictionary_decode()
+def _coded(data: pa.Table, name: str, edges: Sequence[float]) -> Coded:
+    """The slice of each row as a place in a list of words: the value, or the bin it lies in."""
+    if edges:
+        values = data.column(name).cast(pa.float64()).to_numpy(zero_copy_only=False)
+        words = [f"up to {edges[0]:g}", *(f"{a:g} to {b:g}" for a, b in pairwise(edges)), f"above {edges[-1]:g}"]
+        place = np.searchsorted(edges, values, side="left")
+        return np.where(np.isfinite(values), place, len(words)), pa.array([*words, columns.UNKNOWN])
+    encoded = data.column(name).combine_chunks()
+    if pa.types.is_dictionary(encoded.type) and len(encoded.dictionary) > columns.MAX_GROUPS:
+        encoded = encoded.dictionary_decode()  # most of its words are not used
+    if not pa.types.is_dictionary(encoded.type):
+        encoded = encoded.dictionary_encode()
+    found = columns.groups(pa.table({name: encoded.dictionary}), name)
+    codes = encoded.indices.fill_null(len(found)).to_numpy(zero_copy_only=False).astype("int64")
+    return codes, pa.concat_arrays([found, pa.array([columns.UNKNOWN])])
 
 
-def _coded(labels: pa.Array) -> Coded:
-    """Labels as places in a list of words: counting numbers is many times faster than counting text."""
-    encoded = labels.dictionary_encode()
-    codes: np.ndarray = encoded.indices.to_numpy().astype("int64")
-    return codes, encoded.dictionary
+@dataclass(frozen=True, slots=True)
+class _Pack:
+    """Columns counted together; ``codes`` are the places in cells of all their values, the last column's the quickest."""
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    codes: np.ndarray
 
 
-def _of(slices: Mapping[str, Coded], measured: Mapping[str, np.ndarray]) -> pa.Table:
+def _packed(cut: Mapping[str, tuple[np.ndarray, int]]) -> list[_Pack]:
+    """The columns in their order, as many together as have few cells."""
+    packs: list[_Pack] = []
+    for name, (codes, size) in cut.items():
+        last = packs[-1] if packs else None
+        if last is not None and math.prod(last.sizes) * size <= _FEW_CELLS:
+            packs[-1] = _Pack((*last.names, name), (*last.sizes, size), last.codes * size + codes)
+        else:
+            packs.append(_Pack((name,), (size,), codes))
+    return packs
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """Whole numbers below 2⁵³ of the rows; of those that are 0 or 1 the places of the ones."""
+
+    values: np.ndarray
+    ones: np.ndarray | None
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Measured:
+        small = not len(values) or (values.min() >= 0 and values.max() <= 1)
+        return cls(values, np.flatnonzero(values) if small else None)
+
+    def sums(self, cells: np.ndarray, size: int) -> np.ndarray:
+        """Their exact sums in each cell: of large ones in two halves, whose sums are exact as floats."""
+        if self.ones is not None:
+            counts: np.ndarray = np.bincount(cells[self.ones], minlength=size)
+            return counts
+        low, high = self.values & (_HALF - 1), self.values >> _HALF_BITS
+        sums = [np.rint(np.bincount(cells, weights=half, minlength=size)).astype("int64") for half in (low, high)]
+        total: np.ndarray = sums[1] * _HALF + sums[0]
+        return total
+
+
+def _cells(first: _Pack, second: _Pack | None, what: Sequence[tuple[str, _Measured]]) -> dict[str, np.ndarray]:
+    """Rows and sums in the cells of one or two packs, with one axis for each column."""
+    sizes = first.sizes if second is None else (*first.sizes, *second.sizes)
+    cells = first.codes if second is None else first.codes * math.prod(second.sizes) + second.codes
+    size = math.prod(sizes)
+    made = {COUNT: np.bincount(cells, minlength=size), **{name: one.sums(cells, size) for name, one in what}}
+    return {name: values.reshape(sizes) for name, values in made.items()}
+
+
+def _read(cells: Mapping[str, np.ndarray], names: Sequence[str], wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """The cells of the wanted columns, whatever the others are."""
+    rest = tuple(axis for axis, name in enumerate(names) if name not in wanted)
+    return {name: values.sum(axis=rest) for name, values in cells.items()}
+
+
+def _table(slices: Sequence[tuple[str, pa.Array]], cells: Mapping[str, np.ndarray]) -> pa.Table:
     """One column's slices, two columns' or all rows; places that are not used hold empty text."""
-    cells = np.zeros(len(next(iter(measured.values()))), dtype="int64")
-    size = 1
-    for codes, words in slices.values():
-        cells, size = cells * len(words) + codes, size * len(words)
-    counts = np.bincount(cells, minlength=size)
+    counts = cells[COUNT].ravel()
     there = np.flatnonzero(counts)
     place, keys = there, dict[str, pa.Array]()
-    for number, (name, (_, words)) in reversed(list(enumerate(slices.items()))):
+    for number, (name, words) in reversed(list(enumerate(slices))):
         place, code = np.divmod(place, len(words))
         keys |= {PLACES[2 * number]: pa.repeat(name, len(there)), PLACES[2 * number + 1]: words.take(pa.array(code))}
     texts = {one: keys.get(one, pa.repeat("", len(there))) for one in PLACES}
-    sums = {f"sum_{name}": pa.array(_summed(cells, values, size)[there]) for name, values in measured.items()}
-    return pa.table({**texts, COUNT: pa.array(counts[there].astype("int64")), **sums})
-
-
-def _summed(cells: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
-    """Exact sums of whole numbers below 2⁵³ in each cell: in two halves, whose sums are exact as floats."""
-    low, high = values & (_HALF - 1), values >> _HALF_BITS
-    sums = [np.rint(np.bincount(cells, weights=half, minlength=size)).astype("int64") for half in (low, high)]
-    total: np.ndarray = sums[1] * _HALF + sums[0]
-    return total
+    return pa.table({**texts, **{name: pa.array(one.ravel()[there].astype("int64")) for name, one in cells.items()}})

@@ -35,7 +35,7 @@ def quantiles(values: pa.ChunkedArray, shares: Sequence[float] | np.ndarray) -> 
     ranks = np.maximum(np.ceil(n * np.asarray(shares, dtype="float64") - 1), 0).astype("int64")
     if n <= SORTED_AT_ONCE:
         whole = np.concatenate(list(_finite(values)))
-        found: np.ndarray = np.sort(whole)[ranks]
+        found: np.ndarray = np.partition(whole, np.unique(ranks))[ranks]
         return found
     return np.array([_selected(values, int(rank)) for rank in ranks.tolist()])
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
+from governance.checks.performance.slice_tests import Decided, ps
+from governance.checks.performance.slicing import PLACES, counted
 from governance.checks.statistics.intervals import newcombe
 
 
@@ -181,3 +185,52 @@ def test_any_partition_of_a_regression_merges_to_the_same_bits(seed: int, shards
     merged = check.merge([check.map(part, params) for part in parts])
     assert merged.equals(whole)
     assert check.finish(merged, inputs, params).to_json() == check.finish(whole, inputs, params).to_json()
+
+
+@pytest.mark.parametrize("losses", [False, True], ids=["decisions", "losses"])
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(1, 9))
+def test_each_two_columns_are_counted_as_if_alone(losses: bool, seed: int, n: int, width: int) -> None:
+    random = np.random.default_rng(seed)
+    names = [f"c{number}" for number in range(width)]
+    frame = pd.DataFrame({name: random.integers(0, random.integers(1, 45), n) for name in names})
+    frame["c0"] = np.where(random.random(n) < 0.2, np.nan, random.normal(size=n))
+    values = random.integers(0, 2**40 if losses else 2, n)
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    state = counted(CheckInputs(table, Roles(features=tuple(names))), {"c0": [-0.5, 0.5]}, {"x": values}, pairs=True)
+    words = frame.astype(object)
+    words["c0"] = np.select(
+        [frame["c0"].isna(), frame["c0"] <= -0.5, frame["c0"] <= 0.5],
+        ["(unknown)", "up to -0.5", "-0.5 to 0.5"],
+        "above 0.5",
+    )
+    words = words.astype(str).assign(x=values)
+    wanted: dict[tuple[object, ...], tuple[int, int]] = {("", "", "", ""): (n, int(values.sum()))}
+    for some in [*combinations(names, 1), *combinations(names, 2)]:
+        for key, rows in words.groupby(list(some)):
+            place = [item for pair in zip(some, key, strict=True) for item in pair]
+            wanted[tuple([*place, "", ""][:4])] = (len(rows), int(rows["x"].sum()))
+    rows_of = state.to_pylist()
+    found = {tuple(row[one] for one in PLACES): (row["count"], row["sum_x"]) for row in rows_of}
+    assert len(found) == len(rows_of)
+    assert found == wanted
+
+
+def test_the_test_of_many_slices_is_that_of_each() -> None:
+    random = np.random.default_rng(3)
+    made = []
+    for _ in range(300):
+        n, others = random.integers(1, 200, 2).tolist()
+        wrong, others_wrong = int(random.integers(0, n + 1)), int(random.integers(0, 9)) % (others + 1)
+        made.append(Decided(("a", "b", "", ""), n, others, wrong, others_wrong))
+    made.append(Decided(("a", "b", "", ""), 5, 7, 0, 0))
+    made.append(Decided(("a", "b", "", ""), 5, 7, 5, 7))
+    assert ps(made) == [one.p for one in made]
+    assert ps([]) == []
+
+
+def test_words_that_no_row_has_take_no_room() -> None:
+    declared = pa.array([f"w{number}" for number in range(30_000)])
+    data = {name: pa.DictionaryArray.from_arrays(pa.array([5, 9] * 100, pa.int32()), declared) for name in "ab"}
+    result = slices(data, [0] * 200, [1, 0] * 100)
+    assert result.figure("worst_gap").group in {"a = w5", "b = w5", "a = w5 and b = w5"}
