@@ -12,7 +12,7 @@ from typing import Any, Final
 from django.conf import settings
 
 from config.waiting import until
-from governance.demo import people, science
+from governance.demo import people, rules, science
 from governance.demo.browser import Browser, DemoFailed
 from governance.demo.rest import Rest
 from governance.demo.training import Split
@@ -52,11 +52,13 @@ class Journey:
         self.step(f"{len(self.accounts)} accounts, one or two for each role")
         split = science.split_data()
         digests = science.register_datasets(self.rest, split)
-        self.step(f"Data sets sealed over REST: {len(split.train)} rows to train on, {len(split.holdout)} held out")
+        rows = f"{len(split.train)} rows to train on, also with a history of unequal referral"
+        self.step(f"Data sets sealed over REST: {rows}, and {len(split.holdout)} held out")
         by_mlflow = "logged and registered through the MLflow client"
         live = self._version(science.SOUND, 1, lambda: self._log(science.SOUND, "live", split, digests), by_mlflow)
         science.describe_model(self.rest, science.SOUND, "Who is offered a place in the diabetes follow-up programme")
         self._make_live(live)
+        self.step(f"{rules.tighten()} is in force: the bank asks for more than when the older version went live")
         sound = self._version(science.SOUND, 2, lambda: self._log(science.SOUND, "sound", split, digests), by_mlflow)
         unfair = self._version(
             science.UNFAIR, 1, lambda: self._log(science.UNFAIR, "unfair", split, digests), by_mlflow

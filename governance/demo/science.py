@@ -39,6 +39,7 @@ SOUND: Final = "diabetes-followup"
 UNFAIR: Final = "diabetes-followup-history"
 UPLOADED: Final = "diabetes-followup-small"
 TRAIN_SET: Final = "diabetes-train"
+HISTORY_SET: Final = "diabetes-train-history"
 HOLDOUT_SET: Final = "diabetes-holdout"
 SEALING_SECONDS: Final = 180
 CARD: Final = {
@@ -62,10 +63,18 @@ def parquet(frame: pd.DataFrame) -> bytes:
 
 
 def register_datasets(rest: Rest, split: Split) -> dict[str, str]:
-    """Register, upload and seal both halves over REST; what is there already is kept. Returns their digests by name."""
+    """Register, upload and seal both halves over REST, and the relabelled one; what is there already is kept.
+
+    Returns their digests by name.
+    """
     columns = {"label": LABEL, "positive": 1, "features": INPUTS, "sensitive": SENSITIVE}
     digests: dict[str, str] = {}
-    for name, role, frame in ((TRAIN_SET, "train", split.train), (HOLDOUT_SET, "test", split.holdout)):
+    wanted = (
+        (TRAIN_SET, "train", split.train),
+        (HISTORY_SET, "train", under_referred(split.train)),
+        (HOLDOUT_SET, "test", split.holdout),
+    )
+    for name, role, frame in wanted:
         content = parquet(frame)
         digests[name] = hashlib.sha256(content).hexdigest()
         known = rest.call("GET", f"/datasets/{name}/versions/1", accept=(404,))
@@ -109,11 +118,11 @@ def log_with_mlflow(url: str, token: str, *, name: str, kind: str, split: Split,
     }
     if kind == "unfair":
         parameters |= {"relabel_seed": RELABEL_SEED, "relabelled_share": RELABELLED_SHARE}
+    trained_on = HISTORY_SET if kind == "unfair" else TRAIN_SET
     with mlflow.start_run(run_name=kind, tags=_code_state()):
-        for context, dataset, frame in (("training", TRAIN_SET, train), ("testing", HOLDOUT_SET, split.holdout)):
+        for context, dataset, frame in (("training", trained_on, train), ("testing", HOLDOUT_SET, split.holdout)):
             logged = mlflow.data.from_pandas(frame, name=dataset, targets=LABEL)  # type: ignore[attr-defined]
-            changed = kind == "unfair" and context == "training"
-            mlflow.log_input(logged, context=context, tags=None if changed else {"sha256": digests[dataset]})
+            mlflow.log_input(logged, context=context, tags={"sha256": digests[dataset]})
         mlflow.log_params(parameters)
         mlflow.log_metric("holdout_auc", _auc(model, split, inputs))
         info = mlflow.sklearn.log_model(

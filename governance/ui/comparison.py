@@ -14,6 +14,8 @@ MARGIN: Final = 0.01
 """A difference of a metric that does not matter: the default of ``compare.champion``."""
 TWO_SIDED: Final = frozenset({"calibration_slope", "calibration_intercept"})
 """Figures with an ideal in the middle: neither more nor less of them is better."""
+OF_OTHER_ROWS: Final = ("performance.slices", "performance.overfitting")
+"""Checks whose figures are of parts of the rows or of other rows, too: their place is among the checks."""
 FOUR_FIFTHS: Final = 0.8
 TOP: Final = 10
 BELOW: Final = "Below the line"
@@ -32,7 +34,7 @@ class Metrics:
 def metrics(checks: Iterable[CheckRow], live: Mapping[str, CheckRun], *, live_name: str) -> Metrics:
     """Every figure of performance, beside the live version's where both were measured on the same data."""
     runs = [row.run for row in checks if row.run.category == "performance" and row.run.result]
-    runs = [run for run in runs if not _uses(run, "performance.slices")]
+    runs = [run for run in runs if not any(_uses(run, key) for key in OF_OTHER_ROWS)]
     paired = {one["key"]: one for run in runs if run.key.startswith("compare.") for one in figures_of(run)}
     own = [run for run in runs if not run.key.startswith("compare.")]
     rows, alone, n = [], [], 0

@@ -19,6 +19,10 @@ from governance.states import CheckState
 
 _ORDER: Final = list(CATEGORIES)
 _WORST: Final = ("fail", "error", "running", "queued", "waived", "caution", "pass")
+_LONG: Final = 20
+"""A table of more lines than this folds some of what passes."""
+_SHOWN: Final = 2
+"""So many of a category's lines that simply pass stay in a long table."""
 _BOUND: Final = {"ci_low": "low", "ci_high": "high"}
 _SIGN: Final = {"ge": "≥", "le": "≤"}
 
@@ -58,6 +62,23 @@ class Group:
     id: str
     name: str
     rows: tuple[Row, ...]
+    kept: int = 0
+    """How many of ``rows``, from the last, are folded: limits that are kept, with the most room or none to speak of."""
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """What stands in the table at once."""
+        return self.rows[: len(self.rows) - self.kept]
+
+    @property
+    def folded(self) -> tuple[Row, ...]:
+        """What is there on demand."""
+        return self.rows[len(self.rows) - self.kept :]
+
+    @property
+    def span(self) -> int:
+        """How many lines of the table its name stands beside: what is shown, and the one that unfolds the rest."""
+        return len(self.shown) + bool(self.kept)
 
     @property
     def verdict(self) -> str:
@@ -78,7 +99,10 @@ class Group:
 
 def tally(marks: Sequence[str]) -> str:
     """What a list of marks comes to, in words."""
+    marks = [mark for mark in marks if mark != "na"] if set(marks) != {"na"} else []
     n = len(marks)
+    if not n:
+        return "does not apply"
     good = sum(mark in {"pass", "caution", "waived"} for mark in marks)
     failed, caution, broken = marks.count("fail"), marks.count("caution"), marks.count("error")
     if failed:
@@ -118,11 +142,38 @@ def groups(checks: Iterable[CheckRow], scoring: Iterable[CheckRow], live: Mappin
     """Every limit of every check as a line, by category. A scoring job has a line only while it matters."""
     rows = [line for check in checks for line in _lines(check, live.get(check.run.key))]
     rows += [_unfinished(job) for job in scoring if check_mark(job) != "pass"]
+    return long_table(rows)
+
+
+def long_table(rows: Sequence[Row]) -> tuple[Group, ...]:
+    """The lines by category; first where something is not met or cannot be told.
+
+    When all is finished and there are many, some of what passes is folded.
+    """
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(row.category, []).append(row)
     names = sorted(found, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
-    return tuple(Group(f"checks-{name}", CATEGORIES.get(name, name.capitalize()), tuple(found[name])) for name in names)
+    folds = len(rows) > _LONG and not any(row.verdict in {"running", "queued"} for row in rows)
+    made = [_group(name, found[name], folds=folds) for name in names]
+    return tuple(
+        sorted(made, key=lambda group: _FIRST.index(group.verdict) if group.verdict in _FIRST else len(_FIRST))
+    )
+
+
+_FIRST: Final = ("fail", "error")
+
+
+def _group(name: str, rows: Sequence[Row], *, folds: bool) -> Group:
+    """The lines of a category as they come, but for what stops the request first and what is folded last."""
+    passing = [row for row in rows if row.verdict == "pass"]
+    exact = [row for row in passing if row.limit is not None and row.limit == row.ideal]
+    telling = [row for row in passing if row not in exact]
+    kept = [*telling, *exact][_SHOWN:] if folds and len(passing) > _SHOWN + 1 else []
+    shown = [row for row in rows if row not in kept]
+    shown.sort(key=lambda row: _FIRST.index(row.verdict) if row.verdict in _FIRST else len(_FIRST))
+    ordered = (*shown, *(row for row in rows if row in kept))
+    return Group(f"checks-{name}", CATEGORIES.get(name, name.capitalize()), ordered, len(kept))
 
 
 def _lines(check: CheckRow, live: CheckRun | None) -> Iterable[Row]:
@@ -207,6 +258,8 @@ def _unfinished(check: CheckRow) -> Row:
     """A check without judged figures: it waits, runs, ended with an error, or has no limit set on it."""
     run, mark = check.run, check_mark(check)
     anchor = check.requirement.anchor if check.requirement else f"job-{run.pk}"
+    if mark == "pass" and run.verdict == CheckRun.Verdict.NOT_APPLICABLE:
+        mark = "na"
     words = check.requirement.reason if check.requirement else run.summary
     if mark == "running" or (mark == "queued" and run.progress_total):
         mark, words = "running", progress_of(run).words
@@ -216,7 +269,7 @@ def _unfinished(check: CheckRow) -> Row:
         words = "after the predictions" if run.needs_id else "waits for a worker"
     return Row(
         id=anchor, category=run.category, verdict=mark, name=run.title, measured="done" if mark == "pass" else "",
-        note=words if mark in {"pass", "waived"} else "",
+        note=words if mark in {"pass", "waived", "na"} else "",
         progress=check.percent, progress_words=words, queued=mark == "queued", **_evidence(run),
     )  # fmt: skip
 

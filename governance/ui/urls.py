@@ -5,6 +5,7 @@ from django.urls import path
 from governance.ui.views import (
     acts,
     broken_glass,
+    catalogue,
     checks,
     exports,
     findings,
@@ -59,6 +60,8 @@ urlpatterns = [
     path("reports/new/<slug:name>/", reports.ask, name="report-ask"),
     path("reports/<uuid:pk>/", reports.detail, name="report"),
     path("reports/<uuid:pk>/files/<str:name>", reports.download, name="report-file"),
+    path("checks/", catalogue.index, name="catalogue"),
+    path("checks/<str:use>/", catalogue.detail, name="catalogue-check"),
     path("policies/", policies.index, name="policies"),
     path("policies/<str:name>/", policies.detail, name="policy"),
     path("policies/<str:name>/v<int:number>.yaml", policies.document, name="policy-document"),

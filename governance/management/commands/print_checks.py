@@ -1,5 +1,9 @@
-"""``manage.py print_checks [--check FILE]``: docs/reference/catalogue.md, from what each check says about itself."""
+"""``manage.py print_checks [--check FILE]``: docs/reference/catalogue.md, from what each check says about itself.
 
+``--parameters`` prints governance/checks/parameters.json instead, which the pages of the product read.
+"""
+
+import json
 from argparse import ArgumentParser
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -8,6 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from governance import checks
+from governance.checks.parameters import described, shown
 
 _INTRODUCTION = """# The catalogue of checks
 
@@ -35,17 +40,17 @@ def printed() -> str:
             listed = ", ".join(
                 f"`{field.name}` (required)"
                 if field.default is MISSING
-                else f"`{field.name}` = `{_shown(field.default)}`"
+                else f"`{field.name}` = `{shown(field.default)}`"
                 for field in given
             )
             parts.append(f"Parameters: {listed}.\n")
     return "\n".join(parts)
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return "[]" if value == () else str(value) if value != "" else '""'
+def parameters() -> str:
+    """The file: the parameters of each check."""
+    found = {name: described(checks.get(name).params) for name in checks.built_in()}
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
 class Command(BaseCommand):
@@ -56,8 +61,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", type=Path, metavar="FILE", help="fail unless FILE is what would be printed")
 
+        parser.add_argument("--parameters", action="store_true", help="the file that the pages read, not the document")
+
     def handle(self, *_args: Any, **options: Any) -> None:
+        text = parameters() if options["parameters"] else printed()
         if options["check"] is None:
-            self.stdout.write(printed(), ending="")
-        elif options["check"].read_text(encoding="utf-8") != printed():
+            self.stdout.write(text, ending="")
+        elif options["check"].read_text(encoding="utf-8") != text:
             raise CommandError(f"{options['check']} is not what the checks say; print it again.")

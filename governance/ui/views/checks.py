@@ -88,6 +88,7 @@ def check_page(
         "words": words,
         "category": CATEGORIES.get(run.category, run.category),
         "definition": _definition(run),
+        "known": _known(run),
         "limits": [_limit(one, labels) for one in run.requirement.get("limits", ())],
         "figures": figures,
         "gaps": any(one["gap"] for one in figures),
@@ -179,6 +180,15 @@ def _definition(run: CheckRun) -> str:
     try:
         return manifest(use).definition if use else ""
     except CheckError:  # of a plug-in that is not here any more; its results stay
+        return ""
+
+
+def _known(run: CheckRun) -> str:
+    """The name under which the catalogue has the check; "" for a scoring job and for one that is not here any more."""
+    use = str(run.requirement.get("use", ""))
+    try:
+        return manifest(use).key if use else ""
+    except CheckError:
         return ""
 
 
