@@ -130,6 +130,56 @@ def test_a_job_that_kills_its_workers_ends_as_an_error(checking: PromotionReques
     assert finished_entries(run.pk) == finished_entries(dependant.pk) == 1
 
 
+def test_what_killed_the_last_worker_is_not_taken_again_before_it_is_swept(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    for number in range(settings.JOB_MAX_ATTEMPTS):
+        assert claimed(run).attempt == number + 1
+        lapse(run)
+    assert checks.claim(run.pk, owner="another") is None
+
+
+def test_a_job_waits_for_all_that_it_needs_and_ends_with_any_of_them(checking: PromotionRequest) -> None:
+    """A comparison needs the predictions of two versions."""
+    scores, comparison = checking.checks.all()
+    CheckRun.objects.filter(pk=comparison.pk).update(needs=None, also_needs=[scores.pk])
+    assert checks.claim(comparison.pk, owner="one") is None
+    assert checks.due_of(checking.pk) == [scores.pk]
+    assert checks.finish(claimed(scores), make.outcome_of(scores, None))
+    comparison.refresh_from_db()
+    assert (comparison.verdict, comparison.error_code) == ("error", "needs_failed")
+
+
+def test_what_an_error_ends_ends_what_needs_that(checking: PromotionRequest) -> None:
+    scores, performance = checking.checks.all()
+    last = CheckRun.objects.create(
+        request=checking, round=checking.round, key="last", check_version="1", title="Last", category="data",
+        requirement={"use": "data.quality@1"}, needs=performance, position=9,
+    )  # fmt: skip
+    assert checks.finish(claimed(scores), make.outcome_of(scores, None))
+    last.refresh_from_db()
+    assert (last.error_code, last.verdict) == ("needs_failed", "error")
+    assert performance.title in last.summary
+
+
+def test_of_an_earlier_round_nothing_is_taken(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    PromotionRequest.objects.filter(pk=checking.pk).update(round=2)
+    assert checks.claim(run.pk, owner="one") is None
+    assert checks.due_of(checking.pk) == checks.sweep() == []
+
+
+def test_a_result_that_comes_after_another_round_has_begun_ends_no_round(
+    checking: PromotionRequest, scientist: User
+) -> None:
+    scores, performance = checking.checks.all()
+    assert checks.finish(claimed(scores), make.outcome_of(scores, 0.9))
+    held = claimed(performance)
+    PromotionRequest.objects.filter(pk=checking.pk).update(round=2)
+    assert checks.finish(held, make.outcome_of(performance, 0.9))
+    checking.refresh_from_db()
+    assert checking.state == RequestState.CHECKING
+
+
 def test_an_error_in_the_scores_ends_what_needs_them(checking: PromotionRequest) -> None:
     request = make.finish_all(checking, auc=None)
     assert request.state == RequestState.CHECKS_FAILED
