@@ -90,6 +90,8 @@ class Env(BaseSettings):
     # What a data set may be, and where workers may read one: docs/operators/data-sets.md
     dataset_max_bytes: int = Field(default=64 * 2**30, gt=0, description="what a packed file may unpack to")
     dataset_max_rows: int = Field(default=2_000_000_000, gt=0)
+    dataset_memory_mb: int = Field(default=2048, ge=512, description="what reading one data set may take")
+    dataset_seconds: float = Field(default=1500.0, gt=0, le=1600, description="how long reading one data set may take")
     dataset_smallest_cell: int = Field(default=10, ge=2, le=1000)
     dataset_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
     holdout_dirs: Annotated[tuple[Path, ...], NoDecode] = ()
@@ -103,6 +105,7 @@ class Env(BaseSettings):
     advisories_dir: OptionalPath = None
     sandbox_memory_mb: int = Field(default=2048, ge=256)
     # Where models' own environments may be built from: docs/operators/sandbox.md
+    sandbox_source: str = Field(default="", max_length=200, description="a word for where models' environments come from")
     sandbox_indexes: Annotated[tuple[str, ...], NoDecode] = ()
     sandbox_build_seconds: int = Field(default=600, gt=0)
     sandbox_environment_mb: int = Field(default=6 * 1024, ge=64)

@@ -174,6 +174,8 @@ MAX_UPLOAD_BYTES = ENV.max_upload_bytes
 # What a data set may be, and where workers may read one: docs/operators/data-sets.md
 DATASET_MAX_BYTES = ENV.dataset_max_bytes
 DATASET_MAX_ROWS = ENV.dataset_max_rows
+DATASET_MEMORY_MB = ENV.dataset_memory_mb
+DATASET_SECONDS = ENV.dataset_seconds
 DATASET_SMALLEST_CELL = ENV.dataset_smallest_cell
 DATASET_DIRS: tuple[Path, ...] = ENV.dataset_dirs
 HOLDOUT_DIRS: tuple[Path, ...] = ENV.holdout_dirs
@@ -258,6 +260,8 @@ CHECK_TIME_LIMIT = ENV.check_time_limit
 CHECK_PART_ROWS = ENV.check_part_rows
 SANDBOX_MEMORY_MB = ENV.sandbox_memory_mb
 SANDBOX_INDEXES: tuple[str, ...] = ENV.sandbox_indexes
+# Every process knows this word; the addresses, which may hold passwords, are for the worker alone.
+SANDBOX_SOURCE: str = ENV.sandbox_source
 SANDBOX_BUILD_SECONDS = ENV.sandbox_build_seconds
 SANDBOX_ENVIRONMENT_MB = ENV.sandbox_environment_mb
 SANDBOX_ENVIRONMENTS_MB = ENV.sandbox_environments_mb

@@ -191,7 +191,8 @@ def _fill(file: pa.parquet.ParquetFile, room: Path, numbers: Sequence[int]) -> N
         for aside, number in zip(asides, numbers, strict=True):
             sink = stack.enter_context(pa.OSFile(str(aside), "wb"))
             writers.append(stack.enter_context(pa.ipc.new_stream(sink, pa.schema([schema.field(number)]))))
-        for batch in file.iter_batches(batch_size=BATCH, columns=names, use_threads=False):
+        at_once = min(BATCH, tabular.rows_at_once(file))
+        for batch in file.iter_batches(batch_size=at_once, columns=names, use_threads=False):
             for writer, name in zip(writers, names, strict=True):
                 writer.write_batch(batch.select([name]))
     for aside, number in zip(asides, numbers, strict=True):

@@ -106,6 +106,8 @@ class Delimited:
                 for batch in reader:
                     self.tick()
                     yield batch
+        except MemoryError:
+            raise
         except pa.ArrowException as error:
             raise _problem(error, ragged) from error
 
@@ -166,6 +168,8 @@ def _fits(values: pa.Array, kind: pa.DataType) -> bool:
         return bool(pc.all(pc.is_in(pc.utf8_lower(values), value_set=_TRUTHS)).as_py())
     try:
         pc.cast(values, kind)
+    except MemoryError:
+        raise
     except pa.ArrowException:
         return False
     return True
@@ -238,6 +242,8 @@ def _header(path: Path) -> list[str]:
             convert_options=csv.ConvertOptions(check_utf8=False),
         ) as reader:
             names = list(reader.schema.names)
+    except MemoryError:
+        raise
     except pa.ArrowException as error:
         found = _problem(error, [])
         raise found if isinstance(found, Invalid) else _empty() from error

@@ -1,5 +1,6 @@
 """Reading a data set's file: rows in bounded memory, whatever its format and packing. Needs pyarrow: workers only."""
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ ROWS: Final = 65_536
 _LONGEST_COLUMN: Final = 250
 _LARGEST_BATCH: Final = 256 << 20
 _BUFFER: Final = 1 << 20
+_NO_MEMORY: Final = ("bad_alloc", "malloc of size", "realloc failed", "Cannot allocate memory")
 _WORDS: Final = {"parquet": "Parquet", "arrow": "Arrow", "arrow-stream": "Arrow", "csv": "CSV"}
 
 
@@ -79,7 +81,7 @@ class Opened:
                         raise _too_large(self.limits)
                     yield part
         except (pa.ArrowException, OSError, OverflowError) as error:
-            raise _damaged(self.format) from error
+            raise _failure(error, self.format) from error
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def opened(path: Path, *, scratch: Path | None = None, limits: Limits = Limits()
             source = _source(bare.path, bare.format, limits)
             schema = source.schema
         except (pa.ArrowException, OSError, OverflowError) as error:
-            raise _damaged(bare.format) from error
+            raise _failure(error, bare.format) from error
         _check_names(schema.names, limits)
         split = isinstance(source, _Parquet) and not bare.compression and source.largest_group <= ROWS
         kind = "arrow" if bare.format == "arrow-stream" else bare.format
@@ -141,15 +143,8 @@ class _Parquet:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Few rows first: how many make a batch follows from how large they are."""
-        at_once = self._at_once()
-        for batch in self.file.iter_batches(batch_size=at_once):
+        for batch in self.file.iter_batches(batch_size=rows_at_once(self.file)):
             yield _plainly(batch, self.schema)
-
-    def _at_once(self) -> int:
-        for batch in self.file.iter_batches(batch_size=256):
-            each = max(1, batch.nbytes // max(1, batch.num_rows))
-            return int(max(64, min(ROWS, _LARGEST_BATCH // each)))
-        return ROWS
 
 
 class _Arrow:
@@ -179,6 +174,14 @@ class _Csv:
         _check_names(self.file.names, limits)
         self.schema = self.file.schema
         self.batches = self.file.batches
+
+
+def rows_at_once(file: pq.ParquetFile) -> int:
+    """How many rows of this file to read at a time. Whoever reads it later asks too: with as many it was read in bounds."""
+    for batch in file.iter_batches(batch_size=256):
+        each = max(1, batch.nbytes // max(1, batch.num_rows))
+        return int(max(64, min(ROWS, _LARGEST_BATCH // each)))
+    return ROWS
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -216,6 +219,17 @@ def _check_names(names: list[str], limits: Limits) -> None:
             field="file",
             remedy="Rename or drop one of them.",
         )
+
+
+def is_memory(error: BaseException) -> bool:
+    """Whether a library says with this that there is not enough memory: pyarrow does so in more than one way."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return any(word in str(error) for word in _NO_MEMORY)
+
+
+def _failure(error: Exception, kind: str) -> Exception:
+    return MemoryError() if is_memory(error) else _damaged(kind)
 
 
 def _too_large(limits: Limits) -> Invalid:

@@ -1,4 +1,4 @@
-"""The worker's part of a data set: its bytes are read once, checked, described and fixed. Needs pyarrow while it works."""
+"""The worker's part of a data set: its bytes are read once, in a process apart, checked, described and fixed."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -18,13 +18,11 @@ from audit.canonical import Json
 from audit.services import append
 from config.errors import Invalid, Refusal
 from registry import fetching, references
+from registry.formats.apart import Aligned, Bounds, Read, read_apart
 from registry.models import Blob, DatasetVersion
 from registry.services.datasets import allowed_for, locked
 from registry.services.differences import told
 from registry.storage import blobs
-
-if TYPE_CHECKING:
-    from registry.formats.examined import Examined
 
 SEAL_LEASE: Final = timedelta(minutes=5)
 """A worker that has not sealed by then, and not said that it goes on, is taken for dead. If it lives, the first to write wins."""
@@ -39,7 +37,7 @@ class _Read:
     blob: Blob
     table: Blob | None
     origin: dict[str, str]
-    found: "Examined"
+    found: Read
 
 
 def waiting() -> QuerySet[DatasetVersion]:
@@ -62,7 +60,7 @@ def _failed(version: DatasetVersion, problem: str, by: Actor) -> DatasetVersion:
 def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersion:
     """Read the bytes, check the columns, fix the version; what is wrong with it ends it as failed, with the reason.
 
-    Runs in a worker (it needs pyarrow). Idempotent: a version that isn't being sealed, or that somebody else reads, is
+    Runs in a worker. Idempotent: a version that isn't being sealed, or that somebody else reads, is
     returned as it is. One that ended its worker three times fails.
     """
     taken = (
@@ -88,36 +86,35 @@ def seal_dataset(*, dataset_version: DatasetVersion, by: Actor) -> DatasetVersio
 
 def _read(version: DatasetVersion, scratch: Path) -> _Read:
     """Everything that takes time. Raises ``Invalid``."""
-    # A machine-learning library: no web process ever comes here.
-    from registry.formats import examined, predictions, tabular  # noqa: PLC0415
-
     blob, origin = (version.blob, {}) if version.blob is not None else _fetched(version)
     path = blobs().path(blob.sha256)
     if path is None:
         raise Invalid("Its bytes are not in storage.", code="dataset.no_bytes", field="file")
     _check_unshared(version, blob)
-    limits = tabular.Limits(bytes=settings.DATASET_MAX_BYTES, rows=settings.DATASET_MAX_ROWS, tick=_renewal(version))
-    found = examined.examine(
+    found = read_apart(
         path,
         version.columns,
         scratch=scratch,
-        limits=limits,
+        bounds=Bounds(
+            memory_mb=settings.DATASET_MEMORY_MB,
+            seconds=settings.DATASET_SECONDS,
+            bytes=settings.DATASET_MAX_BYTES,
+            rows=settings.DATASET_MAX_ROWS,
+        ),
         k=settings.DATASET_SMALLEST_CELL,
         sealed=version.is_holdout,
+        aligned=_order(version.predictions_for) if version.predictions_for is not None else None,
+        tick=_renewal(version),
     )
-    table = found.table
-    if version.predictions_for is not None:
-        data = version.predictions_for
-        rows = blobs().path(str(data.rows_blob_id))
-        if rows is None:
-            raise Invalid(f"The bytes of {data} are not in storage.", code="dataset.no_bytes", field="predictions")
-        table = predictions.aligned(
-            found.table or path,
-            version.columns,
-            predictions.Data(rows, data.columns, data.rows, secret=data.is_holdout),
-            target=scratch / "aligned.parquet",
-        )
-    return _Read(blob, _stored(table) if table else None, origin, found)
+    return _Read(blob, _stored(found.table) if found.table else None, origin, found)
+
+
+def _order(data: DatasetVersion) -> Aligned:
+    """The rows that predictions are held against. Raises ``Invalid``."""
+    rows = blobs().path(str(data.rows_blob_id))
+    if rows is None:
+        raise Invalid(f"The bytes of {data} are not in storage.", code="dataset.no_bytes", field="predictions")
+    return Aligned(rows, data.columns, data.rows, secret=data.is_holdout)
 
 
 def _fetched(version: DatasetVersion) -> tuple[Blob, dict[str, str]]:
