@@ -102,7 +102,7 @@ class DataQuality(Check):
         return CheckResult(
             QUALITY.key, QUALITY.version, params.as_dict(), n, figures,
             tables=(Table("columns", "Columns", heads, rows),), pictures=_pictures(missing, n),
-            findings=tuple(_findings(absent, constant, repeated, n)), limits=tuple(_limits(hashes)),
+            findings=tuple(_findings(absent, constant, repeated, n)), limits=tuple(_limits(hashes, inputs.roles.weight)),
         )  # fmt: skip
 
 
@@ -155,11 +155,9 @@ def _overlap(inputs: CheckInputs, hashes: Hashes, n: int) -> Figure:
     names = sorted(columns.rows_of(inputs).column_names)
     if not set(names) <= set(inputs.training.column_names):
         return Figure(spec.key, spec.label, None, n, spec.better, note="The training data has other columns.")
-    known = row_hashes.of_table(inputs.training, names)
-    mine = hashes.ending(known.zeros)
-    hits = np.where(np.isin(mine.keys, known.ending(mine.zeros).keys), mine.counts, 0)
-    if mine.zeros:
-        return _ratio(spec.key, mine, hits, n)
+    hits = np.where(row_hashes.found_in(hashes.keys, inputs.training, names), hashes.counts, 0)
+    if hashes.zeros:
+        return _ratio(spec.key, hashes, hits, n)
     low, high = wilson(int(hits.sum()), n)
     return Figure(spec.key, spec.label, int(hits.sum()) / n, n, spec.better, ci_low=low, ci_high=high)
 
@@ -173,13 +171,15 @@ def _pictures(missing: dict[str, int], n: int) -> tuple[Picture, ...]:
     return (pictures.bars("missing", "Missing cells", alt, rows, value="Share of the rows"),)
 
 
-def _limits(hashes: Hashes) -> Iterable[str]:
+def _limits(hashes: Hashes, weight: str | None) -> Iterable[str]:
     yield "Rows count as equal when all their cells are, by 64-bit hashes of them."
     if hashes.zeros:
         yield (
             f"There are too many different rows to keep all: repeats and overlap are estimated from every {2**hashes.zeros}th "
             "of the hashes, with the interval that this gives."
         )
+    if weight:
+        yield "Rows count alike: it is about the rows themselves, and their weights are not used."
 
 
 def _findings(absent: list[str], constant: set[str], repeated: Figure, n: int) -> list[str]:

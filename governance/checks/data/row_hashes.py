@@ -109,12 +109,11 @@ class Hashes:
         return Hashes(keys[first], summed, zeros).thinned()
 
 
-def of_table(table: pa.Table, names: Sequence[str]) -> Hashes:
-    """The hashes of a whole table, read part by part."""
-    made = Hashes(np.zeros(0, dtype="int64"), np.zeros(0, dtype="int64"))
-    held: list[Hashes] = []
-    for keys in batches(table, names):
-        held.append(Hashes.of(keys))
-        if len(held) == 8:
-            made, held = made.plus(*held), []
-    return made.plus(*held)
+def found_in(keys: np.ndarray, table: pa.Table, names: Sequence[str]) -> np.ndarray:
+    """Which of these hashes, sorted and distinct, a row of the table has; the table is read part by part."""
+    found = np.zeros(len(keys), dtype=bool)
+    for rows in batches(table, names) if len(keys) else ():
+        ordered = np.sort(rows)
+        place = np.minimum(np.searchsorted(keys, ordered), len(keys) - 1)
+        found[place[keys[place] == ordered]] = True
+    return found

@@ -101,3 +101,19 @@ def test_too_many_rows_give_estimates_with_intervals(monkeypatch: pytest.MonkeyP
         assert found.ci_high - found.ci_low < 0.2
     assert "estimated" in about.limits[1]
     assert about.to_json() == quality(pa.table({"x": rows}), training).to_json()
+
+
+def test_hashes_are_found_in_a_table_however_it_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"x": [5, 1, 1, 7, 3, 2, 2]})
+    keys = np.unique(np.concatenate(list(row_hashes.batches(pa.table({"x": [1, 3, 4, 9]}), ["x"]))))
+    whole = row_hashes.found_in(keys, table, ["x"])
+    assert whole.sum() == 2
+    monkeypatch.setattr(row_hashes, "BATCH", 2)
+    assert row_hashes.found_in(keys, table, ["x"]).tolist() == whole.tolist()
+    assert row_hashes.found_in(keys[:0], table, ["x"]).tolist() == []
+
+
+def test_weights_are_said_to_play_no_part() -> None:
+    table = pa.table({"y": [0, 1], "w": [1.0, 2.0]})
+    result = run_check(get("data.quality"), CheckInputs(table, Roles("y", weight="w")))
+    assert "weights are not used" in result.limits[-1]

@@ -1,7 +1,8 @@
 """Run checks over a sealed file within a limit of memory: ``python -m tests.governance.engine.rows_within``.
 
 Arguments: MiB of private memory (RLIMIT_DATA) beyond that of an idle worker, SHA-256 of the data, of its predictions and of
-the training data ("" without), label, sensitive column, then the checks. Prints one line of JSON: the digest of each
+the training data ("" without; the predictions are also the champion's, and those on the training data), label, sensitive
+column, then the checks. The columns whose names begin with x are the model's inputs. Prints one line of JSON: the digest of each
 result, and the CPU and memory that were used.
 """
 
@@ -33,7 +34,9 @@ def main() -> None:
 
     pa.set_cpu_count(1)
     pa.set_io_thread_count(1)
-    roles = Roles(label=label, sensitive=(sensitive,) if sensitive else ())
+    names = table_of(data).column_names
+    inputs_of_it = tuple(name for name in names if name.startswith("x"))
+    roles = Roles(label=label, sensitive=(sensitive,) if sensitive else (), features=inputs_of_it)
     for use in uses:
         checks.get(use)
     limit = private_memory() + (int(mebibytes) << 20)
@@ -41,12 +44,11 @@ def main() -> None:
     digests = {}
     for use in uses:
         about = checks.manifest(use)
+        said, known = (table_of(one) if one else None for one in (predictions, training))
         inputs = CheckInputs(
-            data=table_of(data, columns_read(about, roles, {})),
-            roles=roles,
-            predictions=table_of(predictions) if predictions else None,
-            training=table_of(training) if training else None,
-        )
+            data=table_of(data, columns_read(about, roles, {})), roles=roles, predictions=said, champion=said, training=known,
+            training_predictions=said, live_data=known,
+        )  # fmt: skip
         digests[use] = run_batches(checks.get(use), inputs).digest
     used = resource.getrusage(resource.RUSAGE_SELF)
     told = {"digests": digests, "cpu": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss >> 10}
