@@ -10,11 +10,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import DatabaseError, connection, transaction
+from psycopg import Cursor
 
 from audit import keys, notes, partitions, tree
 from audit.guard import Guard, Head, Refused
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 LOCK: Final = partitions.LOCK
 BATCH: Final = 2000
+PART: Final = 250
+"""Entries of one statement: PostgreSQL inserts them while the next ones are hashed."""
 AHEAD: Final = partitions.WIDTH // 4
 """Room for so many entries is kept ready; less is a reason to ask for the next partition."""
 _PAUSE: Final = 60.0
@@ -37,11 +40,10 @@ class Busy(RuntimeError):
     """Another sequencer is at work on this database."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """An entry about to be inserted."""
+class _Row(NamedTuple):
+    """An entry about to be inserted: its columns, and the leaf hash that PostgreSQL should find."""
 
-    index: int
+    place: int
     canon: str
     n: int
     previous: int | None
@@ -87,12 +89,8 @@ class Sequencer:
             self._continue_from()
             self._make_room(self._edge.size + len(waiting))
             edge = self._edge.copy()
-            rows = _placed(edge.size, waiting)
-            _insert_entries(rows)
-            for row in rows:
-                for subtree, digest in edge.append(row.hash):
-                    if subtree.level % tree.TILE_HEIGHT == 0:
-                        _insert_node(subtree, digest)
+            for subtree, digest in _insert_entries(waiting, edge):
+                _insert_node(subtree, digest)
             head = Head(edge.size, edge.root())
             at = self._sign(head)
             if len(waiting) < self.batch:  # nothing that had committed was left: this is a state that was
@@ -100,7 +98,7 @@ class Sequencer:
         # Only now is it true. If we die here, the guard is a batch behind, which it accepts.
         self._edge = edge
         self.guard.write(head)
-        return len(rows)
+        return len(waiting)
 
     def _continue_from(self) -> Head:
         """Return the stored head after making sure that entries, tree, checkpoint and guard file agree on it."""
@@ -187,19 +185,52 @@ def _take(limit: int) -> tuple[list[str], str]:
         return [str(canon) for _, canon in taken], str(snapshot)
 
 
-def _placed(first: int, bodies: Sequence[str]) -> list[_Row]:
-    """Give each body its index and its place in the stream of its object."""
+def _insert_entries(bodies: Sequence[str], edge: Frontier) -> list[tuple[Subtree, bytes]]:
+    """Insert the next entries, let the edge grow by them, and return the tiles that are full now, lowest first.
+
+    Sent in parts without waiting: PostgreSQL inserts one while the next is hashed here. Raises ``Refused`` if it
+    computes another leaf hash than we do.
+    """
+    full: list[tuple[Subtree, bytes]] = []
+    sent = []
+    places = _places(edge.size, bodies)
+    session = connection.connection
+    with connection.wrap_database_errors, session.pipeline():
+        for start in range(0, len(bodies), PART):
+            rows = _placed(edge.size, bodies[start : start + PART], places[start : start + PART])
+            columns = [list(column) for column in zip(*rows, strict=True)]
+            cursor = Cursor(session).execute(_INSERT, columns[:4], prepare=True, binary=True)
+            sent.append((rows, cursor))
+            for row in rows:
+                full += [tile for tile in edge.append(row.hash) if tile[0].level % tree.TILE_HEIGHT == 0]
+    for rows, cursor in sent:
+        theirs: dict[int, bytes] = dict(cursor.fetchall())
+        for row in rows:
+            if theirs[row.place] != row.hash:
+                raise Refused(f"PostgreSQL computes another leaf hash for entry {row.place} than we do")
+    return full
+
+
+def _places(first: int, bodies: Sequence[str]) -> list[tuple[int, int | None]]:
+    """Return n and the previous index of each body in the stream of its object, as it will stand in the log."""
     objects = []
     for body in bodies:
         about = orjson.loads(body)["object"]
         objects.append((str(about["type"]), str(about["id"])))
     heads = _stream_heads(sorted(set(objects)))
-    rows = []
-    for index, (body, about) in enumerate(zip(bodies, objects, strict=True), start=first):
+    places = []
+    for index, about in enumerate(objects, start=first):
         n, previous = heads.get(about, (0, None))
-        rows.append(_Row(index, body, n + 1, previous, leaf_hash(leaf_text(body, n + 1, previous).encode())))
+        places.append((n + 1, previous))
         heads[about] = (n + 1, index)
-    return rows
+    return places
+
+
+def _placed(first: int, bodies: Sequence[str], places: Sequence[tuple[int, int | None]]) -> list[_Row]:
+    return [
+        _Row(index, body, n, previous, leaf_hash(leaf_text(body, n, previous).encode()))
+        for index, (body, (n, previous)) in enumerate(zip(bodies, places, strict=True), start=first)
+    ]
 
 
 def _stream_heads(objects: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[int, int | None]]:
@@ -225,25 +256,10 @@ def _stream_heads(objects: Sequence[tuple[str, str]]) -> dict[tuple[str, str], t
         return {(kind, key): (int(n), int(index)) for kind, key, n, index in cursor.fetchall()}
 
 
-def _insert_entries(rows: Sequence[_Row]) -> None:
-    """Insert, and compare the leaf hashes that PostgreSQL computes with ours."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO audit_entry (index, canon, stream_n, stream_previous)
-            SELECT * FROM unnest(%s::bigint[], %s::text[], %s::bigint[], %s::bigint[]) RETURNING index, leaf_hash
-            """,
-            [
-                [row.index for row in rows],
-                [row.canon for row in rows],
-                [row.n for row in rows],
-                [row.previous for row in rows],
-            ],
-        )
-        theirs = {int(index): bytes(digest) for index, digest in cursor.fetchall()}
-    for row in rows:
-        if theirs[row.index] != row.hash:
-            raise Refused(f"PostgreSQL computes another leaf hash for entry {row.index} than we do")
+_INSERT: Final = """
+    INSERT INTO audit_entry (index, canon, stream_n, stream_previous)
+    SELECT * FROM unnest(%b::bigint[], %b::text[], %b::bigint[], %b::bigint[]) RETURNING index, leaf_hash
+"""
 
 
 def _insert_node(node: Subtree, digest: bytes) -> None:
