@@ -19,7 +19,7 @@ from governance.policy import Filled, Verdict, fill
 from governance.standing import standing_of, with_rows
 from governance.states import CheckState, RequestState
 from registry.models import ModelVersion, RegisteredModel, User
-from registry.reach import APPROVE, VALIDATE, preload
+from registry.reach import APPROVE, AUDIT, CONTRIBUTE, VALIDATE, preload
 
 MOST: Final = 50
 ENDING: Final = timedelta(days=30)
@@ -69,14 +69,35 @@ def inbox_of(user: User, by: Actor) -> Inbox:
 
 
 def waiting_count(user: User) -> int:
-    """How many requests stand ready for a signature that this person's role could give. One query."""
+    """How many requests stand ready for a signature that this person's role could give, and findings for them to record.
+
+    One query.
+    """
     may = RegisteredModel.objects.visible_to(user, APPROVE) | RegisteredModel.objects.visible_to(user, VALIDATE)
     signed = Decision.objects.filter(request=OuterRef("pk"), round=OuterRef("round"), person=user)
     made = Q(registered_by=user) | Q(trained_by=user) | Q(code_author=user)
     twins = ModelVersion.objects.filter(made, manifest_digest=OuterRef("manifest_digest"))
     mine = Q(requested_by=user) | Q(Exists(twins))
     found = PromotionRequest.objects.filter(state__in=SIGNABLE, model__in=may.values("pk"))
-    return found.exclude(mine).exclude(Exists(signed)).count()
+    wanted = found.exclude(mine).exclude(Exists(signed)).values("pk")
+    checking = PromotionRequest.objects.filter(state=RequestState.CHECKING).exclude(mine)
+    return wanted.union(_findings_for(user).filter(request__in=checking).values("pk"), all=True).count()
+
+
+def _findings_for(user: User) -> QuerySet[CheckRun]:
+    """Findings that are awaited of this person's role, as ``guards.check_can_record`` has it, whatever their part in it."""
+
+    def of(permission: str) -> QuerySet[RegisteredModel]:
+        return RegisteredModel.objects.visible_to(user, permission).values("pk")  # type: ignore[return-value]
+
+    # Left out, the role is the validator's. What a document does not say is NULL in SQL, so nothing is negated here.
+    role = Q(request__model__in=of(VALIDATE)) & ~Q(parameters__has_key="role")
+    for name, permission in (("validator", VALIDATE), ("approver", APPROVE), ("auditor", AUDIT)):
+        role |= Q(parameters__role=name, request__model__in=of(permission))
+    near = Q(request__model__owner=user) | Q(request__model__team__in=user.groups.all())
+    near |= Q(request__model__in=of(CONTRIBUTE))
+    awaited = CheckRun.objects.filter(role, state=CheckState.AWAITED, round=F("request__round"))
+    return awaited.exclude(pk__in=awaited.filter(near, parameters__independent=True).values("pk"))
 
 
 def _open(user: User) -> QuerySet[PromotionRequest]:
