@@ -21,6 +21,7 @@ from registry.storage import blobs
 _AT_ONCE: Final = 100
 _GONE: Final = "It is not in the database any more."
 _HIDDEN: Final = "It names what belongs to models that the asker may not see."
+_SEALED: Final = "It is the bytes of a sealed hold-out, which only the worker opens."
 LeftOut = dict[str, str]
 
 
@@ -35,6 +36,7 @@ class Rooms:
     _lineage: dict[str, str] = field(default_factory=dict)
     _cards: dict[str, bytes] = field(default_factory=dict)
     _hidden: dict[str, bool] = field(default_factory=dict)
+    _kept_back: set[str] = field(default_factory=set)
 
     def look(self) -> None:
         """Find out what is there, and what the person may see."""
@@ -51,6 +53,7 @@ class Rooms:
         for key in set(named.permits) - there:
             del named.permits[key]
         self._look_into_snapshots()
+        self._keep_holdouts_back()
         self._hide_lineage()
 
     def members(self) -> Iterator[tuple[str, bytes]]:
@@ -87,7 +90,7 @@ class Rooms:
                 data = _checked(result_bytes(runs[self.named.checks[digest]]), digest)
                 yield f"checks/{digest}.json", data
                 for file in files_of(data):
-                    if file not in seen and not is_holdouts(file):
+                    if file not in seen and file not in self._kept_back:
                         seen.add(file)
                         with blobs().open(file) as stream:
                             yield f"checks/files/{file}", _checked(stream.read(), file)
@@ -124,6 +127,16 @@ class Rooms:
         self.named.checks.update(found)
         for digest in sorted(wanted - set(found)):
             self._leave(f"checks/{digest}", digest, _GONE)
+
+    def _keep_holdouts_back(self) -> None:
+        """Evidence files that are a sealed hold-out's bytes: nobody gets those, whatever they were attached to."""
+        found: set[str] = set()
+        for some in _batches(sorted(self.named.checks.values())):
+            for files in CheckRun.objects.filter(pk__in=some).values_list("result__files", flat=True):
+                found.update(str(one["sha256"]) for one in files or ())
+        self._kept_back = {digest for digest in found if is_holdouts(digest)}
+        for digest in sorted(self._kept_back):
+            self._leave(f"checks/files/{digest}", digest, _SEALED)
 
     def _hide_lineage(self) -> None:
         """Entries that say what a version was made from, where that is not for the asker: their hashes take their place."""

@@ -43,6 +43,34 @@ def test_result_and_file_are_members_and_the_verifier_accepts_them(
     assert members[f"checks/files/{file['sha256']}"] == PDF
 
 
+def test_a_file_that_is_a_sealed_hold_out_is_left_out_and_said_to_be(
+    awaited: CheckRun, validator: User, scientist: User, approvers: list[User], verify: Verify
+) -> None:
+    """Whoever attached it had the rows; the bundle does not hand them on, and its verifier knows that they are missing."""
+    run = findings.record(
+        run_id=awaited.pk,
+        finding="pass",
+        words="The rows that I looked at are attached.",
+        attachment=Attachment("rows.pdf", io.BytesIO(PDF)),
+        by=make.actor(validator),
+    )
+    held_out = make.dataset(scientist, PDF, role="holdout")
+    approved = make.approve(PromotionRequest.objects.get(pk=run.request_id), approvers)
+    make.integrate()
+    content = evidence.bundle_bytes(request=approved, by=make.actor(approvers[0]))
+    members = members_of(content)
+    assert f"checks/files/{held_out.digest}" not in members
+    assert PDF not in members.values()
+    assert json.loads(members["left-out.json"]) == [
+        {
+            "what": f"checks/files/{held_out.digest}",
+            "sha256": held_out.digest,
+            "why": "It is the bytes of a sealed hold-out, which only the worker opens.",
+        }
+    ]
+    assert f"left out: checks/files/{held_out.digest}: It is the bytes of a sealed hold-out" in verify(content)
+
+
 def test_a_bundle_whose_results_were_changed_is_not_rechecked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
