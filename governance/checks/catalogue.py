@@ -65,7 +65,10 @@ def resolve(use: str) -> str:
     versions = sorted(one.version for one in _known().values() if one.key == use)
     if "@" in use or not versions:
         known = ", ".join(sorted({one.key for one in _known().values()}))
-        raise CheckError("check.unknown", f"There is no check “{use}”. The catalogue has: {known}.")
+        # Which checks an unloaded plug-in brings nobody knows, so all that are not in use are named.
+        unused = "".join(f" {one.sentence}" for one in _problems)
+        asked = " If it is one of that, the operator can name it in TRUSTED_CHECK_PLUGINS." if _problems else ""
+        raise CheckError("check.unknown", f"There is no check “{use}”. The catalogue has: {known}.{unused}{asked}")
     return f"{use}@{versions[-1]}"
 
 

@@ -1,5 +1,6 @@
 """A plug-in's check from the policy to the result and its recheck; and what happens when it is gone."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from config.errors import Conflict
+from config.errors import Conflict, Invalid
 from governance.checks import catalogue
 from governance.checks.code import code_of
+from governance.models import PolicyVersion
 from governance.recheck_cli import main
 from registry.models import User
 from registry.roles import Role
@@ -19,6 +21,9 @@ from tests.governance.engine.test_execute import asked, run_all, run_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
+NOT_TRUSTED = (
+    "The distribution acme-checks is installed and brings checks, but is not trusted: none of its code was loaded."
+)
 POLICY = """\
 policy: house
 governs: {tiers: [1, 2, 3], targets: ["alias:production"]}
@@ -97,3 +102,28 @@ def test_a_worker_without_the_plug_in_ends_its_check_with_the_reason(example: Pa
     run = run_of(run_all(request), "acme.decision_cost")
     assert (run.verdict, run.error_code) == ("error", "check.unknown")
     assert run.provenance == {}
+    for said in ("There is no check “acme.decision_cost", NOT_TRUSTED, "TRUSTED_CHECK_PLUGINS"):
+        assert said in run.summary
+
+
+def test_a_policy_that_asks_for_it_is_not_adopted_while_it_is_not_trusted(example: Path, house: object) -> None:
+    """The answer says that something is installed which is not in use, not only that the check is unknown."""
+    catalogue.trust([])
+    before = PolicyVersion.objects.count()
+    with pytest.raises(Invalid) as refused:
+        make.policy(POLICY)
+    assert refused.value.code == "policy.invalid"
+    for said in ("There is no check “acme.decision_cost", NOT_TRUSTED, "TRUSTED_CHECK_PLUGINS"):
+        assert said in str(refused.value)
+    assert PolicyVersion.objects.count() == before
+    assert "acme_checks" not in sys.modules
+    catalogue.trust(["acme-checks"])
+    make.policy(POLICY)
+    assert PolicyVersion.objects.count() == before + 1
+
+
+def test_without_any_plug_in_the_answer_is_the_catalogue_alone(place: Path, house: object) -> None:
+    catalogue.trust([])
+    with pytest.raises(Invalid) as refused:
+        make.policy(POLICY)
+    assert "TRUSTED_CHECK_PLUGINS" not in str(refused.value)
