@@ -9,6 +9,8 @@ from typing import Any, Literal
 Operator = Literal["ge", "le"]
 Bound = Literal["value", "ci_low", "ci_high"]
 InsufficientData = Literal["warn", "fail"]
+NotApplicable = Literal["accept", "fail"]
+"""What a check that says it does not apply to the model is worth: nothing, unless the policy says otherwise."""
 Predictions = Literal["computed", "uploaded"]
 """Whether predictions that somebody uploaded, of a model that is not here, are taken."""
 SandboxLevel = Literal["reduced", "confined", "full"]
@@ -39,6 +41,7 @@ class CheckRequirement:
     data_role: str = "test"
     insufficient_data: InsufficientData = "fail"
     predictions: Predictions = "computed"
+    not_applicable: NotApplicable = "fail"
 
     @property
     def is_manual(self) -> bool:

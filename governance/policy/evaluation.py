@@ -23,7 +23,7 @@ _UNFINISHED: Mapping[str, tuple[Status, str, str]] = {
     "error": (Status.CANNOT_TELL, "It ended with an error: {}", "Correct the cause and run the check again."),
     "timeout": (Status.CANNOT_TELL, "It was stopped at its time limit. {}", "Run it again, or raise its limit."),
     "cancelled": (Status.CANNOT_TELL, "It was cancelled. {}", "Run the check again."),
-    "not_applicable": (Status.CANNOT_TELL, "It does not apply to this model: {}", "Use a policy without this check."),
+    "not_applicable": (Status.CANNOT_TELL, "It does not apply to this model: {}", "Use a policy that accepts that."),
 }
 _SHOWN = 300
 _FINDINGS: Mapping[str, tuple[Status, str]] = {
@@ -38,7 +38,8 @@ def evaluate(policy: Policy, facts: Facts) -> Verdict:
     """Judge everything the policy asks for.
 
     Guarantees: equal arguments give equal verdicts; a check is met only if a fresh, finished run has every figure
-    a limit asks for and each keeps it (or passes with caution).
+    a limit asks for and each keeps it (or passes with caution), or if it says why it does not apply and the policy
+    accepts that in as many words.
     """
     checks = _branch("checks", "Checks", [_check(policy, need, facts) for need in policy.checks])
     card = _branch("card", "Model card", [_field(name, facts) for name in policy.card])
@@ -70,6 +71,9 @@ def _check(policy: Policy, need: CheckRequirement, facts: Facts) -> Node:
     fact = runs[0] if len(runs) == 1 else None
     if len(runs) > 1:
         node = Node(key, need.key, Status.CANNOT_TELL, "There are two current results for it.", "Run the check again.")
+    elif fact is not None and accepted_as_not_applicable(need, fact):
+        reason = f"It does not apply to this model, which the policy accepts: {fact.error}"
+        node = Node(key, need.key, Status.MET, reason, anchor=_anchor(key))
     elif fact is None or fact.state != "done" or fact.stale:
         node = _unfinished(key, need, fact)
     elif need.is_manual:
@@ -78,6 +82,11 @@ def _check(policy: Policy, need: CheckRequirement, facts: Facts) -> Node:
         return _measured(policy, key, need, fact, facts)
     waiver = _waiver(policy.waivers, need.key, facts)
     return _with_waiver(node, waiver)
+
+
+def accepted_as_not_applicable(need: CheckRequirement, fact: CheckFact) -> bool:
+    """Whether a fresh result says why it does not apply, and the policy takes that for an answer."""
+    return need.not_applicable == "accept" and fact.state == "not_applicable" and not fact.stale and bool(fact.error)
 
 
 def _unfinished(key: str, need: CheckRequirement, fact: CheckFact | None) -> Node:

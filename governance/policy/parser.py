@@ -182,6 +182,7 @@ def _check(entry: dict[str, Any]) -> CheckRequirement:
         data_role=data.get("role", "test"),
         insufficient_data=entry.get("insufficient_data", "fail"),
         predictions=entry.get("predictions", "computed"),
+        not_applicable=entry.get("not_applicable", "fail"),
     )
 
 

@@ -21,6 +21,7 @@ from audit.canonical import canonical
 from audit.services import append
 from governance.checks import CheckError, manifest
 from governance.models import CheckPart, CheckRun, PromotionRequest
+from governance.services.planned import not_applicable
 from governance.services.snapshots import finish_checks
 from governance.states import CheckState, RequestState
 
@@ -298,6 +299,7 @@ def _write(run: CheckRun, outcome: Outcome, *, by: Actor = ENGINE) -> None:
             "environment": _environment(outcome.sandbox),
             "provenance": run.provenance,
             "files": [str(one["sha256"]) for one in (run.result or {}).get("files", ())],
+            **not_applicable(run),
         },
     )
 

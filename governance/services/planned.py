@@ -33,6 +33,13 @@ def awaited(request: PromotionRequest, need: CheckRequirement, about: Manifest) 
     )
 
 
+def not_applicable(run: CheckRun) -> dict[str, str]:
+    """For the ledger: of a check that does not apply, whether the policy accepts that; of others nothing."""
+    if run.verdict != CheckRun.Verdict.NOT_APPLICABLE:
+        return {}
+    return {"not_applicable": "accepted" if run.requirement.get("accepts_not_applicable") else "not accepted"}
+
+
 def reuse(run: CheckRun) -> None:
     """Finish the run with an earlier result of the same key, if there is one that is no error."""
     if not run.cache_key:

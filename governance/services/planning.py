@@ -18,7 +18,7 @@ from governance.modality import why_not_applicable
 from governance.models import CheckRun, PromotionRequest
 from governance.policy import CheckRequirement, SandboxRule
 from governance.services import parts
-from governance.services.planned import awaited, reuse
+from governance.services.planned import awaited, not_applicable, reuse
 from governance.standing import filled_card, policy_of
 from registry.models import DatasetVersion, ModelVersion
 from registry.selectors.lineage import node_of, upstream
@@ -28,10 +28,13 @@ CHAMPION: Final = "predict.champion"
 TRAINING: Final = "predict.training"
 SCORING_VERSION: Final = "1"
 _READS_DATA: Final = {
-    *("data", "label", "sensitive", "predictions", "scores", "champion", "importance", "champion_importance"),
+    *("data", "label", "sensitive", "predictions", "scores", "champion"),
     *("probe", "trees", "latency", "live_data"),
 }
-
+_RUNS_MODEL: Final = {
+    *("predictions", "scores", "champion", "train_predictions", "probe", "live_probe", "trees", "latency", "script"),
+}
+"""Needs that a run of the model, now or before, has to meet."""
 _NEVER_REUSED: Final = {"latency", "papers"}
 """What is true of a machine at a moment, or of what people wrote since, is found out anew."""
 
@@ -90,6 +93,7 @@ def plan(request: PromotionRequest, *, by: Actor) -> Sequence[CheckRun]:
                     "result_digest": run.result_digest,
                     "reused_from": str(run.reused_from_id),
                     "cache_key": run.cache_key,
+                    **not_applicable(run),
                 },
             )
     return runs
@@ -179,6 +183,7 @@ def _scoring(request: PromotionRequest, version: ModelVersion, dataset: DatasetV
             code_of(SCORING).digest,
             vendors.digest(version, dataset),
             *_demanded(request),
+            *_libraries(),
         ),
     )
 
@@ -194,7 +199,7 @@ def _run(
 ) -> CheckRun:
     if need.is_manual:
         return awaited(request, need, about)
-    compared = {"champion", "champion_importance", "live_probe"} & set(about.needs)
+    compared = {"champion", "live_probe"} & set(about.needs)
     champion = request.replaces.manifest_digest if compared and request.replaces else ""
     card = filled_card(request.model) if "card" in about.needs else {}
     wanted = list(policy_of(request.policy_version).card) if "card" in about.needs else []
@@ -214,6 +219,7 @@ def _run(
             "sensitive": list(need.sensitive),
             "insufficient_data": need.insufficient_data,
             "predictions": need.predictions,
+            "accepts_not_applicable": need.not_applicable == "accept",
             "training": str(training.pk) if training else "",
             "live_data": str(live.pk) if live else "",
             "not_applicable": _why_not(request, about),
@@ -230,6 +236,7 @@ def _run(
             _why_not(request, about), *_demanded(request), need.predictions, vendors.digest(request.version, dataset),
             vendors.digest(request.replaces, dataset) if champion and request.replaces else "",
             advisories.stamp(settings.ADVISORIES_DIR) if "advisories" in about.needs else "",
+            *(_libraries() if _RUNS_MODEL & set(about.needs) else ()),
         ),
     )  # fmt: skip
 
@@ -259,6 +266,14 @@ def _demanded(request: PromotionRequest) -> tuple[str, ...]:
     """What the policy demands of the sandbox, if anything: a run under less may not be taken for one."""
     sandbox = policy_of(request.policy_version).sandbox
     return () if sandbox == SandboxRule() else (sandbox.level, sandbox.environment)
+
+
+def _libraries() -> tuple[str, ...]:
+    """Where environments come from, if from anywhere: a model may run with other libraries then, and answer otherwise.
+
+    The lock itself is found in the worker, after this; it is in the result's provenance.
+    """
+    return (f"environments from {settings.SANDBOX_SOURCE}",) if settings.SANDBOX_SOURCE else ()
 
 
 def _cache_key(*parts: object) -> str:

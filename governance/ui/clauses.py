@@ -124,7 +124,7 @@ def _check(need: CheckRequirement, about: Manifest) -> str:
         else (" on the held-out data" if "data" in about.needs else "")
     )
     if not need.limits:
-        return f"The check has run{where}; no limit is set on it."
+        return f"The check has run{where}; no limit is set on it.{_not_applicable(need)}"
     about_groups = need.sensitive and any(names.get(one.figure) for one in need.limits)
     grouped = (
         f", for every group of {_listed([name.replace('_', ' ') for name in need.sensitive])}" if about_groups else ""
@@ -135,7 +135,12 @@ def _check(need: CheckRequirement, about: Manifest) -> str:
     if need.sensitive:
         small = "passes with caution" if need.insufficient_data == "warn" else "does not pass"
         text += f" A group too small to measure {small}."
-    return text
+    return text + _not_applicable(need)
+
+
+def _not_applicable(need: CheckRequirement) -> str:
+    accepted = " Where the check says that it does not apply to the model, that is accepted."
+    return accepted if need.not_applicable == "accept" else ""
 
 
 def _limit(limit: Limit, label: str) -> str:
