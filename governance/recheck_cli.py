@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         prog="countersign recheck",
         description="Run a stored result again from the sealed bytes of model and data, and compare every byte.",
         epilog="Exit code: 0 it agrees; 1 it differs, or stored bytes were changed; 2 it could not be asked like that; 3 its "
-        "kind cannot be repeated (a person's finding, an error, measured times), its stored bytes are whole.",
+        "kind cannot be repeated (a person's finding, an error, measured times, libraries that are gone), its stored bytes are "
+        "whole.",
     )
     parser.add_argument("result", help="id of a check, digest of a result, a result's .json file, or a bundle.zip")
     given = parser.parse_args(arguments)

@@ -113,16 +113,18 @@ def compute(
     *,
     scores: pa.Table | None = None,
     states: Iterable[pa.Table] | None = None,
+    again: bool = False,
 ) -> tuple[CheckResult, dict[str, Any]]:
     """The result of one check and the record of its sandbox; nothing is stored.
 
-    ``scores`` stand in for the predictions that the run waited for, ``states`` are those of all parts of the rows. Raises
-    ``CheckError``, ``Refusal``, ``SandboxRefused`` and what ``progress`` raises.
+    ``scores`` stand in for the predictions that the run waited for, ``states`` are those of all parts of the rows;
+    ``again`` repeats it with the libraries that are on record. Raises ``CheckError``, ``Refusal``, ``SandboxRefused`` and
+    what ``progress`` raises.
     """
     if reason := run.requirement.get("not_applicable"):
         about = checks.manifest(run.requirement["use"])
         return CheckResult(about.key, about.version, dict(run.parameters), 0, not_applicable=reason), {}
-    with _prepared(run, directory, progress, scores=scores) as (check, inputs, work):
+    with _prepared(run, directory, progress, scores=scores, again=again) as (check, inputs, work):
         if states is None:
             return run_batches(check, inputs, run.parameters, progress=progress), work.record
         return check.finish(merged(check, states), inputs, check.params.from_mapping(run.parameters)), work.record
@@ -130,10 +132,10 @@ def compute(
 
 @contextmanager
 def _prepared(
-    run: CheckRun, directory: Path, progress: Progress, *, scores: pa.Table | None = None
+    run: CheckRun, directory: Path, progress: Progress, *, scores: pa.Table | None = None, again: bool = False
 ) -> Iterator[tuple[checks.Check, CheckInputs, Workspace]]:
     """The check and all it reads; what was laid out for it is removed afterwards."""
-    work = Workspace(run, directory, progress)
+    work = Workspace(run, directory, progress, again=again)
     try:
         use = run.requirement["use"]
         inputs = gather(work, checks.manifest(use))

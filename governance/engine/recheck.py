@@ -28,6 +28,7 @@ from governance.services.evidence import result_bytes
 from governance.states import CheckState
 from registry.storage import CHUNK, blobs
 
+_WHOLE: Final = "The stored bytes are those that the ledger names."
 MOST: Final = 20
 """Differences that are listed."""
 _SENTENCES: Final[Mapping[str, str]] = {
@@ -85,11 +86,14 @@ def recheck(run: CheckRun, directory: Path, progress: Progress = lambda _done, _
     if found.wrong:
         return Rechecked(run, End.DIFFERS, tuple(found.wrong))
     if why := _not_repeatable(source):
-        return Rechecked(run, End.NOT_REPEATABLE, (why, "The stored bytes are those that the ledger names."))
+        return Rechecked(run, End.NOT_REPEATABLE, (why, _WHOLE))
     _compare_inputs(source, found)
     try:
         _compare_results(source, directory, progress, found)
     except SandboxRefused as refused:
+        if refused.outcome.code == "environment_failed" and not found.wrong:
+            why = f"Its model's environment cannot be had here: {refused.outcome.message}"
+            return Rechecked(run, End.NOT_REPEATABLE, (why, _WHOLE))
         found.wrong.append(f"It did not run to its end this time: {refused.outcome.message}")
     except (CheckError, Refusal) as error:
         found.wrong.append(f"It cannot be run from the sealed bytes: {error}")
@@ -204,7 +208,7 @@ def _compare_results(run: CheckRun, directory: Path, progress: Progress, found: 
         if output != run.output_blob_id:
             found.wrong.append(f"The predictions differ: {output} now, {run.output_blob_id} then.")
         return
-    again = marked(*compute(_loaded(run), folder, progress))
+    again = marked(*compute(_loaded(run), folder, progress, again=True))
     if hashlib.sha256(again.to_json().encode()).hexdigest() != run.result_digest:
         found.wrong += ["It differs: run again, it gives other bytes.", *_differences(stored, again)]
 
@@ -222,7 +226,7 @@ def _scored(run: CheckRun, directory: Path, progress: Progress, found: _Found) -
         found.other.append(f"{run.title}: they were uploaded, so their bytes were compared and no model was run.")
         with blobs().open(str(run.output_blob_id)) as stream:
             return _hashed(stream)
-    table, _, _ = score(run, directory, progress)
+    table, _, _ = score(run, directory, progress, again=True)
     path = directory / "again.parquet"
     write_rows(table, path)
     with path.open("rb") as stream:

@@ -31,14 +31,14 @@ _RECORD: Final = b"countersign.sandbox"
 
 
 def score(
-    run: CheckRun, directory: Path, progress: Progress, *, part: tuple[int, int] = (0, 1)
+    run: CheckRun, directory: Path, progress: Progress, *, part: tuple[int, int] = (0, 1), again: bool = False
 ) -> tuple[pa.Table, sandbox.SandboxOutcome, dict[str, Any]]:
     """The predictions for a part (i of k) of the rows, memory-mapped; how it went; and its record. Nothing is stored.
 
-    The outcome is that of the last chunk, with the times of all. Raises ``CheckError``, ``Refusal``, ``SandboxRefused``
-    and what ``progress`` raises.
+    The outcome is that of the last chunk, with the times of all. ``again``: with the libraries on record. Raises
+    ``CheckError``, ``Refusal``, ``SandboxRefused`` and what ``progress`` raises.
     """
-    work = Workspace(run, directory, progress)
+    work = Workspace(run, directory, progress, again=again)
     try:
         return _in_chunks(work, ModelVersion.objects.get(pk=run.parameters["version"]), directory, part)
     finally:

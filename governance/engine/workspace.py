@@ -40,10 +40,14 @@ class SandboxRefused(Exception):
 
 
 class Workspace:
-    """One job's working directory, and what it reads. ``record`` is what is stored about its runs of the sandbox."""
+    """One job's working directory, and what it reads. ``record`` is what is stored about its runs of the sandbox.
 
-    def __init__(self, run: CheckRun, directory: Path, progress: Progress) -> None:
+    ``again``: the run is repeated, so its model gets the libraries that it had the first time.
+    """
+
+    def __init__(self, run: CheckRun, directory: Path, progress: Progress, *, again: bool = False) -> None:
         self.run = run
+        self.again = again
         self.directory = directory
         self.progress = progress
         self.record: dict[str, Any] = {}
@@ -115,14 +119,6 @@ class Workspace:
             self._laid_out.append(target)
         return target
 
-    def ask(self, mode: sandbox_job.Mode, version: ModelVersion, dataset: DatasetVersion) -> sandbox.SandboxOutcome:
-        """Run the model over a whole data set. Raises ``SandboxRefused`` for every end but a good one."""
-        roles = self.roles(dataset)
-        outcome = self.run_model(mode, version, self.file(dataset), roles=roles)
-        if not outcome.ok:
-            raise SandboxRefused(outcome)
-        return outcome
-
     def run_model(
         self,
         mode: sandbox_job.Mode,
@@ -149,7 +145,7 @@ class Workspace:
                 label=roles.label,
                 positive=roles.positive,
                 options=options or {},
-                **protection(self.run),
+                **protection(self.run, then=self._then(version)),
                 limits=sandbox.Limits(
                     wall_seconds=float(settings.CHECK_TIME_LIMIT),
                     cpu_seconds=math.ceil(settings.CHECK_TIME_LIMIT * CORES),
@@ -165,19 +161,31 @@ class Workspace:
             }
         return outcome
 
+    def _then(self, version: ModelVersion) -> Mapping[str, Any]:
+        """What is recorded of the environment that this version had, where the run is repeated."""
+        own = str(self.run.parameters.get("version", self.run.request.version_id))
+        return (self.run.sandbox.get("environment") or {}) if self.again and str(version.pk) == own else {}
+
     def clean(self) -> None:
         """Remove the read-only trees, which an ordinary removal cannot."""
         for target in self._laid_out:
             remove_directory(target)
 
 
-def protection(run: CheckRun) -> dict[str, Any]:
-    """What the policy demands of the sandbox, and where the operator lets environments be built from."""
+def protection(run: CheckRun, *, then: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the policy demands of the sandbox, and where the operator lets environments be built from.
+
+    ``then``: the record of the environment of an earlier run, which is to be had again.
+    """
     demanded = policy_of(run.request.policy_version).sandbox
+    then = then or {}
     return {
         "level": demanded.level,
         "compatible": demanded.environment == "compatible",
-        "environments": Environments(
+        "environments": None
+        if then.get("kind") == "platform"
+        else Environments(
+            lock=str(then.get("lock_digest", "")),
             indexes=settings.SANDBOX_INDEXES,
             root=Path(settings.DATA_DIR) / "environments",
             build_seconds=settings.SANDBOX_BUILD_SECONDS,

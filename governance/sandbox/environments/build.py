@@ -1,7 +1,7 @@
 """uv, started with nothing of ours: resolve to a lock with hashes, then install exactly that, wheels only.
 
-No code of a package runs while its wheel is resolved or unpacked, and none may afterwards: files are not compiled
-here (that would start an interpreter with the new ``.pth`` files), and the sandbox starts Python without ``site``.
+No code of a package runs while its wheel is resolved or unpacked, and none may afterwards: files are compiled by an
+interpreter that knows nothing of them (no ``site``, so no ``.pth``), and the sandbox starts Python without ``site``, too.
 """
 
 from __future__ import annotations
@@ -30,6 +30,15 @@ _TICK = 1.0
 _FILE_BYTES = 2 * 1024**3
 _WHEELS = ("--only-binary", ":all:", "--no-config", "--no-progress", "--color", "never", "--no-python-downloads")
 _PASSED_ON = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+# Read-only when it is used, so what is not compiled now is compiled at every start. The bytes depend on the sources alone:
+# no time stamps, the names of the final place, one order of sets.
+_COMPILE = """
+import sys
+del sys.path[0]
+import compileall, py_compile
+compileall.compile_dir(sys.argv[1], maxlevels=50, quiet=2, workers=1, stripdir=sys.argv[1], prependdir=sys.argv[2],
+                       invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
 # The tool dies with the worker, leaves no core, and writes files that models' users may read.
 _TRAMPOLINE = """
 import ctypes, os, resource, sys
@@ -100,19 +109,22 @@ def resolve(pins: Sequence[Pin], python: str, folder: Path, span: Span) -> str:
     out.parent.mkdir()
     command = ["pip", "compile", str(wanted), "--output-file", str(out), "--generate-hashes", "--no-header",
                "--no-annotate", "--quiet", "--python", python]  # fmt: skip
-    _run(command, folder, span, writes=out.parent)
+    _run([tool(), *command, *_WHEELS, *span.allowed.arguments()], folder, span, writes=out.parent)
     return _with_recorded_hashes(out.read_text(), pins)
 
 
-def install(lock: str, python: str, folder: Path, span: Span) -> None:
-    """Install ``lock`` into ``folder/site``. Raises ``EnvironmentFailed``."""
+def install(lock: str, python: str, folder: Path, span: Span, *, place: Path) -> None:
+    """Install ``lock`` into ``folder/site``, compiled as for ``place``. Raises ``EnvironmentFailed``."""
     path = folder / "lock.txt"
     path.write_text(lock)
     site = folder / "site"
     site.mkdir()
     command = ["pip", "install", "--target", str(site), "--require-hashes", "--no-deps", "--quiet", "--python", python,
                "--requirement", str(path)]  # fmt: skip
-    _run(command, folder, span, writes=site)
+    _run([tool(), *command, *_WHEELS, *span.allowed.arguments()], folder, span, writes=site)
+    compiler = [python, "-s", "-S", "-B", "-c", _COMPILE, str(site), str(place)]
+    # A source that cannot be compiled is the package's own affair: it is none that anybody could import.
+    _run(compiler, folder, span, writes=site, must=False)
 
 
 def packages(lock: str) -> int:
@@ -162,8 +174,8 @@ def _with_recorded_hashes(lock: str, pins: Sequence[Pin]) -> str:
     return "\n".join([*sorted(lines), ""])
 
 
-def _run(command: list[str], folder: Path, span: Span, *, writes: Path) -> None:
-    """Run uv to its end, in time and in bounds. Guarantee: afterwards nothing of it is running."""
+def _run(command: list[str], folder: Path, span: Span, *, writes: Path, must: bool = True) -> None:
+    """Run a command to its end, in time and in bounds. Guarantee: afterwards nothing of it is running."""
     cache = folder / "cache"
     cache.mkdir(exist_ok=True)
     uid = BUILDER_UID if os.getuid() == 0 and _reachable(folder, Path(tool()), span.allowed) else 0
@@ -173,7 +185,7 @@ def _run(command: list[str], folder: Path, span: Span, *, writes: Path) -> None:
     start = [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), str(uid), str(_FILE_BYTES)]
     with (folder / "said").open("w+b") as said:
         child = subprocess.Popen(
-            [*start, tool(), *command, *_WHEELS, *span.allowed.arguments()],
+            [*start, *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=said,
@@ -185,7 +197,7 @@ def _run(command: list[str], folder: Path, span: Span, *, writes: Path) -> None:
             why = _wait(child, folder, span)
         finally:
             _end(child)
-        if child.returncode == 0 and not why:
+        if not why and (child.returncode == 0 or not must):
             return
         said.seek(0)
         raise EnvironmentFailed(why or _reason(said.read(256 * 1024), span.allowed))
@@ -193,7 +205,8 @@ def _run(command: list[str], folder: Path, span: Span, *, writes: Path) -> None:
 
 def _environment(cache: Path, allowed: Environments) -> Mapping[str, str]:
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**passed, "UV_CACHE_DIR": str(cache), "HOME": str(cache), "LANG": "C.UTF-8", **allowed.environment()}
+    return {**passed, "UV_CACHE_DIR": str(cache), "HOME": str(cache), "LANG": "C.UTF-8", "PYTHONHASHSEED": "0",
+            **allowed.environment()}  # fmt: skip
 
 
 def _wait(child: subprocess.Popen[bytes], folder: Path, span: Span) -> str:

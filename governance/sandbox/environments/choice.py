@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 
 from governance.sandbox.environments.recorded import Pin, Recorded, read_recorded
 from governance.sandbox.environments.settings import Environments
-from governance.sandbox.environments.store import built
+from governance.sandbox.environments.store import Ready, built, built_again
 from governance.sandbox.job import EnvironmentFailed
 
 RUNTIME = ("numpy", "pandas", "pyarrow")
@@ -51,6 +51,10 @@ def choose(
     build, and what it raises ends it. Raises ``EnvironmentFailed``.
     """
     recorded = read_recorded(model_dir)
+    if allowed is not None and allowed.lock:
+        with built_again(allowed.lock, python=recorded.python, allowed=allowed, beat=beat) as ready:
+            yield _own(recorded, ready, ())
+        return
     differences = compare(recorded)
     able = allowed is not None and bool(allowed.indexes)
     fits = not recorded.problems and not differences
@@ -62,16 +66,20 @@ def choose(
     names = {pin.name for pin in recorded.pins}
     added = [Pin(name, name) for name in (*RUNTIME, *needs) if name not in names]
     with built([*recorded.pins, *added], python=recorded.python, allowed=allowed, beat=beat) as ready:
-        words = (
-            f"It ran in its own recorded environment: {ready.packages} packages, Python {ready.python_version}, "
-            f"lock sha256 {ready.digest[:12]}…"
-        )
-        record = {
-            "kind": "recorded", "compatible": True, "source": recorded.source, "python": ready.python_version,
-            "lock_digest": ready.digest, "packages": ready.packages, "added": [pin.name for pin in added],
-            "differences": [], "ignored": list(recorded.ignored[:SHOWN]), "words": words,
-        }  # fmt: skip
-        yield Chosen(record, ready.site, ready.python)
+        yield _own(recorded, ready, [pin.name for pin in added])
+
+
+def _own(recorded: Recorded, ready: Ready, added: Sequence[str]) -> Chosen:
+    words = (
+        f"It ran in its own recorded environment: {ready.packages} packages, Python {ready.python_version}, "
+        f"lock sha256 {ready.digest[:12]}…"
+    )
+    record = {
+        "kind": "recorded", "compatible": True, "source": recorded.source, "python": ready.python_version,
+        "lock_digest": ready.digest, "packages": ready.packages, "added": list(added),
+        "differences": [], "ignored": list(recorded.ignored[:SHOWN]), "words": words,
+    }  # fmt: skip
+    return Chosen(record, ready.site, ready.python)
 
 
 def compare(recorded: Recorded) -> tuple[Difference, ...]:

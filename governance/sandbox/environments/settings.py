@@ -13,7 +13,8 @@ class Environments:
 
     ``indexes``: addresses of package indexes (the first wins for every package it has) or absolute directories of
     wheels. ``root`` keeps the built environments. ``build_seconds``, ``max_bytes``: what one build may take;
-    ``cache_bytes``: what all may take together, before those not used for longest are removed.
+    ``cache_bytes``: what all may take together, before those not used for longest are removed. ``lock``: the digest of the
+    one lock to run with, whatever the model records: that of an earlier run which is repeated.
     """
 
     indexes: tuple[str, ...]
@@ -21,6 +22,7 @@ class Environments:
     build_seconds: float = 600.0
     max_bytes: int = 6 * 1024**3
     cache_bytes: int = 20 * 1024**3
+    lock: str = ""
 
     def arguments(self) -> list[str]:
         """How uv is told. Addresses with passwords go by ``environment``, which other users cannot read."""

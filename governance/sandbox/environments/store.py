@@ -70,6 +70,44 @@ def built(pins: Sequence[Pin], *, python: str, allowed: Environments, beat: Beat
         os.close(descriptor)
 
 
+@contextmanager
+def built_again(digest: str, *, python: str, allowed: Environments, beat: Beat) -> Iterator[Ready]:
+    """The environment of exactly this lock, from disk or built again from the lock that is remembered.
+
+    Raises ``EnvironmentFailed`` with what is missing for that, and what ``beat`` raises.
+    """
+    (allowed.root / "locks").mkdir(parents=True, exist_ok=True)
+    span = build.Span(allowed, beat, time.monotonic() + allowed.build_seconds)
+    with _alone(allowed.root / f".{digest}.guard", span):
+        held = _hold(allowed.root, digest)
+        if held is None:
+            _make_again(digest, python, span)
+            held = _hold(allowed.root, digest)
+    if held is None:
+        raise EnvironmentFailed("The built environment was removed at once: the limit for all of them is too small.")
+    descriptor, about = held
+    try:
+        interpreter, version = build.interpreter(str(about["python"]))
+        yield Ready(allowed.root / digest / "site", digest, interpreter, version, int(about["packages"]))
+    finally:
+        os.close(descriptor)
+
+
+def _make_again(digest: str, python: str, span: build.Span) -> None:
+    gone = f"The environment of the first run (lock sha256 {digest[:12]}…) is not kept here any more"
+    locks = (path.read_text() for path in (span.allowed.root / "locks").glob("*.txt"))
+    lock = next((text for text in locks if hashlib.sha256(text.encode()).hexdigest() == digest), None)
+    if lock is None:
+        raise EnvironmentFailed(f"{gone}, nor is its lock, so it cannot be built again.")
+    if not span.allowed.indexes:
+        raise EnvironmentFailed(f"{gone}, and SANDBOX_INDEXES names no place to build it again from.")
+    interpreter, version = build.interpreter(python)
+    try:
+        _make(digest, lock, interpreter, version, span)
+    except EnvironmentFailed as error:
+        raise EnvironmentFailed(f"{gone}, and building it again failed. {error}") from error
+
+
 def _lock(name: str, pins: Sequence[Pin], interpreter: str, span: build.Span) -> str:
     """What the requirements resolve to, remembered: the same question has the same answer here until it is removed."""
     path = span.allowed.root / "locks" / f"{name}.txt"
@@ -87,7 +125,7 @@ def _lock(name: str, pins: Sequence[Pin], interpreter: str, span: build.Span) ->
 def _make(digest: str, lock: str, interpreter: str, version: str, span: build.Span) -> None:
     allowed = span.allowed
     with _building(allowed.root) as folder:
-        build.install(lock, interpreter, folder, span)
+        build.install(lock, interpreter, folder, span, place=allowed.root / digest / "site")
         whole = folder / "whole"
         whole.mkdir(mode=0o755)
         (folder / "site").rename(whole / "site")

@@ -39,6 +39,12 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheel(folder, "scorer", "1.0", {"scorer.py": "def score(x): return 1.0\n"})
     wheel(folder, "scorer", "2.0", {"scorer.py": "def score(x): return 2.0\n"}, ["joblib==0.0.7"])
     wheel(folder, "lured", "1.0", {"lured.py": ""}, ["scorer @ https://evil.example/scorer-9-py3-none-any.whl"])
+    wheel(
+        folder,
+        "odd",
+        "1.0",
+        {"odd_old.py": "print 'x'\n", "odd_deep.py": "x = " + "-" * 200_000 + "1\n", "odd_z.py": "Z = 1\n"},
+    )
     (folder / "source-1.0.tar.gz").write_bytes(b"never unpacked")
     return folder
 
@@ -194,6 +200,32 @@ def test_a_killed_build_leaves_no_half_environment(allowed: Environments) -> Non
     with built([Pin("scorer", "scorer==1.0")], python="", allowed=allowed, beat=nothing) as ready:
         assert (ready.site / "scorer.py").is_file()
     assert not list(allowed.root.glob(".building-*"))
+
+
+def test_it_is_compiled_when_it_is_built_and_equal_sources_give_equal_bytes(allowed: Environments) -> None:
+    """It is read-only when it runs, so what is not compiled then is compiled at every start."""
+    pins = [Pin("scorer", "scorer==2.0")]
+
+    def compiled() -> dict[str, bytes]:
+        with built(pins, python="", allowed=allowed, beat=nothing) as ready:
+            return {path.relative_to(ready.site).as_posix(): path.read_bytes() for path in ready.site.rglob("*.pyc")}
+
+    first = compiled()
+    tag = sys.implementation.cache_tag
+    assert set(first) == {f"__pycache__/scorer.{tag}.pyc", f"joblib/__pycache__/__init__.{tag}.pyc"}
+    # Flags of PEP 552: found by the hash of the source, which nobody compares, so no time stamp stands in it.
+    assert {content[4:8] for content in first.values()} == {b"\x01\x00\x00\x00"}
+    (place,) = allowed.root.glob("*/site")
+    assert str(place / "scorer.py").encode() in first[f"__pycache__/scorer.{tag}.pyc"]
+    assert evict(allowed.root, 0)
+    assert compiled() == first
+    assert not Path("/tmp/countersign-pth-was-here").exists()
+
+
+def test_sources_that_cannot_be_compiled_do_not_stop_a_build(allowed: Environments) -> None:
+    with built([Pin("odd", "odd==1.0")], python="", allowed=allowed, beat=nothing) as ready:
+        assert (ready.site / "odd_z.py").is_file()
+        assert not list(ready.site.rglob("odd_old.*.pyc"))
 
 
 def test_a_build_is_ended_when_nobody_wants_it_any_more(allowed: Environments) -> None:
