@@ -18,9 +18,7 @@ KEY: Final = "predictions_uploaded"
 """Key of a scoring job's parameters: the uploaded predictions that it takes."""
 MARK: Final = "The predictions were uploaded, not computed here: nobody checked that the model gives them."
 SHORT: Final = "Predictions were uploaded, not computed here."
-_RUN_IT: Final = frozenset(
-    {"importance", "champion_importance", "probe", "trees", "latency", "train_predictions", "live_probe"}
-)
+_RUN_IT: Final = frozenset({"probe", "trees", "latency", "train_predictions", "live_probe"})
 
 
 def uploaded(version: ModelVersion, dataset: DatasetVersion) -> DatasetVersion | None:

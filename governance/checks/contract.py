@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Need = Literal[
-    "data", "label", "sensitive", "predictions", "scores", "champion", "training", "importance", "probe", "recorded",
-    "scan", "card", "train_predictions", "champion_importance", "trees", "latency", "live_data", "metrics", "requirements",
+    "data", "label", "sensitive", "predictions", "scores", "champion", "training", "probe", "recorded",
+    "scan", "card", "train_predictions", "trees", "latency", "live_data", "metrics", "requirements",
     "live_probe", "script", "signature", "advisories", "papers",
 ]  # fmt: skip
 """What a check asks the engine for. A loader in ``governance.engine.inputs`` fills the field of ``CheckInputs``."""
@@ -58,13 +58,13 @@ class CheckInputs:
     """Everything a check may read. Tables have the same rows in the same order as ``data``.
 
     ``predictions`` and ``champion`` are what the sandbox wrote: ``score`` (float64) and/or ``prediction``.
-    ``importance`` is the sandbox's report of mode ``importance``; ``scan`` is ``ScanReport.as_dict()``;
+    ``scan`` is ``ScanReport.as_dict()``;
     ``card`` maps the card's field names to their text, ``required_card`` lists those the policy wants.
     ``probes`` are the answers to ``ProbeCheck.probes``, by name.
     ``training_predictions`` are those of this version on the rows of ``training``, in their order; ``live_data`` are rows
     that the live version was given. ``metrics`` are those recorded with the version, ``requirements`` the texts of its
-    requirement files by name, ``latency`` and ``trees`` the sandbox's reports of modes ``resources`` and ``treeshap``,
-    ``champion_importance`` the live version's report of mode ``importance``. None where there is none.
+    requirement files by name, ``latency`` and ``trees`` the sandbox's reports of modes ``resources`` and ``treeshap``.
+    None where there is none.
     ``live_probes`` and ``live_trees`` are what the live version says to the same rows as ``probes`` and ``trees``.
     ``signature`` are the inputs of the model's signature as MLmodel has them, ``advisories`` the operator's list of known
     vulnerabilities for the recorded packages, ``papers`` what the card is held against: dates and sealed data sets.
@@ -77,7 +77,6 @@ class CheckInputs:
     predictions: pa.Table | None = None
     champion: pa.Table | None = None
     training: pa.Table | None = None
-    importance: Mapping[str, Any] | None = None
     scan: Mapping[str, Any] | None = None
     card: Mapping[str, str] | None = None
     required_card: tuple[str, ...] = ()
@@ -88,7 +87,6 @@ class CheckInputs:
     requirements: Mapping[str, str] | None = None
     latency: Mapping[str, Any] | None = None
     trees: Mapping[str, Any] | None = None
-    champion_importance: Mapping[str, Any] | None = None
     live_probes: Mapping[str, Probe] | None = None
     live_trees: Mapping[str, Any] | None = None
     script: Mapping[str, Any] | None = None

@@ -83,20 +83,6 @@ def _live_data(work: Workspace) -> Fields:
     return {"live_data": work.table(found) if found else None}
 
 
-def _importance(work: Workspace) -> Fields:
-    if not work.run.dataset_id:
-        return {"importance": None}
-    return {"importance": work.ask("importance", work.version, work.dataset()).report}
-
-
-def _champion_importance(work: Workspace) -> Fields:
-    """Of the live version, on the same rows; None when nothing is live."""
-    live = work.run.request.replaces
-    if live is None or not work.run.dataset_id:
-        return {"champion_importance": None}
-    return {"champion_importance": work.ask("importance", live, work.dataset()).report}
-
-
 def _scan(work: Workspace) -> Fields:
     return {"scan": scan_directory(work.model(work.version)).as_dict()}
 
@@ -155,8 +141,6 @@ LOADERS: Final[Mapping[Need, Loader]] = {
     "training": _training,
     "train_predictions": _training_predictions,
     "live_data": _live_data,
-    "importance": _importance,
-    "champion_importance": _champion_importance,
     "scan": _scan,
     "card": _card,
     "metrics": _metrics,

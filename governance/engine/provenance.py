@@ -52,7 +52,7 @@ def _of_check(run: CheckRun, sandbox: Mapping[str, Any]) -> dict[str, Any]:
     about = checks.manifest(use)
     needs: set[str] = set(about.needs)
     request = run.request
-    live = {"champion", "champion_importance", "live_probe"} & needs
+    live = {"champion", "live_probe"} & needs
     training, live_data = (_named(run, name) for name in ("training", "live_data"))
     found = {
         **_common(run, use, sandbox),

@@ -53,8 +53,8 @@ class SandboxJob:
     ``mode``: a row of ``governance.sandbox.modes.MODES``, which also says whether model and data are needed.
 
     ``features``: columns given to the model, in order; empty means those of the model's signature.
-    ``label``, ``positive``, ``repeats``, ``seed`` and ``sensitive`` are read by mode ``importance`` (``positive``
-    by ``predict`` too: it picks the column of ``predict_proba``). ``options`` is plain JSON for a mode of its own
+    ``label``: the column that is never given to it. ``positive`` picks the column of ``predict_proba``, ``seed`` sets the
+    random state before the model is loaded. ``options`` is plain JSON for a mode of its own
     making; ``files`` are further files it may read, each staged under its name (letters, digits, ``_-.``).
     ``environments``: where the model's own recorded environment may be built from; None: it runs in the platform's.
     ``level``: the least protection, else nothing is loaded; ``compatible``: only with the versions that the model records.
@@ -68,7 +68,6 @@ class SandboxJob:
     features: tuple[str, ...] = ()
     label: str | None = None
     positive: str | int | bool | None = None
-    repeats: int = 10
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     scan: bool = True
@@ -97,8 +96,8 @@ class SandboxOutcome:
     """How the run ended. ``code`` is ``ok`` or a reason; ``message`` is a sentence for people.
 
     With ``ok``: mode ``predict`` has ``predictions`` (validated: row count, types, finite) in input order, with
-    ``prediction`` and, when the model has one, ``score`` (probability of the positive class); mode
-    ``importance`` has ``report``.
+    ``prediction`` and, when the model has one, ``score`` (probability of the positive class); the
+    other modes have ``report``.
     """
 
     code: Code

@@ -42,5 +42,5 @@ def why_refused(layers: Mapping[str, str], demanded: Level) -> str:
     off = "; ".join(f"{name} ({why})" for name, why in missing(layers, demanded).items())
     return (
         f"The policy demands the sandbox level “{demanded}”, and this worker reaches “{level_of(layers)}”: {off}. "
-        "Nothing of the model was run."
+        "Nothing of the model was run. Have it run by a worker where these are on, or adopt a policy that demands less."
     )

@@ -106,8 +106,6 @@ def _unfit(job: SandboxJob) -> SandboxOutcome | None:
             return SandboxOutcome("input_invalid", f"There is no data file “{path.name}”.", _NONE)
     if odd := next((name for name in job.files if not _FILE_NAME.fullmatch(name)), None):
         return SandboxOutcome("input_invalid", f"A file cannot be staged under the name “{odd[:100]}”.", _NONE)
-    if mode.label and job.label is None:
-        return SandboxOutcome("input_invalid", f"{job.mode.capitalize()} needs the label column.", _NONE)
     return None
 
 
@@ -147,7 +145,6 @@ def _prepare(job: SandboxJob, stage: Stage) -> dict[str, Any] | SandboxOutcome:
         "model_file": file,
         "listed_only": job.scan,
         "positive": job.positive,
-        "repeats": job.repeats,
         "seed": job.seed,
         "options": dict(job.options),
         "warm": job.warm,
@@ -166,7 +163,7 @@ def _with_room_for(limits: Limits, rows: int) -> Limits:
 def _table(job: SandboxJob, stage: Stage, signed: tuple[str, ...]) -> dict[str, Any] | SandboxOutcome:
     """The staged table with only the columns that the child is given, their names, and the number of rows."""
     if stage.data is None:
-        return {"data": "", "features": list(job.features), "label": None, "rows": 0, "missing": []}
+        return {"data": "", "features": list(job.features), "rows": 0, "missing": []}
     # Imported here: the child imports this module too, and loads pyarrow only after it is confined.
     import pyarrow as pa
 
@@ -176,21 +173,18 @@ def _table(job: SandboxJob, stage: Stage, signed: tuple[str, ...]) -> dict[str, 
         schema, rows = table.described(stage.data)
     except (pa.ArrowException, OSError) as error:
         return SandboxOutcome("input_invalid", f"The data set is neither Parquet nor Arrow: {error}", _NONE)
-    label = job.label if MODES[job.mode].label else None
     features = job.features or signed or tuple(name for name in schema.names if name != job.label)
-    columns = [*features, *([label] if label else [])]
-    missing = [name for name in columns if name not in schema.names]
+    missing = [name for name in features if name not in schema.names]
     if missing:
         sentence = f"The data set has no column “{missing[0]}”, which the model needs."
         return SandboxOutcome("input_invalid", sentence, _NONE)
     if rows == 0:
         return SandboxOutcome("input_invalid", "The data set has no rows.", _NONE)
-    data, missing = table.only(stage.data, columns)
+    data, missing = table.only(stage.data, list(features))
     kinds = [schema.field(name).type for name in features]
     return {
         "data": str(data),
         "features": list(features),
-        "label": label,
         "rows": rows,
         "missing": missing,
         # The categories of a column hold for all of its rows, so such a table is read in one piece.

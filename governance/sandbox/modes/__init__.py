@@ -4,7 +4,7 @@ A mode's module has two functions, one for each side of the wall:
 
 ``work(model, job, progress) -> dict``
     In the child, confined: ``model`` is the loaded model (None where the row says ``model=False``), ``job`` what the
-    parent told (``features``, ``label``, ``positive``, ``repeats``, ``seed``, ``options``, ``data``, ``scratch``,
+    parent told (``features``, ``positive``, ``seed``, ``options``, ``data``, ``scratch``,
     ``files``: name → path …), ``progress(done, total)`` tells how far it is. Returns a JSON object, at most 4 MiB.
     ``governance.sandbox.child.scoring`` reads tables and asks models. What it raises is the outcome ``raised``.
 ``read(report, asked, scratch) -> Output``
@@ -52,12 +52,11 @@ class ModeModule(Protocol):
 class Mode:
     """One row: its module, and what the parent prepares for it.
 
-    ``label``: the label column is given to the child, and must be named. ``model``: the model is loaded.
+    ``model``: the model is loaded.
     ``data``: there must be a table (``SandboxJob.data``), staged without any column that was not asked for.
     """
 
     module: str
-    label: bool = False
     model: bool = True
     data: bool = True
 
@@ -65,7 +64,6 @@ class Mode:
 MODES: Mapping[str, Mode] = {
     "predict": Mode("governance.sandbox.modes.predict"),
     "resources": Mode("governance.sandbox.modes.resources"),
-    "importance": Mode("governance.sandbox.modes.importance", label=True),
     "treeshap": Mode("governance.sandbox.modes.treeshap"),
     "script": Mode("governance.sandbox.modes.script", model=False, data=False),
 }

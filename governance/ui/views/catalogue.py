@@ -27,8 +27,6 @@ NEEDS: Final[Mapping[Need, str]] = {
     "champion": "a live version, and its predictions on the same rows",
     "training": "the sealed data that the version was trained on",
     "train_predictions": "the model's predictions on its training data",
-    "importance": "the model itself, asked about shuffled inputs",
-    "champion_importance": "the same of the live version",
     "probe": "the model itself, asked about rows that the check makes up",
     "live_probe": "the live version, asked about the same rows",
     "trees": "the trees or weights inside the model, where it has any",

@@ -36,7 +36,7 @@ def test_the_words_name_each_layer_and_its_reason() -> None:
     layers = dict.fromkeys(ALL, "on") | {"user": "the worker's own user"}
     assert why_refused(layers, "full") == (
         "The policy demands the sandbox level “full”, and this worker reaches “confined”: user (the worker's own user). "
-        "Nothing of the model was run."
+        "Nothing of the model was run. Have it run by a worker where these are on, or adopt a policy that demands less."
     )
 
 

@@ -106,18 +106,6 @@ def test_a_level_is_full_only_if_every_layer_is_on() -> None:
     assert Layers({"landlock": "on", "seccomp": "on"}).level == "reduced"  # the others were not reported
 
 
-def test_importance_is_measured_and_repeatable(logged: dict[str, tuple[Path, Any]], data: Path) -> None:
-    job = SandboxJob("importance", logged["skops"][0], data, label="y", repeats=4)
-    first, second = run(job), run(job)
-    assert first.ok, first.message
-    assert first.report == second.report
-    assert first.report is not None
-    assert first.report["metric"] == "auc"
-    assert first.report["rows_per_repeat"] == 221
-    means = dict(zip(first.report["features"], np.mean(first.report["drops"], axis=1), strict=True))
-    assert max(means, key=lambda name: means[name]) in {"bmi", "s5"}
-
-
 def test_a_positive_class_by_name_picks_its_column(make_model: MakeModel, tmp_path: Path) -> None:
     inputs, label = patients()
     words = label.map({0: "well", 1: "ill"})
