@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,28 @@ def two_classifiers(random: Random, n: int) -> CheckInputs:
     return CheckInputs(pa.table({"y": y}), Roles("y"), pa.table({"prediction": own}), pa.table({"prediction": live}))
 
 
+def unlike_classifiers(random: Random, n: int) -> CheckInputs:
+    """The same, of versions that err on different rows."""
+    y, wrong, other = random.integers(0, 3, (3, n))
+    own, live = (np.where(random.random(n) < right, y, else_) for right, else_ in ((0.8, wrong), (0.7, other)))
+    return CheckInputs(pa.table({"y": y}), Roles("y"), pa.table({"prediction": own}), pa.table({"prediction": live}))
+
+
+def weighted(draw: Callable[[Random, int], CheckInputs]) -> Callable[[Random, int], CheckInputs]:
+    """The same rows with weights that have nothing to do with them, spread fourfold: the truth stays what it is."""
+
+    def drawn(random: Random, n: int) -> CheckInputs:
+        made = draw(random, n)
+        with_weights = [
+            None if one is None else one.append_column("w", pa.array(random.uniform(0.5, 2, n)))
+            for one in (made.data, made.training)
+        ]
+        roles = replace(made.roles, weight="w")
+        return replace(made, data=with_weights[0], training=with_weights[1], roles=roles)
+
+    return drawn
+
+
 def both_sides(random: Random, n: int) -> CheckInputs:
     """As many training rows as test rows; the model knows more of the former."""
     test, train = versions(random, n), versions(random, n)
@@ -169,24 +191,34 @@ _PAIRED = (
     "log_loss_difference",
 )
 _BY_SCORE, _BY_NUMBER = "performance.binary", "performance.regression"
+_DECIDED = ("accuracy_difference", "macro_f1_difference")
 _RATIOS = ("rmse_improvement", "mae_improvement")
 _SIDES = ("auc_gap", "accuracy_gap", "log_loss_gap")
 _FEW = {"draws": 300}
+_NORMAL = regression(lambda random, n: random.normal(size=n))
+_THREE = classes((0.4, 0.35, 0.25), 0.7)
 
 SCENARIOS = (
     Scenario("calibrated", _BY_SCORE, binary(0, 1.5, 1), _BINARY, _FEW),
     Scenario("rare positives", _BY_SCORE, binary(-1.5, 1, 1), _BINARY, _FEW),
     Scenario("too extreme", _BY_SCORE, binary(-0.5, 1.5, 1.6), _BINARY, _FEW),
     Scenario("weighted", _BY_SCORE, binary(0, 1.5, 1, weighted=True), _BINARY, _FEW),
-    Scenario("normal errors", _BY_NUMBER, regression(lambda r, n: r.normal(size=n)), ("rmse", "mae", "r2"), {}),
+    Scenario("normal errors", _BY_NUMBER, _NORMAL, ("rmse", "mae", "r2"), {}),
     Scenario("uniform errors", _BY_NUMBER, regression(lambda r, n: r.uniform(-1.7, 1.7, n)), ("rmse", "mae", "r2"), {}),
     Scenario("Laplace errors", _BY_NUMBER, regression(lambda r, n: r.laplace(0, 0.7, n)), ("rmse", "mae", "r2"), {}),
-    Scenario("three classes", "performance.multiclass", classes((0.4, 0.35, 0.25), 0.7), _CLASSES, {}),
+    Scenario("skewed errors", _BY_NUMBER, regression(lambda r, n: r.exponential(size=n) - 1), ("rmse", "mae", "r2"), {}),
+    Scenario("weighted regression", _BY_NUMBER, weighted(_NORMAL), ("rmse", "mae", "r2"), {}),
+    Scenario("three classes", "performance.multiclass", _THREE, _CLASSES, {}),
     Scenario("a rare class", "performance.multiclass", classes((0.5, 0.4, 0.1), 0.7), _CLASSES, {}),
-    Scenario("ranking", "performance.ranking", ranking, _RANKING, {"k": 3, **_FEW}, large=60_000),
+    Scenario("weighted classes", "performance.multiclass", weighted(_THREE), _CLASSES, {}),
+    Scenario("ranking", "performance.ranking", ranking, _RANKING, {"k": 3}, large=60_000),
     Scenario("two scores", "compare.champion", versions, _PAIRED, {}),
     Scenario("two regressions", "compare.champion", two_regressions, _RATIOS, {"task": "regression"}),
-    Scenario("two classifiers", "compare.champion", two_classifiers, ("accuracy_difference", "macro_f1_difference"), _FEW),
+    Scenario("weighted scores", "compare.champion", weighted(versions), _PAIRED, {}),
+    Scenario("weighted classifiers", "compare.champion", weighted(two_classifiers), _DECIDED, {}),
+    Scenario("two classifiers", "compare.champion", two_classifiers, _DECIDED, {}),
+    Scenario("unlike classifiers", "compare.champion", unlike_classifiers, _DECIDED, {}),
+    Scenario("weighted training and test", "performance.overfitting", weighted(both_sides), _SIDES, {}),
     Scenario("training and test", "performance.overfitting", both_sides, _SIDES, {}),
 )  # fmt: skip
 
@@ -197,6 +229,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="few samples, to see that it runs")
     parser.add_argument("--only", default="", help="scenarios whose name holds this")
     parser.add_argument("--samples", type=int, default=2000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     options = parser.parse_args()
     samples = 40 if options.quick else options.samples
     report = Report()
@@ -205,7 +238,7 @@ def main() -> int:
         if options.only not in scenario.name:
             continue
         report.heading(f"{scenario.use}: {scenario.name} ({samples} samples)")
-        for n in SIZES:
+        for n in options.sizes:
             found = covered(scenario, n, samples=samples, large=20_000 if options.quick else None)
             for one in found.values():
                 all_of += 1

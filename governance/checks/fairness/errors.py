@@ -1,8 +1,7 @@
 """Errors of a regression over one group, from exact sums: mean, mean absolute and root mean squared error, with intervals.
 
-Mean: Student's t. Mean absolute error: Student's t on its logarithm (it is skewed). Root mean squared error: on its
-logarithm with the kurtosis of the errors and the small-sample constants of D. G. Bonett (Comput. Stat. Data Anal. 50, 2006),
-the kurtosis drawn towards a normal one's by five rows. Coverage: benchmarks/checks/coverage_fairness.py.
+Mean: Student's t. Mean absolute error: Student's t on its logarithm (it is skewed). Root mean squared error: as
+:mod:`governance.checks.statistics.tails` says. Coverage: benchmarks/checks/coverage_fairness.py.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from functools import cache
 
 from scipy import stats
 
+from governance.checks.statistics import tails
 from governance.checks.statistics.intervals import Interval
-
-_PRIOR = 5
 
 
 @cache
@@ -76,15 +74,10 @@ class Errors:
         mean = self.squared / self.weight
         if mean <= 0:
             return 0.0, (0.0, 0.0)
-        rows = self.effective
-        t = _t(rows - 1)
-        kurtosis = self.fourth / self.weight / mean / mean - 1
-        variance = (max(0.0, kurtosis) * rows + 2 * _PRIOR) / (rows + _PRIOR)
-        half = t * math.sqrt(variance / max(1.0, rows - 3)) / 2
-        shift = math.sqrt(rows / (rows - t)) if rows > 2 * t else 1.0
         root = math.sqrt(mean)
-        low, high = root * shift * math.exp(-half), root * shift * math.exp(half)
-        return self._scaled(root), (self._scaled(min(low, root)), self._scaled(high))
+        heavy = tails.kurtosis(self.fourth / self.weight / mean / mean, self.size / self.weight / root)
+        low, high = tails.root_interval(root, heavy, self.effective)
+        return self._scaled(root), (self._scaled(low), self._scaled(high))
 
     def _half(self, mean: float) -> float:
         rows = self.effective

@@ -29,8 +29,8 @@ from governance.checks.statistics.limbs import limbs
 _SPECS = {spec.key: spec for spec in REGRESSION.figures}
 _LIMBS: Final = {"sum_truth": 3, "sum_error": 3, "sum_absolute": 3, "sum_squared": 4, "sum_fourth": 4}
 _TAILS = (
-    "Where errors have heavy tails, intervals of the root mean squared error are too short below some 500 rows; those of the "
-    "mean absolute error hold."
+    "Where errors have tails heavier than Laplace's, intervals of the root mean squared error are too short: for Student's t "
+    "with five degrees of freedom they cover 92 to 93 % instead of 95 %; those of the mean absolute error hold."
 )
 _LARGEST = 1e300
 _LEAST_EXPONENT = -1022

@@ -10,17 +10,18 @@ BINARY = Manifest(
     key="performance.binary", version=1, category="performance", title="Performance of a binary classifier",
     task="binary", needs=("data", "label", "predictions"),
     definition=(
-        "AUC = P(score of a positive > score of a negative) + ½ P(tie), interval by DeLong (Biometrics 44, 1988; "
-        "Sun & Xu 2014) on the logit scale. Average precision as the step sum over distinct scores, interval by the "
-        "infinitesimal jackknife (Efron 1982) on the logit scale. Log loss with scores clipped to [2⁻⁵², 1-2⁻⁵²] and Brier "
-        "score, Student's interval on the log scale. Expected calibration error over equal-width bins, Σ |Σ (y - score)| / n, "
-        "interval by inverting the test of its own sampling noise (seeded), since the percentile bootstrap covers nothing where "
-        "a model is calibrated. Recalibration slope and intercept (in the large) by logistic regression on the logit of the "
-        "score (Cox, Biometrika 45, 1958; Van Calster et al., J. Clin. Epidemiol. 74, 2016): slope 1 and intercept 0 are "
-        "ideal, a slope below 1 says that scores are too extreme. Lift: the rate of positives among the top share of scores "
-        "against that of all rows, interval by Donner & Zou (2012). Accuracy, precision, recall and specificity at the "
-        "threshold with Wilson's intervals (JASA 22, 1927); F1 by Wilson's interval of its share TP / (TP + FP + FN); "
-        "balanced accuracy from recall and specificity by MOVER (Zou & Donner 2008). With weights n is Kish's effective number."
+        "AUC = P(score of a positive > score of a negative) + ½ P(tie), interval by DeLong (Biometrics 44, 1988; Sun & Xu "
+        "2014) on the logit scale. Average precision as the step sum over distinct scores, interval by the infinitesimal "
+        "jackknife (Efron 1982) on the logit scale. Log loss with scores clipped to [2⁻⁵², 1-2⁻⁵²] and Brier score, Student's "
+        "interval on the log scale with Satterthwaite's degrees of freedom (1946) over both classes. Expected calibration "
+        "error over equal-width bins, Σ |Σ (y - score)| / n, interval by inverting the test of its own sampling noise "
+        "(seeded), since the percentile bootstrap covers nothing where a model is calibrated. Recalibration slope and "
+        "intercept (in the large) by logistic regression on the logit of the score (Cox, Biometrika 45, 1958; Van Calster et "
+        "al., J. Clin. Epidemiol. 74, 2016): slope 1 and intercept 0 are ideal, a slope below 1 says that scores are too "
+        "extreme. Lift: the rate of positives among the top share of scores against that of all rows, interval by Miettinen & "
+        "Nurminen (Stat. Med. 4, 1985). Accuracy, precision, recall and specificity at the threshold with Wilson's intervals "
+        "(JASA 22, 1927); F1 by Wilson's interval of its share TP / (TP + FP + FN); balanced accuracy from recall and "
+        "specificity by MOVER (Zou & Donner 2008). With weights n is Kish's effective number."
     ),
     figures=(
         _F("auc", "AUC", "higher"), _F("average_precision", "Average precision", "higher"),
@@ -39,8 +40,10 @@ REGRESSION = Manifest(
     task="regression", needs=("data", "label", "predictions"),
     definition=(
         "RMSE = √mean((y-ŷ)²), MAE = mean|y-ŷ|, R² = 1 - Σ(y-ŷ)²/Σ(y-ȳ)², from sums without rounding, so that no row is kept. "
-        "Intervals: Student's on the log scale of RMSE, of MAE and of 1 - R², with standard errors by the infinitesimal "
-        "jackknife (Efron 1982) from fourth moments, those of RMSE and 1 - R² widened for small samples by n/(n-4) and "
+        "Intervals: Student's on the log scale of RMSE, of MAE and of 1 - R². That of RMSE by Bonett's constants for few rows "
+        "(Comput. Stat. Data Anal. 50, 2006) and the kurtosis of the errors, which is the larger of the sample's and of that "
+        "which Geary's ratio E|e| / √E e² says (Biometrika 27, 1935; Bonett & Seier 2002), because few rows hide heavy tails; "
+        "those of MAE and 1 - R² by the infinitesimal jackknife (Efron 1982), the latter with the same kurtosis and widened by "
         "n/(n-3). Residuals (label minus prediction) by quantile of the prediction, with Student's intervals."
     ),
     figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),
@@ -54,9 +57,11 @@ CHAMPION = Manifest(
         "This version minus the live one on the same rows. AUC: paired DeLong interval (1988). Accuracy: Bonett & Price's "
         "interval (2012); McNemar's test of the rows that only one of them decides right, exact and mid-p (Fagerland et al., "
         "BMC Med. Res. Methodol. 13, 2013). Brier score and log loss: Student's interval of the rows' differences. Average "
-        "precision: by the infinitesimal jackknife of the difference. Mean F1 of several classes: paired bootstrap, seeded. "
-        "RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio. The verdict rests on one metric: "
-        "better (or worse) where the whole interval lies beyond the margin, not worse where it lies above minus the margin."
+        "precision: by the infinitesimal jackknife of the difference. Mean F1 of several classes: delta method over the paired "
+        "rows (Takahashi et al., Appl. Intell. 52, 2022) with a pseudo-row in every class and Satterthwaite's degrees of "
+        "freedom (1946). RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio. The verdict rests on "
+        "one metric: better (or worse) where the whole interval lies beyond the margin, not worse where it lies above minus "
+        "the margin."
     ),
     figures=(
         _F("improvement_in_margins", "Improvement in margins", "higher"), _F("auc_difference", "AUC difference", "higher"),
@@ -77,10 +82,11 @@ MULTICLASS = Manifest(
     definition=(
         "From the confusion matrix: accuracy (Wilson's interval); balanced accuracy = mean recall of the classes that occur; "
         "F1 as the mean over classes and weighted by their rows; Cohen's kappa (1960); Matthews' correlation in Gorodkin's "
-        "form for several classes (2004). Intervals: Student's on the logit scale, on Fisher's z scale for kappa and Matthews' "
-        "correlation, standard errors by the infinitesimal jackknife (Efron 1982) with two rows' worth of chance agreement "
-        "added; for balanced accuracy the wider of that and of MOVER (Zou & Donner 2008) over Wilson's intervals. Recall of "
-        "each class with Wilson's interval. With weights n is Kish's effective number."
+        "form for several classes (2004). Intervals: Wilson's with the number of rows that the figure's standard error is "
+        "worth, by the infinitesimal jackknife (Efron 1982; Takahashi et al., Appl. Intell. 52, 2022) with a pseudo-row added "
+        "to every class (Agresti & Coull 1998); of balanced accuracy and mean F1 with Student's t, degrees of freedom by "
+        "Satterthwaite (1946) over the classes; of kappa and Matthews' correlation normal on Fisher's z scale. Recall of each "
+        "class with Wilson's interval. With weights n is Kish's effective number."
     ),
     figures=(
         _F("accuracy", "Accuracy", "higher"), _F("balanced_accuracy", "Balanced accuracy", "higher"),
@@ -113,12 +119,12 @@ RANKING = Manifest(
     key="performance.ranking", version=1, category="performance", title="Performance of a ranking",
     task="ranking", needs=("data", "label", "predictions"),
     definition=(
-        "For the items of each query (the column with the role id), ordered by score: NDCG@k = DCG@k / best DCG@k, DCG@k = "
-        "Σ gain / log₂(rank + 1) over the first k (Järvelin & Kekäläinen, ACM TOIS 20, 2002); average precision, whose mean is "
+        "For the items of each query (the column with the role id), ordered by score: NDCG@k = DCG@k / best DCG@k, DCG@k = Σ "
+        "gain / log₂(rank + 1) over the first k (Järvelin & Kekäläinen, ACM TOIS 20, 2002); average precision, whose mean is "
         "MAP; 1 / rank of the first relevant item, whose mean is MRR; share of the relevant items among the first k. Items of "
         "one score count as the mean over their orders (McSherry & Najork, ECIR 2008), in average precision as entering "
-        "together. Means over the queries with a relevant item; intervals by the seeded bootstrap over queries, percentiles "
-        "expanded for small samples (Hesterberg, Am. Stat. 69, 2015)."
+        "together. Means over the queries with a relevant item, with Student's intervals on the logit scale; Wilson's where "
+        "every query has the same figure."
     ),
     figures=(
         _F("ndcg", "NDCG@k", "higher"), _F("map", "MAP", "higher"), _F("mrr", "MRR", "higher"),
@@ -131,12 +137,12 @@ SLICES = Manifest(
     key="performance.slices", version=1, category="performance", title="Where the model errs more",
     task="any", needs=("data", "label", "predictions"),
     definition=(
-        "The share of wrong decisions (of a regression: the mean absolute error) in each slice of one column, or of two, against "
-        "all other rows: the gap with Newcombe's interval and Fisher's exact test, of a regression Welch's (1947); one-sided, "
-        "adjusted over all slices tried by Benjamini and Hochberg (1995). Numbers are cut at quantiles. A slice is flagged when "
-        "the gap is above the margin and the adjusted test says so (compare Chung et al., Slice Finder, ICDE 2019); intervals of "
-        "flagged slices are widened for their selection (Benjamini & Yekutieli, JASA 100, 2005). Of a regression margin and "
-        "worst gap are shares of the mean error."
+        "The share of wrong decisions (of a regression: the mean absolute error) in each slice of one column, or of two, "
+        "against all other rows: the gap with Newcombe's interval and Fisher's exact test, of a regression Welch's (1947); "
+        "one-sided, adjusted over all slices tried by Benjamini and Hochberg (1995). Numbers are cut at quantiles. A slice is "
+        "flagged when the gap is above the margin and the adjusted test says so (compare Chung et al., Slice Finder, ICDE "
+        "2019); intervals of flagged slices are widened for their selection (Benjamini & Yekutieli, JASA 100, 2005). Of a "
+        "regression margin and worst gap are shares of the mean error."
     ),
     figures=(
         _F("error_rate", "Error rate", "lower"), _F("mean_error", "Mean absolute error", "lower"),

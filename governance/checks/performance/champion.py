@@ -29,8 +29,8 @@ NAMES = {
 }  # fmt: skip
 _FIRST = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse"}
 _SMALL = (
-    "Below about 100 rows, and with few decisions that differ, the interval of the accuracy's difference is too wide (98 % and "
-    "more instead of 95 %), that of the mean F1's too short (87 % at 30 rows)."
+    "Where fewer than about ten decisions differ, the intervals of the differences of accuracy and of the mean F1 are wider "
+    "than they say (98 % and more instead of 95 %): so few rows allow no interval of 95 %."
 )
 _LOSSES = frozenset({"brier", "log_loss"})
 _BOTH = ("predictions", "champion")
@@ -41,7 +41,7 @@ class ChampionParams(Params):
     """``margin``: a difference of the ``metric`` that does not matter; of RMSE and MAE as a share of the live version's.
 
     ``metric`` "auto" is AUC for scores, accuracy for classes, RMSE for numbers. ``task`` "auto" goes by the label.
-    ``threshold``: for decisions by score. ``draws`` of the paired bootstrap of the mean F1, and its ``seed``.
+    ``threshold``: for decisions by score.
     """
 
     margin: float = 0.01
@@ -50,14 +50,10 @@ class ChampionParams(Params):
         "auto"
     )
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
-    draws: int = 1000
-    seed: int = 0
 
     def check(self) -> None:
         if not 0 <= self.margin < 1 or not 0 < self.threshold < 1:
             raise CheckError("params.value", "“margin” must lie in [0, 1) and “threshold” in (0, 1).")
-        if not 100 <= self.draws <= 10_000 or self.seed < 0:
-            raise CheckError("params.value", "“draws” must be from 100 to 10000 and “seed” not negative.")
 
 
 class ChampionComparison(Check):
@@ -127,7 +123,7 @@ class ChampionComparison(Check):
         elif "live" in names:
             compared = of_scores(state, params.threshold)
         elif "live_class" in names:
-            compared = of_classes(state, draws=params.draws, seed=params.seed)
+            compared = of_classes(state)
         else:
             reason = "There is no live version to compare with."
             n = int(counts.numbers(state, counts.COUNT).sum())

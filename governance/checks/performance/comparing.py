@@ -15,11 +15,9 @@ from governance.checks.performance.multiclass import figures_of, influence
 from governance.checks.performance.paired import Difference, Discordant
 from governance.checks.rows import weighting
 from governance.checks.rows.kinds import Kind
-from governance.checks.statistics import delong, estimates, resampling
+from governance.checks.statistics import delong, estimates
 from governance.checks.statistics.counts import numbers
 from governance.checks.statistics.intervals import Interval, Z
-
-MOST_KINDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def of_scores(state: pa.Table, threshold: float) -> Compared:
     return _Kinds(count, weight).compared("binary", made, flipped, discordant)
 
 
-def of_classes(state: pa.Table, *, draws: int, seed: int) -> Compared:
+def of_classes(state: pa.Table) -> Compared:
     """Two classifiers by the class they name."""
     words = [
         state.column(name).to_numpy(zero_copy_only=False).astype("str") for name in ("label", "class", "live_class")
@@ -65,7 +63,7 @@ def of_classes(state: pa.Table, *, draws: int, seed: int) -> Compared:
     accuracy, discordant = paired.of_decisions(own == label, live == label, count, weight)
     rows = _Kinds(count, weight)
     places = label * len(classes) + own, label * len(classes) + live
-    made = {"accuracy": accuracy, "macro_f1": _mean_f1(rows, places, len(classes), draws=draws, seed=seed)}
+    made = {"accuracy": accuracy, "macro_f1": _mean_f1(rows, places, len(classes))}
     return rows.compared("multiclass", made, own != live, discordant)
 
 
@@ -106,55 +104,26 @@ def _precision(own: Rows, live: Rows) -> Difference:
     return Difference(first, second, first - second, estimates.around(first - second, error, positives - 1))
 
 
-def _mean_f1(rows: _Kinds, places: tuple[np.ndarray, np.ndarray], size: int, *, draws: int, seed: int) -> Difference:
-    """Mean F1 of the classes: percentile interval of a paired bootstrap over the kinds of rows, expanded.
+def _mean_f1(rows: _Kinds, places: tuple[np.ndarray, np.ndarray], size: int) -> Difference:
+    """Mean F1 of the classes, interval by the delta method over the paired rows with a pseudo-row in every class.
 
-    With very many kinds, which weights make, Student's interval by the infinitesimal jackknife, which is the same then.
+    The standard error is the infinitesimal jackknife's of the difference (K. Takahashi et al., Appl. Intell. 52, 2022, for one
+    F1), after a row was added to each class whose two decisions are any two classes, so that versions that hardly differ
+    are not certain to be alike (as D. G. Bonett and R. M. Price, J. Educ. Behav. Stat. 37, 2012, for two proportions);
+    Student's t with Satterthwaite's degrees of freedom (1946) over the classes. The percentile bootstrap covers 87 % at 30 rows.
     """
-    count, weight = rows.count, rows.weight
-
-    def matrix(mass: np.ndarray, place: np.ndarray) -> np.ndarray:
-        return np.bincount(place, weights=mass, minlength=size * size).reshape(size, size)
-
-    def figure(mass: np.ndarray, place: np.ndarray) -> float:
-        return float(figures_of(matrix(mass, place)[None])["macro_f1"][0])
-
-    mass, n = count * weight, weighting.effective(count, weight)
-    first, second = (figure(mass, place) for place in places)
-    if len(count) > MOST_KINDS:
-        moved = [influence(matrix(mass, place) / mass.sum())["macro_f1"].ravel()[place] for place in places]
-        error = estimates.by_influence((moved[0] - moved[1]) * weight / mass.sum(), count)
-        return Difference(first, second, first - second, estimates.around(first - second, error, n - 1))
-    units = np.rint(weight * weighting.UNIT)
-    decided = [_Decided.of(place, size) for place in places]
-
-    def gap(times: np.ndarray) -> np.ndarray:
-        mass = times * units
-        made: np.ndarray = decided[0].mean_f1(mass) - decided[1].mean_f1(mass)
-        return made
-
-    gaps = resampling.replicated(gap, count, draws=draws, seed=seed)
-    return Difference(first, second, first - second, resampling.expanded(gaps, n))
-
-
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """Which kinds of rows are hits, rows and decisions of each class, as ones and zeros: shape (kinds, classes)."""
-
-    hits: np.ndarray
-    truth: np.ndarray
-    said: np.ndarray
-
-    @classmethod
-    def of(cls, place: np.ndarray, size: int) -> _Decided:
-        """From cells of the confusion matrix."""
-        every = np.arange(size)
-        truth, said = place[:, None] // size == every, place[:, None] % size == every
-        return cls(*(one.astype("float64") for one in (truth & said, truth, said)))
-
-    def mean_f1(self, mass: np.ndarray) -> np.ndarray:
-        """Of every resample: shape (draws, kinds) → (draws,). Whole numbers, so that sums are exact in any order."""
-        hits, both = mass @ self.hits, mass @ self.truth + mass @ self.said
-        f1 = np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0)
-        made: np.ndarray = f1.sum(axis=1) / np.maximum((both > 0).sum(axis=1), 1)
-        return made
+    mass, n = rows.count * rows.weight, weighting.effective(rows.count, rows.weight)
+    matrices = [np.bincount(place, weights=mass, minlength=size * size).reshape(size, size) for place in places]
+    first, second = (float(figures_of(matrix[None])["macro_f1"][0]) for matrix in matrices)
+    unit = n / float(mass.sum())
+    moved = [influence((unit * matrix + 1 / size) / (n + size))["macro_f1"] for matrix in matrices]
+    squares = (moved[0].ravel()[places[0]] - moved[1].ravel()[places[1]]) ** 2
+    by_class = np.bincount(places[0] // size, weights=unit * mass * squares, minlength=size)
+    own, live = moved
+    by_class += (
+        (own**2).sum(axis=1) / size + (live**2).sum(axis=1) / size - 2 * own.sum(axis=1) * live.sum(axis=1) / size**2
+    )
+    error = math.sqrt(float(by_class.sum()) / (n + size) / n)
+    degrees = estimates.satterthwaite(by_class, unit * matrices[0].sum(axis=1) + 1)
+    low, high = estimates.around(first - second, error, degrees)
+    return Difference(first, second, first - second, (max(-1.0, low), min(1.0, high)))

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from governance.checks.contract import CheckInputs
 from governance.checks.results import CheckError
 from governance.checks.rows import columns, weighting
-from governance.checks.statistics import estimates, exact
+from governance.checks.statistics import estimates, exact, tails
 from governance.checks.statistics.intervals import Interval
 
 LARGEST = 1e300
@@ -117,10 +117,15 @@ class Errors:
         value = _root(mean)
         if self.worth <= 4 or self.n < 2:
             return Estimate(self._back(value), None)
-        error = self._error(self._sum("wwss") - 2 * mean * self._sum("wws") + mean**2 * self._sum("ww"))
-        relative = error / float(mean) / 2 * math.sqrt(self.worth / (self.worth - 4)) if mean else 0.0
-        low, high = estimates.positive(value, value * relative, self.worth - 1)
+        low, high = tails.root_interval(value, self._kurtosis(mean), self.worth)
         return Estimate(self._back(value), (self._back(low), self._back(high)))
+
+    def _kurtosis(self, mean: Fraction) -> float:
+        """Of the errors around zero, whose squares have that mean."""
+        if not mean:
+            return 1.0
+        sample = float(self._sum("wwss") / self._sum("ww") / mean**2)
+        return tails.kurtosis(sample, float(self._mean("wa")) / _root(mean))
 
     @property
     def mae(self) -> Estimate:
@@ -148,7 +153,11 @@ class Errors:
             self._sum("wwtttt") - 4 * centre * self._sum("wwttt") + 6 * centre**2 * self._sum("wwtt")
             - 4 * centre**3 * self._sum("wwt") + centre**4 * self._sum("ww")
         )  # fmt: skip
-        error = self._error(of_squares / mean**2 - 2 * both / (mean * spread) + of_spread / spread**2)
+        more = (
+            Fraction(self._kurtosis(mean)) - of_squares / self._sum("ww") / mean**2
+        )  # heavier tails than the sample shows
+        more = max(more, Fraction(0)) * self._sum("ww")
+        error = self._error(of_squares / mean**2 - 2 * both / (mean * spread) + of_spread / spread**2 + more)
         low, high = estimates.positive(left, left * error * math.sqrt(self.worth / (self.worth - 3)), self.worth - 1)
         return Estimate(1 - left, (1 - high, 1 - low))
 

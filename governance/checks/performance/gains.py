@@ -5,6 +5,7 @@ Rows of one score cannot be told apart: they enter together, and where a share o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from governance.checks import pictures
 from governance.checks.performance.calibration import Rows
 from governance.checks.results import Cell, Picture, Table
 from governance.checks.statistics import estimates
-from governance.checks.statistics.intervals import Interval
+from governance.checks.statistics.intervals import Interval, miettinen_nurminen
 
 _POINTS = 100
 TENTHS = 10
@@ -72,21 +73,23 @@ class Lift:
 
 
 def lift(rows: Rows, of: Ranked, share: float) -> Lift:
-    """Lift of the top ``share``; its interval from that of the ratio of the rates above and below the cut.
+    """Lift of the top ``share``; its interval from Miettinen and Nurminen's (1985) of the rates above and below the cut.
 
-    With q the share above, lift = 1 / (q + (1 - q) / ratio).
+    With q the share above and r the ratio of the rates, lift = 1 / (q + (1 - q) / r), which rises with r.
     """
     total, positives = float(of.seen[-1]), float(of.hits[-1])
     found = _hits_at(of, share * total)
     top, rest = found / (share * total), (positives - found) / ((1 - share) * total)
     worth = total**2 / float((rows.count * rows.weight**2).sum())
-    low, high = estimates.ratio(
-        top, estimates.rate_interval(top, worth * share), rest, estimates.rate_interval(rest, worth * (1 - share))
-    )
-    ends = [
-        0.0 if end == 0 else 1 / (share + (1 - share) / end) if end is not None else 1 / share for end in (low, high)
-    ]
-    return Lift(top * total / positives, (ends[0], ends[1]))
+    above, below = worth * share, worth * (1 - share)
+    turned = miettinen_nurminen(min(rest, 1.0) * below, below, min(top, 1.0) * above, above)  # 1 / r, which may be 0
+    low, high = (0.0, math.inf) if turned is None else turned
+    if turned is None:
+        upright = miettinen_nurminen(0.0, above, min(rest, 1.0) * below, below)
+        low = 1 / upright[1] if upright is not None else 0.0
+    ends = [1 / (share + (1 - share) * end) for end in (high, low)]
+    value = top * total / positives
+    return Lift(value, (min(ends[0], value), max(ends[1], value)))
 
 
 def _hits_at(of: Ranked, weight: float) -> float:

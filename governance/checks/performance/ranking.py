@@ -16,15 +16,11 @@ from governance.checks.manifests.performance import RANKING
 from governance.checks.performance.ranked_lists import Lists, judged
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rows import columns
-from governance.checks.statistics import estimates, resampling
+from governance.checks.statistics import estimates
 from governance.checks.statistics.counts import counted, numbers
 from governance.checks.statistics.intervals import Interval
 
 _made = Maker(RANKING)
-_RESAMPLED = 2000
-"""With more queries the bootstrap of a mean is the normal distribution; Student's interval is given."""
-_FINE = 2.0**40
-"""Sums of 2,000 figures in units of 2⁻⁴⁰ are exact, in whatever order a matrix product adds them."""
 _LARGEST = 1000.0
 _BINS = 10
 
@@ -33,15 +29,13 @@ _BINS = 10
 class RankingParams(Params):
     """``k``: the length of the list that is shown. ``relevant``: the label from which on an item is relevant.
 
-    ``gain``: what a label is worth to NDCG, itself ("linear") or 2 to its power less 1 ("exponential"). ``draws`` of the
-    bootstrap over queries and its ``seed``; below ``min_queries`` there are no figures.
+    ``gain``: what a label is worth to NDCG, itself ("linear") or 2 to its power less 1 ("exponential"). Below
+    ``min_queries`` there are no figures.
     """
 
     k: int = 10
     relevant: float = 1.0
     gain: Literal["linear", "exponential"] = "linear"
-    draws: int = 1000
-    seed: int = 0
     min_queries: int = 10
 
     def check(self) -> None:
@@ -49,8 +43,6 @@ class RankingParams(Params):
             raise CheckError(
                 "params.value", "“k” must be from 1 to 10000, “relevant” above 0 and “min_queries” at least 2."
             )
-        if not 100 <= self.draws <= 10_000 or self.seed < 0:
-            raise CheckError("params.value", "“draws” must be from 100 to 10000 and “seed” not negative.")
 
 
 class RankingPerformance(Check):
@@ -96,7 +88,7 @@ class RankingPerformance(Check):
         if judged_n >= params.min_queries:
             gain = np.exp2(label[kept]) - 1 if params.gain == "exponential" else label[kept]
             values = judged(Lists.of(query[kept], score[kept], gain, relevant[kept]), params.k)
-            intervals = _intervals(values, params)
+            intervals = _intervals(values)
             figures = [_made(key, float(one.mean()), judged_n, intervals[key]) for key, one in values.items()]
         else:
             note = f"{judged_n} queries have a relevant item; at least {params.min_queries} are needed."
@@ -134,23 +126,15 @@ def _scores(inputs: CheckInputs) -> pa.Array:
     raise CheckError("data.scores_missing", "The model gives no numbers that items could be ordered by.", "score")
 
 
-def _intervals(values: dict[str, np.ndarray], params: RankingParams) -> dict[str, Interval | None]:
-    table = np.column_stack(list(values.values()))
-    queries = len(table)
+def _intervals(values: dict[str, np.ndarray]) -> dict[str, Interval | None]:
+    """Student's interval of the mean over the queries on the logit scale; Wilson's where every query has the same figure."""
     made: dict[str, Interval | None] = {}
-    drawn = None
-    if queries <= _RESAMPLED:
-        ones = np.ones(queries, dtype="int64")
-        fixed = np.rint(table * _FINE) / _FINE
-        drawn = resampling.replicated(lambda of: of @ fixed / queries, ones, draws=params.draws, seed=params.seed)
-    for at, (key, one) in enumerate(values.items()):
-        mean = float(one.mean())
-        if one.min() == one.max():
-            made[key] = estimates.rate_interval(min(mean, 1.0), queries)
-        elif drawn is not None:
-            made[key] = resampling.expanded(drawn[:, at], queries)
-        else:
-            made[key] = estimates.around(mean, float(one.std(ddof=1)) / queries**0.5, queries - 1)
+    for key, one in values.items():
+        mean, queries = min(float(one.mean()), 1.0), len(one)
+        error = float(one.std(ddof=1)) / queries**0.5
+        alike = one.min() == one.max()
+        made[key] = None if alike else estimates.share(mean, error, queries - 1)
+        made[key] = made[key] or estimates.rate_interval(mean, queries)
     return made
 
 

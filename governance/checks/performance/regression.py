@@ -18,8 +18,9 @@ from governance.checks.rows import columns, weighting
 from governance.checks.statistics import exact
 
 _HEAVY = (
-    "Where errors have heavy tails the intervals of RMSE and R² are too short: for Laplace's distribution that of RMSE covers "
-    "90 % at 30 rows and 93 % at 400 instead of 95 %."
+    "A few very large errors that no row of the sample shows make the interval of RMSE too short: for Student's t with five "
+    "degrees of freedom it covers 92 % instead of 95 %, for one-sided errors (exponential) 84 % at 30 rows and 89 % at 100. "
+    "Those of MAE and R² cover 92 to 93 % then."
 )
 _made = Maker(REGRESSION)
 

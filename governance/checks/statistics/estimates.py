@@ -13,11 +13,11 @@ from scipy import stats
 from governance.checks.statistics.intervals import Interval, Z
 
 
-def rate_interval(rate: float, n: float) -> Interval:
+def rate_interval(rate: float, n: float, z: float = Z) -> Interval:
     """Wilson's score interval (1927), also for an n that is not whole."""
-    denominator = 1 + Z * Z / n
-    centre = (rate + Z * Z / (2 * n)) / denominator
-    half = Z * math.sqrt(max(0.0, rate * (1 - rate) / n + Z * Z / (4 * n * n))) / denominator
+    denominator = 1 + z * z / n
+    centre = (rate + z * z / (2 * n)) / denominator
+    half = z * math.sqrt(max(0.0, rate * (1 - rate) / n + z * z / (4 * n * n))) / denominator
     return 0.0 if rate <= 0 else max(0.0, centre - half), 1.0 if rate >= 1 else min(1.0, centre + half)
 
 
@@ -28,8 +28,14 @@ def f1_interval(share: float, n: float) -> Interval:
 
 
 def student(degrees: float) -> float:
-    """The 97.5 % point of Student's t."""
-    return float(stats.t.ppf(0.975, max(degrees, 1.0)))
+    """The 97.5 % point of Student's t; with endless degrees of freedom the normal distribution's."""
+    return Z if math.isinf(degrees) else float(stats.t.ppf(0.975, max(degrees, 1.0)))
+
+
+def satterthwaite(variances: np.ndarray, rows: np.ndarray) -> float:
+    """Degrees of freedom of a sum of variances, each from so many rows (F. E. Satterthwaite, Biom. Bull. 2, 1946); at least 2."""
+    squares = float((variances**2 / np.maximum(rows, 1.0)).sum())
+    return max(2.0, float(variances.sum()) ** 2 / squares) if squares > 0 else math.inf
 
 
 def around(value: float, error: float, degrees: float) -> Interval:

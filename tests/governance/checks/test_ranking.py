@@ -23,9 +23,7 @@ def inputs_of(query: Any, score: Any, label: Any) -> CheckInputs:
 
 
 def ranking(query: Any, score: Any, label: Any, **params: Any) -> CheckResult:
-    return run_check(
-        get("performance.ranking"), inputs_of(query, score, label), {"min_queries": 2, "draws": 100, **params}
-    )
+    return run_check(get("performance.ranking"), inputs_of(query, score, label), {"min_queries": 2, **params})
 
 
 @settings(max_examples=80, deadline=None)
@@ -72,7 +70,7 @@ def test_any_partition_merges_to_the_same_bits(
 ) -> None:
     query, score, label = (np.array(one) for one in zip(*items, strict=True))
     check, inputs = get("performance.ranking"), inputs_of(query, score, label)
-    params = check.params.from_mapping({"min_queries": 2, "draws": 100})
+    params = check.params.from_mapping({"min_queries": 2})
     whole = check.merge(check.map(part, params) for part in check.plan(inputs, params))
     parts = data.draw(st.permutations(check.plan(inputs, params, shards=shards)))
     merged = check.merge([check.map(part, params) for part in parts])
