@@ -3,11 +3,12 @@
 Reads the stored JSON of ``CheckResult``; computes no verdict of its own: marks come from the policy's nodes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from django.urls import reverse
+from django.utils.text import Truncator
 
 from config.figures import figure
 from governance.categories import CATEGORIES
@@ -23,6 +24,8 @@ _LONG: Final = 20
 """A table of more lines than this folds some of what passes."""
 _SHOWN: Final = 2
 """So many of a category's lines that simply pass stay in a long table."""
+_MOST: Final = 200
+"""Characters of a reason in the table."""
 _BOUND: Final = {"ci_low": "low", "ci_high": "high"}
 _SIGN: Final = {"ge": "≥", "le": "≤"}
 
@@ -53,6 +56,7 @@ class Row:
     progress_max: int = 100
     progress_words: str = ""
     queued: bool = False
+    check: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ def long_table(rows: Sequence[Row]) -> tuple[Group, ...]:
     When all is finished and there are many, some of what passes is folded.
     """
     found: dict[str, list[Row]] = {}
-    for row in rows:
+    for row in _told_apart(rows):
         found.setdefault(row.category, []).append(row)
     names = sorted(found, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
     folds = len(rows) > _LONG and not any(row.verdict in {"running", "queued"} for row in rows)
@@ -159,6 +163,16 @@ def long_table(rows: Sequence[Row]) -> tuple[Group, ...]:
     return tuple(
         sorted(made, key=lambda group: _FIRST.index(group.verdict) if group.verdict in _FIRST else len(_FIRST))
     )
+
+
+def _told_apart(rows: Sequence[Row]) -> Iterator[Row]:
+    """A figure that two checks of a category have under one name says which check it is of, where nothing else is said."""
+    checks: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        checks.setdefault((row.category, row.name), set()).add(row.check)
+    for row in rows:
+        same = len(checks[row.category, row.name]) > 1
+        yield replace(row, note=row.check) if same and not row.note else row
 
 
 _FIRST: Final = ("fail", "error")
@@ -220,7 +234,8 @@ def _judged(check: CheckRow, leaf: Node, one: Judged, live: CheckRun | None) -> 
         hi=one.figure.ci_high,
         live=before,
         label=f"{name}: measured {measured}, limit {limit}, {_WORDS[mark]}",
-        progress_words=leaf.reason if mark == "error" else "",
+        progress_words=_short(leaf.reason) if mark == "error" else "",
+        check=check.run.title,
         **_evidence(check.run),
     )
 
@@ -238,7 +253,7 @@ def _note(mark: str, leaf: Node, one: Judged, others: int) -> str:
     if one.judgement is Judgement.INCONCLUSIVE:
         return f"Short of the limit, but n = {one.figure.n} is too small to tell a breach from chance."
     if mark == "caution":
-        return one.reason
+        return _short(one.reason)
     if one.figure.about and others > 0:
         return f"The least favourable of {others + 1} groups, n = {one.figure.n}"
     if one.limit.bound in _BOUND:
@@ -246,11 +261,16 @@ def _note(mark: str, leaf: Node, one: Judged, others: int) -> str:
     return ""
 
 
+def _short(reason: str) -> str:
+    """A reason that may quote a model's own words, cut for a line of the table; the page of the check has all of it."""
+    return Truncator(reason).chars(_MOST)
+
+
 def _plain(check: CheckRow, leaf: Node) -> Row:
     mark = mark_of(leaf.status, (), check.run.state)
     return Row(
         id=leaf.anchor, category=check.run.category, verdict="error" if mark == "fail" else mark, name=leaf.label,
-        progress_words=leaf.reason, queued=mark == "queued", **_evidence(check.run),
+        progress_words=_short(leaf.reason), queued=mark == "queued", **_evidence(check.run),
     )  # fmt: skip
 
 
@@ -270,7 +290,7 @@ def _unfinished(check: CheckRow) -> Row:
     return Row(
         id=anchor, category=run.category, verdict=mark, name=run.title, measured="done" if mark == "pass" else "",
         note=words if mark in {"pass", "waived", "na"} else "",
-        progress=check.percent, progress_words=words, queued=mark == "queued", **_evidence(run),
+        progress=check.percent, progress_words=_short(words), queued=mark == "queued", **_evidence(run),
     )  # fmt: skip
 
 

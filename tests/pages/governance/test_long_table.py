@@ -47,3 +47,11 @@ def test_nothing_is_folded_and_nothing_moves_while_checks_run() -> None:
 def test_a_fold_of_one_line_would_save_nothing() -> None:
     assert _group("data", rows("data", 3), folds=True).folded == ()
     assert len(_group("data", rows("data", 4), folds=True).folded) == 2
+
+
+def test_figures_of_one_name_say_which_check_they_are_of() -> None:
+    same = [replace(PASS, check="Importance"), replace(PASS, check="Shapley values"), replace(ROOM, name="Other")]
+    (group,) = long_table(same)
+    assert [row.note for row in group.rows] == ["Importance", "Shapley values", ""]
+    (alone,) = long_table([replace(PASS, check="Importance"), replace(PASS, check="Importance", id="b")])
+    assert [row.note for row in alone.rows] == ["", ""]
