@@ -7,7 +7,7 @@ No U+0000, which PostgreSQL's jsonb cannot hold, and no lone surrogates, which h
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import orjson
@@ -43,29 +43,35 @@ def canonical(value: object) -> bytes:
     return orjson.dumps(_checked(value, "", 0), option=orjson.OPT_SORT_KEYS)
 
 
-def within(value: dict[str, Any], depth: int = 0) -> bool:
+def within(value: dict[str, Any]) -> bool:
     """Whether plain dicts, lists, text and numbers are within the profile, but for what is inside a text. The quick way.
 
     What it does not recognise at once it answers with False, which decides nothing: ``canonical`` and ``parse`` do.
     """
-    for key, item in value.items():
-        if key not in _good_keys and not _good(key):
-            return False
+    return _keys_within(value) and _items_within(value.values(), 1)
+
+
+def _items_within(items: Iterable[Any], depth: int) -> bool:
+    for item in items:
         kind = type(item)
-        if kind is str or item is None or kind is bool:
+        if kind is str:
             continue
-        if kind is int:
-            if not -LARGEST <= item <= LARGEST:
-                return False
-        elif kind is dict:
-            if depth >= DEEPEST - 1 or not within(item, depth + 1):
+        if kind is dict:
+            if depth >= DEEPEST or not _keys_within(item) or not _items_within(item.values(), depth + 1):
                 return False
         elif kind is list:
-            if depth >= DEEPEST - 1 or not all(within({"item": one}, depth + 1) for one in item):
+            if depth >= DEEPEST or not _items_within(item, depth + 1):
                 return False
-        else:
+        elif kind is int:
+            if not -LARGEST <= item <= LARGEST:
+                return False
+        elif item is not None and kind is not bool:
             return False
     return True
+
+
+def _keys_within(value: dict[Any, Any]) -> bool:
+    return value.keys() <= _good_keys or all(_good(key) for key in value)
 
 
 def _good(key: object) -> bool:
