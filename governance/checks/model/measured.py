@@ -14,12 +14,12 @@ from importlib import import_module
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from governance.checks.contract import Check, CheckInputs, Manifest
 from governance.checks.manifests.performance import BINARY, MULTICLASS, REGRESSION
 from governance.checks.results import CheckError, CheckResult, Figure
 from governance.checks.rows import columns
+from governance.checks.statistics import streamed
 
 _NOTHING = pa.schema([("count", pa.int64())])
 
@@ -88,8 +88,7 @@ def _kind(inputs: CheckInputs) -> str:
     data = columns.rows_of(inputs)
     label = columns.column(data, inputs.roles.label, code="data.label_missing", what="label")
     columns.check_whole(label, inputs.roles.label)
-    distinct = len(pc.unique(label))
-    if distinct <= 2:
+    if streamed.distinct(label, 2) <= 2:
         return BINARY.key
     number = pa.types.is_integer(label.type) or pa.types.is_floating(label.type)
     if inputs.predictions is None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from governance.checks.contract import CheckInputs
 from governance.checks.rows import columns
+from governance.checks.statistics import streamed
 
 Kind = Literal["binary", "multiclass", "regression"]
 _EXACT = 2.0**53
@@ -26,13 +27,15 @@ def kind_of(inputs: CheckInputs, tables: Sequence[str]) -> Kind:
     name = inputs.roles.label
     label = columns.column(columns.rows_of(inputs), name, code="data.label_missing", what="label")
     columns.check_whole(label, name)
-    distinct = pc.unique(label)
+    distinct = streamed.distinct(label, MOST_WHOLE)
     scored = all((table := getattr(inputs, one)) is not None and "score" in table.column_names for one in tables)
-    if scored and len(distinct) <= 2:
+    if scored and distinct <= 2:
         return "binary"
-    if pa.types.is_floating(label.type):
-        whole = bool(pc.all(pc.and_(pc.equal(pc.floor(distinct), distinct), pc.less(pc.abs(distinct), _EXACT))).as_py())
-        return "multiclass" if whole and len(distinct) <= MOST_WHOLE else "regression"
-    if pa.types.is_integer(label.type) and len(distinct) > MOST_WHOLE:
+    number = pa.types.is_integer(label.type) or pa.types.is_floating(label.type)
+    if number and distinct > MOST_WHOLE:
         return "regression"
+    if pa.types.is_floating(label.type):
+        values = pc.unique(label)
+        whole = pc.all(pc.and_(pc.equal(pc.floor(values), values), pc.less(pc.abs(values), _EXACT))).as_py()
+        return "multiclass" if whole else "regression"
     return "multiclass"
