@@ -73,6 +73,7 @@ class LiveAttributions(ProbeCheck):
             limits=(
                 f"Both are explained in {SCALES[found.scale]}, {'exactly' if found.method == 'exact' else 'by sampling'}.",
                 "Two versions can lean on the same inputs and still decide otherwise: see the comparison of their figures.",
+                *(("Rows count alike here: the weights of the rows are not used.",) if inputs.roles.weight else ()),
             ),
             facts={"method": found.method, "scale": found.scale, "why": found.why or live.why},
         )  # fmt: skip

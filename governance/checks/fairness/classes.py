@@ -99,6 +99,8 @@ class ClassFairness(Check):
             pictures += _pictures(attribute, own)
             findings += _findings(attribute, own)
         n = sum(cell[0] for of in cells[inputs.roles.sensitive[0]].values() for cell in of.values())
+        if inputs.roles.weight is not None:
+            findings.append(f"Rows count by their weight “{inputs.roles.weight}”; n is the number of rows.")
         return CheckResult(
             CLASSES.key, CLASSES.version, params.as_dict(), n, tuple(figures), tuple(tables), tuple(pictures), tuple(findings),
             limits=(
