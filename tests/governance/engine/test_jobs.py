@@ -168,6 +168,18 @@ def test_of_an_earlier_round_nothing_is_taken(checking: PromotionRequest) -> Non
     assert checks.due_of(checking.pk) == checks.sweep() == []
 
 
+def test_a_worker_that_takes_its_own_job_again_has_one_claim(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    first = claimed(run, "one")
+    lapse(run)
+    second = claimed(run, "one")
+    assert not checks.renew(first)
+    assert not checks.finish(first, make.outcome_of(run, 0.1))
+    assert checks.finish(second, make.outcome_of(run, 0.9))
+    assert not checks.renew(second)
+    assert not checks.progress(second, 1, 2)
+
+
 def test_a_result_that_comes_after_another_round_has_begun_ends_no_round(
     checking: PromotionRequest, scientist: User
 ) -> None:

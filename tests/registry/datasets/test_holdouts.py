@@ -125,3 +125,15 @@ def test_the_rows_of_others_are_for_validators_and_auditors(scientist: User, art
             holdouts.opened(version, by=make.actor(user), door="dataset")
         assert refused.value.code == "dataset.not_readable"
     assert "holdout.refused" not in make.actions()
+
+
+def test_bytes_that_are_a_hold_outs_are_not_given_out_under_another_name(validator: User, artifact_root: Path) -> None:
+    """Sealing refuses to register them so; should a row say otherwise, the door looks at the bytes."""
+    version = held_out(validator)
+    ordinary = held_out(validator, b"age,bad\n30,0\n31,1\n", role="test", name="ordinary")
+    with holdouts.opened(ordinary, by=make.actor(validator), door="dataset") as stream:
+        assert stream.read()
+    ordinary.blob = version.blob  # not saved: PostgreSQL keeps sealed rows
+    with pytest.raises(NotAllowed) as refused:
+        holdouts.opened(ordinary, by=make.actor(validator), door="dataset")
+    assert refused.value.code == "holdout.sealed"
