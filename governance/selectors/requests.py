@@ -49,6 +49,21 @@ def request_of(user: User, which: str | int | UUID) -> PromotionRequest:
     return found
 
 
+def check_of(user: User, pk: UUID) -> CheckRun:
+    """The check of that id, with its request and data, if the person may see the request. Raises ``NotFound``."""
+    seen = PromotionRequest.objects.visible_to(user).values("pk")
+    found = (
+        CheckRun.objects.filter(pk=pk, request__in=seen)
+        .select_related(
+            "request__model", "request__version", "request__policy_version", "dataset__dataset", "reused_from__request"
+        )
+        .first()
+    )
+    if found is None:
+        raise NotFound("There is no such check, or you may not see it.", code="check.unknown")
+    return found
+
+
 def newest_request(version: ModelVersion) -> PromotionRequest | None:
     """The newest request for the version, with all its rows, or None."""
     return with_rows(PromotionRequest.objects.filter(version=version)).order_by("-number").first()

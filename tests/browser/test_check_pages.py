@@ -65,7 +65,15 @@ def test_without_scripts_everything_is_there(people: House, browser_page: Tabs) 
     run = states.finished(people)
     page = browser_page(user=people.first, script=False)
     page.goto(address(run))
-    for heading in ("What was found", "Figures", "Pictures", "A wide table", "What the policy asks", "Sandbox"):
+    for heading in (
+        "What was found",
+        "Figures",
+        "Pictures",
+        "A wide table",
+        "What the policy asks",
+        "Limits of validity",
+        "Sandbox",
+    ):
         expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     expect(page.get_by_role("img", name="Two curves above the diagonal.")).to_be_visible()
     expect(page.get_by_text("It could not be drawn")).to_be_visible()

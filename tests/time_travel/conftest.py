@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
-from django.test import Client
 
 from audit.keys import ensure_keys
 from registry.models import ModelVersion, RegisteredModel, User
-from registry.roles import Role
 from tests.factories import pages as make
-from tests.time_travel.moments import Visit
+from tests.pages.registry.conftest import auditor, model, scientist, visit
 
+__all__ = ["auditor", "model", "scientist", "visit"]  # fixtures of theirs that hold here, too
 _FORGET = """
 DO $$
 DECLARE one record;
@@ -35,36 +34,6 @@ def places(transactional_db: None, artifact_root: Path, keys_dir: Path) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_FORGET)
     ensure_keys(keys_dir)
-
-
-@pytest.fixture
-def visit() -> Visit:
-    """A browser in which somebody is signed in."""
-
-    def signed_in(user: User) -> Client:
-        client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-        return client
-
-    return signed_in
-
-
-@pytest.fixture
-def scientist() -> User:
-    """A contributor on every model."""
-    return make.person("ada", Role.CONTRIBUTOR)
-
-
-@pytest.fixture
-def auditor() -> User:
-    """Sees everything, changes nothing."""
-    return make.person("audrey", Role.AUDITOR)
-
-
-@pytest.fixture
-def model(scientist: User) -> RegisteredModel:
-    """``credit-default``."""
-    return make.model(scientist, use_case="Default of card accounts.", card={"intended_use": "Rank applications."})
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from governance.api.serializers.evidence import CheckDetail, CheckOut, CheckQuer
 from governance.api.serializers.requests import ReasonIn, RequestDetail
 from governance.api.views.requests import RequestEndpoint
 from governance.models import CheckRun, PromotionRequest, Waiver
+from governance.selectors.requests import check_of
 from governance.services import stops, waivers
 from registry.api.endpoint import Endpoint, PageQuery, created
 from registry.api.permissions import only_in_session
 from registry.api.schema import IDEMPOTENCY_KEY, documented, page_of
-from registry.models import User
 from registry.services.idempotency import Answer
 
 
@@ -42,7 +42,7 @@ class Check(Endpoint):
     def get(self, _request: Request, check: UUID) -> Response:
         """Read."""
         self.ask()
-        return Response(CheckDetail(_found(self.person, check)).data)
+        return Response(CheckDetail(check_of(self.person, check)).data)
 
 
 class Cancellation(Endpoint):
@@ -59,10 +59,10 @@ class Cancellation(Endpoint):
     )
     def post(self, _request: Request, check: UUID) -> Response:
         """Cancel."""
-        found = _found(self.person, check)
+        found = check_of(self.person, check)
         given = self.read(ReasonIn)
         stops.cancel(run_id=found.pk, by=self.actor, reason=given["reason"])
-        return Response(CheckDetail(_found(self.person, check)).data)
+        return Response(CheckDetail(check_of(self.person, check)).data)
 
 
 class Retry(RequestEndpoint):
@@ -82,14 +82,6 @@ class Retry(RequestEndpoint):
         """Try again."""
         stops.retry_errors(request=self.found(ref), by=self.actor)
         return Response(self.detail(ref))
-
-
-def _found(reader: User, check: UUID) -> CheckRun:
-    seen = PromotionRequest.objects.visible_to(reader).values("pk")
-    found = CheckRun.objects.filter(pk=check, request__in=seen).select_related("dataset__dataset", "request").first()
-    if found is None:
-        raise NotFound("There is no such check, or you may not see it.", code="check.unknown")
-    return found
 
 
 class Waivers(RequestEndpoint):

@@ -7,27 +7,15 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from config.errors import NotFound
 from governance.api.serializers.evidence import CheckDetail
 from governance.api.serializers.findings import FindingIn, FindingWithFileIn
 from governance.downloads import download_of
-from governance.models import CheckRun, PromotionRequest
+from governance.selectors.requests import check_of
 from governance.services import findings
 from governance.services.findings import Attachment
 from registry.api.endpoint import Endpoint
 from registry.api.parsers import StrictJSONParser
 from registry.api.schema import BYTES, documented
-from registry.models import User
-
-
-def seen_check(person: User, pk: UUID) -> CheckRun:
-    """The check, if the person may see its request. Raises ``NotFound``."""
-    seen = PromotionRequest.objects.visible_to(person).values("pk")
-    rows = CheckRun.objects.filter(pk=pk, request__in=seen).select_related("dataset__dataset", "request__model")
-    run = rows.first()
-    if run is None:
-        raise NotFound("There is no such check, or you may not see it.", code="check.unknown")
-    return run
 
 
 class CheckFinding(Endpoint):
@@ -49,7 +37,7 @@ class CheckFinding(Endpoint):
     def post(self, request: Request, check: UUID) -> Response:
         """Record."""
         whole = (request.content_type or "").startswith("multipart/")
-        run = seen_check(self.person, check)
+        run = check_of(self.person, check)
         given = self.read(FindingWithFileIn if whole else FindingIn)
         file = given.get("attachment")
         recorded = findings.record(
@@ -59,7 +47,7 @@ class CheckFinding(Endpoint):
             attachment=Attachment(file.name, file.file) if file is not None else None,
             by=self.actor,
         )
-        return Response(CheckDetail(seen_check(self.person, recorded.pk)).data)
+        return Response(CheckDetail(check_of(self.person, recorded.pk)).data)
 
 
 class CheckFile(Endpoint):
@@ -75,4 +63,4 @@ class CheckFile(Endpoint):
     def get(self, _request: Request, check: UUID, sha256: str) -> FileResponse:
         """Stream."""
         self.ask()
-        return download_of(seen_check(self.person, check), sha256)
+        return download_of(check_of(self.person, check), sha256)

@@ -18,11 +18,11 @@ from config.figures import NOTHING, figure
 from config.pages import render_page, signed_in
 from governance import guards
 from governance.categories import CATEGORIES
-from governance.checks import CheckError, manifest
+from governance.checks import CheckError, Manifest, manifest
 from governance.checks.manual import ManualParams
-from governance.models import CheckRun, PromotionRequest
+from governance.models import CheckRun
 from governance.progress import progress_of
-from governance.selectors.requests import request_of
+from governance.selectors.requests import check_of, request_of
 from governance.services import stops
 from governance.services.evidence import result_bytes
 from governance.standing import display_name
@@ -48,15 +48,8 @@ MOST_ROWS: Final = 200
 
 def found_check(request: HttpRequest, ref: str, pk: UUID) -> CheckRun:
     """The check of that request, if the person may see it. Raises ``NotFound``."""
-    seen = PromotionRequest.objects.visible_to(person(request))
-    run = (
-        CheckRun.objects.filter(pk=pk, request__in=seen.values("pk"))
-        .select_related(
-            "request__model", "request__version", "request__policy_version", "dataset__dataset", "reused_from__request"
-        )
-        .first()
-    )
-    if run is None or run.request.ref != ref.upper():
+    run = check_of(person(request), pk)
+    if run.request.ref != ref.upper():
         raise NotFound("There is no such check, or you may not see it.", code="check.unknown")
     return run
 
@@ -80,15 +73,17 @@ def check_page(
     }
     mark, words = states.get(CheckState(run.state)) or _verdict(run)
     figures = [_figure(one) for one in result.get("figures", ())]
-    labels = {one["key"]: one["label"] for one in result.get("figures", ())}
+    known = _manifest(run)
+    labels = {one.key: one.label for one in known.figures} if known else {}
+    labels |= {one["key"]: one["label"] for one in result.get("figures", ())}
     context = {
         "section": "inbox",
         "run": run,
         "mark": mark,
         "words": words,
         "category": CATEGORIES.get(run.category, run.category),
-        "definition": _definition(run),
-        "known": _known(run),
+        "definition": known.definition if known else "",
+        "known": known.key if known else "",
         "limits": [_limit(one, labels) for one in run.requirement.get("limits", ())],
         "figures": figures,
         "gaps": any(one["gap"] for one in figures),
@@ -174,22 +169,13 @@ def evidence(request: HttpRequest, ref: str, pk: UUID) -> HttpResponse:
     return HttpResponse(result_bytes(run), content_type="application/json", headers={"Content-Disposition": name})
 
 
-def _definition(run: CheckRun) -> str:
-    """Formula and source of the check, as its catalogue entry has them; "" for a scoring job."""
-    use = str(run.requirement.get("use", "")).partition("@")[0]
-    try:
-        return manifest(use).definition if use else ""
-    except CheckError:  # of a plug-in that is not here any more; its results stay
-        return ""
-
-
-def _known(run: CheckRun) -> str:
-    """The name under which the catalogue has the check; "" for a scoring job and for one that is not here any more."""
+def _manifest(run: CheckRun) -> Manifest | None:
+    """What the catalogue says of the check; None for a scoring job, and of a plug-in that is not here any more."""
     use = str(run.requirement.get("use", ""))
     try:
-        return manifest(use).key if use else ""
+        return manifest(use) if use else None
     except CheckError:
-        return ""
+        return None
 
 
 def _limit(one: Mapping[str, Any], labels: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Files of versions and of data sets: open an upload, send all of it at once, list, download."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -13,7 +14,7 @@ from rest_framework.response import Response
 from config.errors import NotFound
 from registry.api.endpoint import Endpoint, PageQuery, created
 from registry.api.parsers import StrictJSONParser
-from registry.api.schema import BYTES, IDEMPOTENCY_KEY, documented, page_of
+from registry.api.schema import BYTES, IDEMPOTENCY_KEY, View, documented, page_of
 from registry.api.serializers.artifacts import FileOut, UploadIn, UploadOut, WholeFileIn
 from registry.api.views.datasets import dataset_version_of
 from registry.api.views.versions import version_of
@@ -34,6 +35,22 @@ HOW = (
     "`complete_url`. As `multipart/form-data`: path, SHA-256 and the file itself, in one request. Either way the "
     "server computes the digest, and refuses bytes that do not match."
 )
+
+
+def _documented_upload(operation: str, summary: str) -> Callable[[View], View]:
+    """What OpenAPI says of a file on its way in, whatever it is of."""
+    return documented(
+        operation,
+        summary,
+        tag="files",
+        request=BOTH,
+        answer=UploadOut,
+        status=201,
+        writes=True,
+        parameters=[IDEMPOTENCY_KEY],
+        examples=[EXAMPLE],
+        description=HOW,
+    )
 
 
 class Files(Endpoint):
@@ -85,18 +102,7 @@ class VersionFiles(Files):
             rows = Upload.objects.filter(version=version).exclude(state=Upload.State.FAILED)
         return self.listed(rows, keys=["path"], asked=self.ask(), present=FileOut)
 
-    @documented(
-        "version_files_create",
-        "Upload a file of a version",
-        tag="files",
-        request=BOTH,
-        answer=UploadOut,
-        status=201,
-        writes=True,
-        parameters=[IDEMPOTENCY_KEY],
-        examples=[EXAMPLE],
-        description=HOW,
-    )
+    @_documented_upload("version_files_create", "Upload a file of a version")
     def post(self, _request: Request, name: str, number: int) -> Response:
         """Open, or send whole."""
         return self.accept(version_of(name, number, self.person))
@@ -105,18 +111,7 @@ class VersionFiles(Files):
 class DatasetFiles(Files):
     """The file of a data set version: CSV, Parquet or Arrow, as it is or packed with gzip or Zstandard."""
 
-    @documented(
-        "dataset_files_create",
-        "Upload the file of a data set version",
-        tag="files",
-        request=BOTH,
-        answer=UploadOut,
-        status=201,
-        writes=True,
-        parameters=[IDEMPOTENCY_KEY],
-        examples=[EXAMPLE],
-        description=HOW,
-    )
+    @_documented_upload("dataset_files_create", "Upload the file of a data set version")
     def post(self, _request: Request, name: str, number: int) -> Response:
         """Open, or send whole."""
         return self.accept(dataset_version_of(name, number, self.person))

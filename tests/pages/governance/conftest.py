@@ -1,31 +1,26 @@
 """A house with a policy, people, and requests in each state that a page shows."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from django.test import Client
 
-from audit.keys import ensure_keys
 from governance.models import PolicyVersion, PromotionRequest
-from registry.models import ModelVersion, RegisteredModel, User
+from registry.models import User
 from registry.roles import Role
 from tests.factories import governance as make
+from tests.governance.conftest import checking, house, model, ready, scientist, signing_keys, version
 
+__all__ = [
+    "checking",
+    "house",
+    "model",
+    "ready",
+    "scientist",
+    "signing_keys",
+    "version",
+]  # fixtures of theirs that hold here, too
 Browser = Callable[[User], Client]
-
-
-@pytest.fixture
-def house(db: None, artifact_root: Path, keys_dir: Path) -> PolicyVersion:
-    """A policy with two approvers in force, a store, and keys."""
-    ensure_keys(keys_dir)
-    return make.policy()
-
-
-@pytest.fixture
-def scientist(house: PolicyVersion) -> User:
-    """Registers versions and asks for promotions."""
-    return make.person("scientist", Role.CONTRIBUTOR)
 
 
 @pytest.fixture
@@ -38,30 +33,6 @@ def officers(house: PolicyVersion) -> list[User]:
 def stranger(house: PolicyVersion) -> User:
     """An account without a role."""
     return make.person("stranger")
-
-
-@pytest.fixture
-def model(scientist: User) -> RegisteredModel:
-    """A model of the scientist's."""
-    return make.registered_model(scientist)
-
-
-@pytest.fixture
-def version(model: RegisteredModel, scientist: User) -> ModelVersion:
-    """A sealed version."""
-    return make.sealed_version(model, scientist)
-
-
-@pytest.fixture
-def checking(version: ModelVersion, scientist: User) -> PromotionRequest:
-    """A request whose checks wait."""
-    return make.request(version, scientist)
-
-
-@pytest.fixture
-def ready(checking: PromotionRequest) -> PromotionRequest:
-    """A request whose checks have passed."""
-    return make.finish_all(checking)
 
 
 @pytest.fixture
