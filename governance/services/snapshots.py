@@ -10,6 +10,7 @@ from audit.actors import Actor
 from audit.canonical import Json, canonical
 from audit.services import append
 from governance.models import CheckRun, EvidenceSnapshot, PromotionRequest, Waiver
+from governance.services.planned import not_applicable
 from governance.services.transitions import move
 from governance.standing import Standing, filled_card, standing_of
 from governance.states import RequestState
@@ -128,6 +129,7 @@ def _check(run: CheckRun) -> dict[str, Json]:
         "verdict": run.verdict,
         "result_digest": run.result_digest,
         "dataset_digest": run.dataset.digest if run.dataset else "",
+        **not_applicable(run),
     }
 
 
