@@ -36,6 +36,10 @@ _CHOSEN = (
     "Without a given reference the group that does best in this sample is the reference, so that gaps are shown a little "
     "too large where groups are small; name the reference in the policy."
 )
+_PICKED = (
+    "Intervals of the spread over all groups allow for the lowest and the highest having been picked: of many groups, or groups "
+    "near each other, they are wider than they say."
+)
 _NO_SCORES = "The model gives no probabilities, only labels."
 
 
@@ -143,7 +147,7 @@ class GroupFairness(Check):
                 "These figures cannot all be equal unless base rates are; the policy says which one gates.",
                 "The four-fifths line is a heuristic; the interval says how sure the ratio is.",
                 _CHOSEN,
-                "Intervals of the spread over all groups are bootstrap percentiles: small groups pull them up.",
+                _PICKED,
             ),
             facts={"threshold": params.threshold, "weight": inputs.roles.weight or ""},
         )

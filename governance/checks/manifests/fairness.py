@@ -18,7 +18,8 @@ FAIRNESS = Manifest(
         "differences, its interval the larger of both ends. Calibration error within a group (ECE over bins of equal width) "
         "by a test turned round, and its difference from the best calibrated group (Zou and Donner, Stat. Med. 27, 2008). "
         "Intersections of columns are shown, and judged if the policy says so. Rows with weights count by them, exactly, "
-        "with Kish's effective number of rows. Spread over all groups by a multinomial bootstrap over the cells. A group "
+        "with Kish's effective number of rows. Spread over all groups by the range of the rates' deviations (Tukey 1953) "
+        "in a multinomial bootstrap over the cells, its far end by Newcombe, or Donner and Zou (2012), over all pairs. A group "
         "with too few rows has insufficient data. Base rates are shown beside, because these figures cannot all be equal "
         "unless base rates are."
     ),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.checks import coverage_fairness as coverage
 from governance.checks.fairness.calibration import calibration
 from governance.checks.fairness.errors import Errors
+from governance.checks.fairness.spread import RATES as ALL_RATES
 from governance.checks.fairness.spread import drawn, spreads
 from governance.checks.statistics.intervals import katz, miettinen_nurminen, mover, newcombe, of_the_larger, wilson
 
@@ -43,6 +44,32 @@ def test_katz_misses_it_where_the_reference_is_large() -> None:
 def test_calibration_error_covers_95_percent(case: str) -> None:
     found = coverage.calibrations(case, n=100, rounds=400, seed=1)
     assert 0.92 <= found <= 0.985  # 400 rounds: ± 0.011
+
+
+@pytest.mark.parametrize("case", sorted(coverage.ALIKE))
+def test_the_spread_over_groups_covers_95_percent_also_where_they_are_alike(case: str) -> None:
+    for found in coverage.spread(case, n=50, rounds=200, seed=6):
+        assert found >= 0.89  # three standard errors below 93 %
+
+
+def test_roots_of_heavy_tails_cover_95_percent() -> None:
+    assert 0.93 <= coverage.errors("root", "Laplace", n=30, rounds=3000, seed=5) <= 0.97
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(*(st.integers(0, 40) for _ in range(4))), min_size=2, max_size=6), st.floats(0.1, 1))
+def test_the_spread_lies_in_its_interval(rows: list[tuple[int, int, int, int]], light: float) -> None:
+    count = np.array(rows)
+    weight, square = count * light, count * light**2
+    least = dict.fromkeys(ALL_RATES, 1)
+    for one in spreads(count, weight, square, least=least, draws=100, seed=0):
+        assert one.difference_interval is not None
+        assert 0 <= one.difference_interval[0] <= one.difference + 1e-12
+        assert one.difference - 1e-12 <= one.difference_interval[1] <= 1
+        if one.ratio is not None:
+            assert one.ratio_interval is not None
+            assert 0 <= one.ratio_interval[0] <= one.ratio + 1e-12
+            assert one.ratio - 1e-12 <= one.ratio_interval[1] <= 1
 
 
 @pytest.mark.parametrize("measure", ["mean", "absolute", "root"])
