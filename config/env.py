@@ -105,11 +105,17 @@ class Env(BaseSettings):
     advisories_dir: OptionalPath = None
     sandbox_memory_mb: int = Field(default=2048, ge=256)
     # Where models' own environments may be built from: docs/operators/sandbox.md
-    sandbox_source: str = Field(default="", max_length=200, description="a word for where models' environments come from")
+    sandbox_source: str = Field(
+        default="", max_length=200, description="a word for where models' environments come from"
+    )
     sandbox_indexes: Annotated[tuple[str, ...], NoDecode] = ()
     sandbox_build_seconds: int = Field(default=600, gt=0)
     sandbox_environment_mb: int = Field(default=6 * 1024, ge=64)
     sandbox_environments_mb: int = Field(default=20 * 1024, ge=64)
+    row_copies_mb: int = Field(
+        default=100 * 1024, ge=1, description="what copies of rows may take before the oldest go"
+    )
+    row_copies_free_mb: int = Field(default=1024, ge=0, description="what they leave free on the disk")
     permit_issuer_key: Path | None = None
     permit_countersigner_key: Path | None = None
     offline_keys_dir: Path | None = None

@@ -13,7 +13,7 @@ from typing import Final
 # Django's settings that every process reads (config/env.py). Optional ones are passed on when they are set.
 COMMON: Final = frozenset(
     {"ALLOWED_HOSTS", "ARTIFACT_ROOT", "CHECK_TIME_LIMIT", "DATA_DIR", "DEBUG", "DJANGO_SETTINGS_MODULE", "KEYS_DIR"}
-    | {"CHECK_PART_ROWS"}
+    | {"CHECK_PART_ROWS", "ROW_COPIES_MB", "ROW_COPIES_FREE_MB"}
     | {"LOG_FORMAT", "MAX_UPLOAD_BYTES", "PUBLIC_URL", "SANDBOX_MEMORY_MB", "SANDBOX_SOURCE", "SECRET_KEY"}
     | {"ADVISORIES_DIR", "LOG_PUBLISH_DIR", "MODEL_SIGNERS_DIR", "WITNESS_POLICY"}
     | {"WEBHOOK_ALLOWED_NETWORKS", "WEBHOOK_ALLOWED_SCHEMES", "WEBHOOK_LOG_DAYS"}

@@ -265,6 +265,9 @@ SANDBOX_SOURCE: str = ENV.sandbox_source
 SANDBOX_BUILD_SECONDS = ENV.sandbox_build_seconds
 SANDBOX_ENVIRONMENT_MB = ENV.sandbox_environment_mb
 SANDBOX_ENVIRONMENTS_MB = ENV.sandbox_environments_mb
+# Copies of rows that checks map into memory: docs/operators/running.md
+ROW_COPIES_MB = ENV.row_copies_mb
+ROW_COPIES_FREE_MB = ENV.row_copies_free_mb
 ADVISORIES_DIR = ENV.advisories_dir
 REPORT_FONTS = ENV.report_fonts
 REPORT_KEEP_DAYS = ENV.report_keep_days

@@ -23,7 +23,7 @@ from governance.checks.batches import mapped, merged, run_batches
 from governance.engine.inputs import gather
 from governance.engine.probing import asked_of
 from governance.engine.provenance import provenance_of
-from governance.engine.rows import forget
+from governance.engine.rows_kept import forget
 from governance.engine.scoring import score, score_part, scored
 from governance.engine.sentences import summary_of, verdict_of
 from governance.engine.storing import state_of, store_state, stored

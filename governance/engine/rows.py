@@ -2,41 +2,38 @@
 
 A column is decoded from Parquet by row groups when a check first wants it, and serves every later job of this host. The
 files are a copy: they lie below ``DATA_DIR/scratch/rows``, only the worker may read them, and they may be removed at any
-time. The sealed bytes are hashed before the first column is taken from them, and again when the file looks changed.
+time (:mod:`governance.engine.rows_kept` does when they are old or the disk is short). The sealed bytes are hashed before the
+first column is taken from them, and again when the file looks changed.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import shutil
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet
-from django.conf import settings
 
 from config.errors import Invalid
 from governance.checks import CheckError
+from governance.engine.rows_kept import base, locked, room_for
 from registry.formats import tabular
-from registry.storage import CHUNK, BlobDamaged, blobs, remove_directory
+from registry.storage import CHUNK, BlobDamaged, blobs
 
 BATCH: Final = 65_536
-KEPT_FOR: Final = 24 * 3600.0
 _STAMP: Final = "sealed.json"
 _PARQUET: Final = b"PAR1"
 
 
 def sealed_file(sha256: str) -> Path:
     """The sealed bytes as a local file, known to have that digest. Raises ``CheckError`` and ``BlobDamaged``."""
-    with _locked(_room(sha256)) as room:
+    with locked(base() / sha256) as room:
         return _verified(sha256, room)
 
 
@@ -45,7 +42,7 @@ def parquet_file(sha256: str) -> Path:
 
     Raises ``CheckError``, ``BlobDamaged`` and ``Invalid``.
     """
-    with _locked(_room(sha256)) as room:
+    with locked(base() / sha256) as room:
         return _parquet(_verified(sha256, room), room)
 
 
@@ -65,7 +62,7 @@ def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
 
     Names that the file does not have are left out. Raises ``CheckError``, ``BlobDamaged`` and ``Invalid``.
     """
-    with _locked(_room(sha256)) as room:
+    with locked(base() / sha256) as room:
         with _opened(_parquet(_verified(sha256, room), room)) as file:
             schema, count = file.schema_arrow, file.metadata.num_rows
             wanted = [n for n, name in enumerate(schema.names) if names is None or name in set(names)]
@@ -78,34 +75,6 @@ def table_of(sha256: str, names: Sequence[str] | None = None) -> pa.Table:
         return pa.table({"": pa.nulls(count)}).select([])
     columns = [table.column(0) for table in tables]
     return pa.table(columns, schema=pa.schema([schema.field(number) for number in wanted]))
-
-
-def forget() -> None:
-    """Remove copies that nothing has used for a day, and what killed workers left. What is mapped stays readable."""
-    base = _base()
-    rooms = [*(base.iterdir() if base.is_dir() else ()), *base.parent.glob("check-*")]
-    for room in rooms:
-        with suppress(FileNotFoundError):  # another worker of this host does the same
-            if time.time() - room.stat().st_mtime > KEPT_FOR:
-                remove_directory(room)
-
-
-def _base() -> Path:
-    return Path(settings.DATA_DIR) / "scratch" / "rows"
-
-
-def _room(sha256: str) -> Path:
-    room = _base() / sha256
-    room.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return room
-
-
-@contextmanager
-def _locked(room: Path) -> Iterator[Path]:
-    """One process at a time fills a room. The lock ends with its holder, however that ends."""
-    with (room / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield room
 
 
 def _verified(sha256: str, room: Path) -> Path:
@@ -140,7 +109,9 @@ def _fetched(sha256: str, room: Path) -> Path:
             raise CheckError("inputs.missing", f"The bytes {sha256} are not in the artifact store.")
         aside = room / "sealed.part"
         with blobs().open(sha256) as stream, aside.open("wb") as output:
-            shutil.copyfileobj(stream, output, CHUNK)
+            while chunk := stream.read(CHUNK):
+                room_for(len(chunk), keep=room)
+                output.write(chunk)
         aside.rename(copy)
     return copy
 
@@ -160,6 +131,7 @@ def _parquet(path: Path, room: Path) -> Path:
         with pa.parquet.ParquetWriter(aside, first.schema) as writer:
             writer.write_batch(first)
             for batch in batches:
+                room_for(batch.nbytes, keep=room)
                 writer.write_batch(batch)
         aside.rename(copy)
     return copy
@@ -193,6 +165,7 @@ def _fill(file: pa.parquet.ParquetFile, room: Path, numbers: Sequence[int]) -> N
             writers.append(stack.enter_context(pa.ipc.new_stream(sink, pa.schema([schema.field(number)]))))
         at_once = min(BATCH, tabular.rows_at_once(file))
         for batch in file.iter_batches(batch_size=at_once, columns=names, use_threads=False):
+            room_for(batch.nbytes, keep=room)
             for writer, name in zip(writers, names, strict=True):
                 writer.write_batch(batch.select([name]))
     for aside, number in zip(asides, numbers, strict=True):
