@@ -44,6 +44,13 @@ def told_by_the_kernel() -> Any:
                     return False
                 return True
 
+            def is_readable(path: str) -> bool:
+                try:
+                    with open(path, "rb"):
+                        return True
+                except PermissionError:
+                    return False
+
             header = (ctypes.c_uint32 * 2)(0x20080522, 0)
             capabilities = (ctypes.c_uint32 * 6)()
             death = ctypes.c_int(0)
@@ -55,6 +62,7 @@ def told_by_the_kernel() -> Any:
                 },
                 "user": [*os.getresuid(), *os.getresgid(), len(os.getgroups())],
                 "capabilities": [libc.capget(header, capabilities), *capabilities],
+                "readable": is_readable("/etc/passwd"),
                 "no_new_privs": prctl(39),
                 "seccomp": prctl(21),
                 "dumpable": prctl(3),
@@ -87,6 +95,7 @@ def test_what_is_said_to_be_on_is_on(
     ours = {name: Path(f"/proc/self/ns/{name}").readlink().name for name in NAMESPACES}
     same = {name for name, place in told["namespaces"].items() if place == ours[name]}
     assert same == (set() if "namespaces" in on else set(NAMESPACES))
+    assert told["readable"] is ("landlock" not in on)
     if "user" in on:
         assert len(set(told["user"][:6])) == 1
         assert told["user"][0] not in {0, os.getuid()}
