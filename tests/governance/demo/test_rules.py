@@ -28,7 +28,9 @@ def test_its_parameters_are_known_and_every_limit_leaves_room_to_fail() -> None:
         assert need.limits, need.key
         for limit in need.limits:
             assert limit.op == ("ge" if figures[limit.figure].better == "higher" else "le")
-            assert limit.op == "le" or limit.value > 0, "nothing that is at least nought could fail"
+            assert limit.op == "le" or limit.value > 0 or limit.figure == "auc_difference", (
+                "nothing else can be negative"
+            )
 
 
 @pytest.mark.django_db
