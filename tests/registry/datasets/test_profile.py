@@ -104,6 +104,15 @@ def test_of_sensitive_columns_and_ids_nothing_is_told_but_how_many_values() -> N
     assert found["by_name"]["sex"]["distinct"] == 2
 
 
+@pytest.mark.parametrize(("rows", "told_of"), [(K - 1, None), (K, 2)])
+def test_of_fewer_people_than_a_cell_may_hold_not_even_the_number_of_values_is_told(
+    rows: int, told_of: int | None
+) -> None:
+    sex = (["f", "m"] * K)[:rows]
+    found = profile({"sex": sex, "income": [float(at % 2) for at in range(rows)]}, {"sensitive": ["sex"]})
+    assert [found["by_name"][name]["distinct"] for name in ("sex", "income")] == [told_of, told_of]
+
+
 def test_of_a_hold_out_only_names_and_types_are_told() -> None:
     found = profile({"x": [1.0] * 100, "y": ["a"] * 100}, sealed=True)
 
