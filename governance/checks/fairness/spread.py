@@ -89,13 +89,13 @@ def spreads(
     chance = _Chance.of(count, weight, square, draws=draws, seed=seed) if draws else None
     made = []
     for name, (_, of) in RATES.items():
-        able = sum(count[:, cell] for cell in of) >= least[name]
+        able = np.asarray(sum(count[:, cell] for cell in of) >= least[name])
         if np.count_nonzero(able) < 2:
             continue
         low, high = float(np.min(own[name][able])), float(np.max(own[name][able]))
         gap = share = None
         if chance is not None:
-            total, squares = (sum(one[able][:, cell] for cell in of) for one in (weight, square))
+            total, squares = (np.asarray(sum(one[able][:, cell] for cell in of)) for one in (weight, square))
             gap, share = chance.intervals(name, able, own[name][able], total**2 / squares)
         all_rows = float(overall[name])
         of_all = own[name][able] / all_rows if all_rows > 0 else np.zeros(0)

@@ -34,10 +34,10 @@ def test_intervals_hold_the_truth_in_samples_of_thirty(scenario: Scenario) -> No
 @pytest.mark.parametrize("name", sorted(MENDED))
 def test_what_plain_methods_miss_holds_in_more_samples_of_thirty(name: str) -> None:
     scenario = BY_NAME[name]
-    large = min(scenario.large, 100_000) if scenario.use != "performance.ranking" else 30_000
-    found = covered(scenario, 30, samples=500, seed=1, large=large)
+    large = min(scenario.large, 50_000) if scenario.use != "performance.ranking" else 30_000
+    found = covered(scenario, 30, samples=300, seed=1, large=large)
     for key in MENDED[name]:
-        assert found[key].share >= 0.895, (key, found[key].share)  # three standard errors below 93 %
+        assert found[key].share >= 0.885, (key, found[key].share)  # three standard errors below 93 %
 
 
 def test_weighted_intervals_hold_the_truth_in_samples_of_a_hundred() -> None:
