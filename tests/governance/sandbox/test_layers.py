@@ -79,11 +79,13 @@ def told_by_the_kernel() -> Any:
     return Told()
 
 
-@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize(("warm", "own_user"), [(True, True), (False, True), (True, False)])
 def test_what_is_said_to_be_on_is_on(
-    make_model: MakeModel, people: Path, monkeypatch: pytest.MonkeyPatch, *, warm: bool
+    make_model: MakeModel, people: Path, monkeypatch: pytest.MonkeyPatch, *, warm: bool, own_user: bool
 ) -> None:
     monkeypatch.setenv("A_SECRET", "do-not-leak")
+    if not own_user:  # as where the worker is no root
+        monkeypatch.setattr("governance.sandbox.staging.own_users", lambda: False)
     job = SandboxJob(
         "predict", make_model(told_by_the_kernel()), people, features=("age",), scan=False, warm=warm, limits=LIMITS,
     )  # fmt: skip
