@@ -39,11 +39,9 @@ def everything(seed: int) -> CheckInputs:
         "group": pa.array([None if g == 3 else "abc"[g] for g in random.integers(0, 4, ROWS)]).dictionary_encode(),
     })  # fmt: skip
     predictions = pa.table({"prediction": score, "score": score})
-    drops = random.normal(size=(3, 4)).tolist()
-    importance = {"metric": "auc", "baseline": 0.8, "rows": ROWS, "features": ["x", "z", "w"], "drops": drops}
     roles = Roles("y", ("group",), ("x",), id="id")
     return CheckInputs(
-        data, roles, predictions, predictions.select(["score"]).slice(0), data.slice(0, 10), importance,
+        data, roles, predictions, predictions.select(["score"]).slice(0), data.slice(0, 10),
         {"findings": [], "files": 1}, {"intended_use": "AUC 0.5, RMSE 3"}, ("intended_use",),
         training_predictions=predictions.slice(0, 10), live_data=data.slice(20, 30), metrics={"auc": 0.5, "epochs": 3.0},
         requirements={"requirements.txt": "a==1"}, advisories={"read": 1, "newest": "", "digest": "", "packages": {}},
