@@ -45,6 +45,11 @@ def test_another_model_gives_the_reason(make_model: MakeModel, people: Path) -> 
     assert outcome.report == {"why": "is a KNeighborsClassifier, which is not read as trees or weights"}
 
 
+def test_more_rows_than_can_be_held_are_not_read() -> None:
+    said = treeshap.work(None, {"rows": treeshap.MOST_ROWS + 1}, lambda _done, _total: None)
+    assert said == {"why": "would be read with 200001 rows at once, and 200000 are the most"}
+
+
 @pytest.fixture
 def written(people: Path, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any], Path]:
     """A sound report with its files, as the child leaves them."""
@@ -52,7 +57,7 @@ def written(people: Path, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any
     model = RandomForestRegressor(3, max_depth=3, random_state=0).fit(
         frame[["age", "noise"]], frame["y"] + frame["noise"]
     )
-    job = {"data": str(people), "features": ["age", "noise"], "positive": None, "scratch": str(tmp_path)}
+    job = {"data": str(people), "features": ["age", "noise"], "positive": None, "scratch": str(tmp_path), "rows": 40}
     report = treeshap.work(model, job, lambda _done, _total: None)
     return report, {"rows": 40, "features": ["age", "noise"], "max_bytes": 10**6}, tmp_path
 
