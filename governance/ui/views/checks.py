@@ -20,6 +20,7 @@ from governance import guards
 from governance.categories import CATEGORIES
 from governance.checks import CheckError, Manifest, manifest
 from governance.checks.manual import ManualParams
+from governance.checks.parameters import shown
 from governance.models import CheckRun
 from governance.progress import progress_of
 from governance.selectors.requests import check_of, request_of
@@ -119,11 +120,11 @@ def _verdict(run: CheckRun) -> tuple[str, str]:
     return VERDICT_MARKS[run.verdict]
 
 
-def _parameters(run: CheckRun, result: Mapping[str, Any]) -> list[tuple[str, Any]]:
+def _parameters(run: CheckRun, result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """All in force, but for texts that have a place of their own on the page."""
     elsewhere = {"script": {"script"}, "manual": {"title", "instructions"}}.get(run.category, set())
     given = {**run.parameters, **result.get("params", {})}
-    return sorted((name, value) for name, value in given.items() if name not in elsewhere)
+    return sorted((name, shown(value)) for name, value in given.items() if name not in elsewhere)
 
 
 def _finding(request: HttpRequest, run: CheckRun, form: FindingForm | None) -> dict[str, Any]:
@@ -245,6 +246,8 @@ def _flat(given: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for name, value in given.items():
         key = f"{prefix}{name}".replace("_", " ")
+        if value in (None, ""):
+            continue  # this check has no such thing
         if isinstance(value, Mapping):
             pairs += _flat(value, f"{prefix}{name}: ")
         elif isinstance(value, list):
