@@ -1,8 +1,8 @@
 r"""Which code a result came from: distribution, version and a digest of the installed sources. Loads no library.
 
 The digest is the SHA-256 over one line per file, ``<sha256> <path>\n``, sorted by path: what ``sha256sum`` prints for
-them, with one space. For Countersign's own checks the files are the Python sources of ``PLACES``, the scoring of models
-and the reading of data sets included; for a plug-in they are all files that its ``RECORD`` lists.
+them, with one space. For Countersign's own checks the files are the Python sources of ``PLACES``, the scoring of models,
+the reading of data sets and what gives checks their inputs included; for a plug-in they are all files that its ``RECORD`` lists.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from governance.checks import catalogue
 from governance.checks.digesting import digest_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-PLACES: Final = ("governance/checks", "governance/sandbox", "registry/formats")
+PLACES: Final = ("governance/checks", "governance/engine", "governance/sandbox", "registry/formats")
 OWN: Final = "countersign"
 SCORING: Final = "predict.scores@1"
 

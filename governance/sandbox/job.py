@@ -23,10 +23,6 @@ Code = Literal[
 Progress = Callable[[int, int], None]
 
 
-class EnvironmentFailed(Exception):
-    """The recorded environment cannot be had; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What one run may use.

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from governance.sandbox.environments.failed import EnvironmentFailed
 from governance.sandbox.job import (
     Code,
-    EnvironmentFailed,
     Layers,
     Limits,
     Progress,

@@ -230,8 +230,8 @@ def _run(
         },
         dataset=dataset,
         cache_key="" if _is_of_now(about) else _cache_key(
-            about.name, code_of(about.name).digest, dict(need.params), list(need.sensitive), request.manifest_digest,
-            dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
+            about.name, code_of(about.name).digest, code_of(SCORING).digest, dict(need.params), list(need.sensitive),
+            request.manifest_digest, dataset.digest if dataset else "", _columns(dataset), champion, card, wanted,
             training.digest if training else "", _columns(training), live.digest if live else "", metrics,
             _why_not(request, about), *_demanded(request), need.predictions, vendors.digest(request.version, dataset),
             vendors.digest(request.replaces, dataset) if champion and request.replaces else "",

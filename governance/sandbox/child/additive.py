@@ -8,80 +8,19 @@ Layouts: scikit-learn's ``Tree`` (sklearn/tree/_tree.pyx) and ``TreePredictor`` 
 # ruff: noqa: ANN401 - a model, and what it returns, can be anything
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-MOST_NODES = 500_000
-LINKS = ("identity", "logit", "log")
+from governance.sandbox.child import boosters
+from governance.sandbox.child.sums import Additive, Nodes, NotAdditiveError
+
 _TREES = ("DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor")
 _FORESTS = ("RandomForestClassifier", "RandomForestRegressor", "ExtraTreesClassifier", "ExtraTreesRegressor")
 _BOOSTED = ("GradientBoostingClassifier", "GradientBoostingRegressor")
 _HISTOGRAM = ("HistGradientBoostingClassifier", "HistGradientBoostingRegressor")
 _LINEAR = ("LinearRegression", "Ridge", "RidgeCV", "Lasso", "LassoCV", "ElasticNet", "ElasticNetCV")
 _LOGISTIC = ("LogisticRegression", "LogisticRegressionCV")
-
-
-class NotAdditiveError(Exception):
-    """The model is no sum of trees or weights; the message is the rest of a sentence that starts with "the model"."""
-
-
-@dataclass(slots=True)
-class Nodes:
-    """All nodes of all trees in one list; ``left`` and ``right`` are places in it, -1 at a leaf."""
-
-    tree: list[Any] = field(default_factory=list)
-    left: list[Any] = field(default_factory=list)
-    right: list[Any] = field(default_factory=list)
-    column: list[Any] = field(default_factory=list)
-    threshold: list[Any] = field(default_factory=list)
-    missing_left: list[Any] = field(default_factory=list)
-    value: list[Any] = field(default_factory=list)
-    categories: list[Any] = field(default_factory=list)
-    count: int = 0
-    trees: int = 0
-
-    def add(
-        self,
-        left: Any,
-        right: Any,
-        column: Any,
-        threshold: Any,
-        *,
-        missing_left: Any,
-        value: Any,
-        categories: Any = None,
-    ) -> None:
-        """One tree, with places counted from its own root."""
-        leaf = np.asarray(left) < 0
-        size = len(leaf)
-        if self.count + size > MOST_NODES:
-            raise NotAdditiveError(f"has more than {MOST_NODES} nodes")
-        self.tree.append(np.full(size, self.trees))
-        for target, source in ((self.left, left), (self.right, right)):
-            target.append(np.where(leaf, -1, np.asarray(source, dtype="int64") + self.count))
-        self.column.append(np.where(leaf, -1, column))
-        self.threshold.append(np.where(leaf, 0.0, threshold))
-        self.missing_left.append(np.asarray(missing_left, dtype=bool))
-        self.value.append(np.where(leaf, value, 0.0))
-        self.categories.extend([None] * size if categories is None else categories)
-        self.count += size
-        self.trees += 1
-
-
-@dataclass(slots=True)
-class Additive:
-    """``base`` plus the leaves reached, or the weighted columns, is the output before ``link``.
-
-    ``single``: columns are compared in single precision, as scikit-learn's own trees and XGBoost do.
-    """
-
-    link: str
-    base: float
-    nodes: Nodes
-    weights: Any = None
-    single: bool = False
 
 
 def read(model: Any, positive: Any) -> Additive:
@@ -99,9 +38,7 @@ def read(model: Any, positive: Any) -> Additive:
 
 
 def _booster(model: Any, name: str, positive: Any) -> Additive:
-    """Of the other libraries, whose readers are loaded where they are met. Raises ``NotAdditiveError``."""
-    from governance.sandbox.child import boosters  # noqa: PLC0415 - it needs this module
-
+    """Of the other libraries. Raises ``NotAdditiveError``."""
     readers = {
         "xgboost.Booster": boosters.xgboost, "lightgbm.Booster": boosters.lightgbm,
         "xgboost.XGBClassifier": boosters.xgboost, "xgboost.XGBRegressor": boosters.xgboost,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from governance.sandbox.child.additive import Additive, Nodes, NotAdditiveError
+from governance.sandbox.child.sums import Additive, Nodes, NotAdditiveError
 
 _LOG = ("poisson", "gamma", "tweedie")
 _WORDS = 8

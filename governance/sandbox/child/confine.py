@@ -39,6 +39,7 @@ def confine(job: Mapping[str, Any]) -> dict[str, str]:
     if traverse and not landlock.available(libc):
         uid, traverse = None, False
     layers["limits"] = _limits(job["limits"], own_user=uid is not None)
+    _bounding_set(libc)  # before the user changes, who may not
     layers["user"] = _user(libc, uid, traverse=traverse)
     _capabilities(libc, keep=_DAC_READ_SEARCH if traverse else 0)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
@@ -116,10 +117,14 @@ def _user(libc: ctypes.CDLL, uid: int | None, *, traverse: bool) -> str:
     return "on"
 
 
-def _capabilities(libc: ctypes.CDLL, *, keep: int) -> None:
-    """Drop every capability but ``keep``, also when the user could not be changed."""
+def _bounding_set(libc: ctypes.CDLL) -> None:
+    """Let no program that is started get a capability; an ordinary user has none to give and may not drop any."""
     for capability in range(64):
         libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)  # fails where there is none to drop
+
+
+def _capabilities(libc: ctypes.CDLL, *, keep: int) -> None:
+    """Drop every capability but ``keep``, also when the user could not be changed."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)(keep, keep)
     if libc.capset(header, data):

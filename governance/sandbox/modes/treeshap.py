@@ -18,9 +18,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.ipc
 
-from governance.sandbox.child.additive import LINKS, MOST_NODES, Additive, Nodes, NotAdditiveError
 from governance.sandbox.child.additive import read as read_model
 from governance.sandbox.child.scoring import read_table
+from governance.sandbox.child.sums import LINKS, MOST_NODES, Additive, Nodes, NotAdditiveError
 from governance.sandbox.modes import Output, Progress
 from governance.sandbox.output import InvalidOutputError, is_number, read_file
 

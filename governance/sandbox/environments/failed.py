@@ -1,0 +1,5 @@
+"""What goes wrong with an environment."""
+
+
+class EnvironmentFailed(Exception):
+    """The recorded environment cannot be had; the message says why."""
