@@ -59,7 +59,9 @@ CHAMPION = Manifest(
         "BMC Med. Res. Methodol. 13, 2013). Brier score and log loss: Student's interval of the rows' differences. Average "
         "precision: by the infinitesimal jackknife of the difference. Mean F1 of several classes: delta method over the paired "
         "rows (Takahashi et al., Appl. Intell. 52, 2022) with a pseudo-row in every class and Satterthwaite's degrees of "
-        "freedom (1946). RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio. The verdict rests on "
+        "freedom (1946). RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio. Of classifiers a "
+        "seeded paired bootstrap of the rows (Efron & Tibshirani 1993, expanded after Hesterberg 2015) stands beside. "
+        "The verdict rests on "
         "one metric: better (or worse) where the whole interval lies beyond the margin, not worse where it lies above minus "
         "the margin."
     ),

@@ -17,7 +17,8 @@ from governance.checks.performance.binary import EXACT_ROWS, coarse
 from governance.checks.performance.comparing import Compared, of_classes, of_errors, of_scores
 from governance.checks.performance.multiclass import check_classes
 from governance.checks.performance.paired import Difference, errors_state
-from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture
+from governance.checks.performance.resampled import Drawing
+from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rows import columns, weighting
 from governance.checks.rows.kinds import kind_of
 from governance.checks.statistics import counts, exact
@@ -32,6 +33,10 @@ _SMALL = (
     "Where fewer than about ten decisions differ, the intervals of the differences of accuracy and of the mean F1 are wider "
     "than they say (98 % and more instead of 95 %): so few rows allow no interval of 95 %."
 )
+_BESIDE = (
+    "The paired bootstrap stands beside and decides nothing: of few rows its intervals are too short (of the mean F1 they cover "
+    "87 % at 30 rows)."
+)
 _LOSSES = frozenset({"brier", "log_loss"})
 _BOTH = ("predictions", "champion")
 
@@ -41,7 +46,7 @@ class ChampionParams(Params):
     """``margin``: a difference of the ``metric`` that does not matter; of RMSE and MAE as a share of the live version's.
 
     ``metric`` "auto" is AUC for scores, accuracy for classes, RMSE for numbers. ``task`` "auto" goes by the label.
-    ``threshold``: for decisions by score.
+    ``threshold``: for decisions by score. ``draws`` of the paired bootstrap of classifiers, from ``seed``; 0 draws none.
     """
 
     margin: float = 0.01
@@ -50,10 +55,14 @@ class ChampionParams(Params):
         "auto"
     )
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
+    draws: int = 1000
+    seed: int = 0
 
     def check(self) -> None:
         if not 0 <= self.margin < 1 or not 0 < self.threshold < 1:
             raise CheckError("params.value", "“margin” must lie in [0, 1) and “threshold” in (0, 1).")
+        if (self.draws and not 100 <= self.draws <= 10_000) or self.seed < 0:
+            raise CheckError("params.value", "“draws” must be 0 or from 100 to 10000 and “seed” not negative.")
 
 
 class ChampionComparison(Check):
@@ -121,9 +130,9 @@ class ChampionComparison(Check):
         if "quantity" in names:
             compared = of_errors(state)
         elif "live" in names:
-            compared = of_scores(state, params.threshold)
+            compared = of_scores(state, params.threshold, Drawing(params.draws, params.seed))
         elif "live_class" in names:
-            compared = of_classes(state)
+            compared = of_classes(state, Drawing(params.draws, params.seed))
         else:
             reason = "There is no live version to compare with."
             n = int(counts.numbers(state, counts.COUNT).sum())
@@ -172,7 +181,7 @@ def _result(compared: Compared, inputs: CheckInputs, params: ChampionParams) -> 
             "only_this_right": of.own, "only_live_right": of.live, "mcnemar_mid_p": of.mid_p, "mcnemar_exact_p": of.exact_p,
         }  # fmt: skip
     return CheckResult(
-        CHAMPION.key, CHAMPION.version, params.as_dict(), n, tuple(figures), (), (_picture(turned),),
+        CHAMPION.key, CHAMPION.version, params.as_dict(), n, tuple(figures), _drawn(compared), (_picture(turned),),
         findings=(
             _sentence(verdict, metric, first, turned[metric], params.margin),
             *weighting.said(inputs, compared.worth), *_mcnemar(compared),
@@ -182,6 +191,7 @@ def _result(compared: Compared, inputs: CheckInputs, params: ChampionParams) -> 
             "Intervals take the rows as independent, and weights as given; McNemar's test counts rows, not weights.",
             "The verdict rests on one metric, named before; the intervals of the others are not adjusted for their number.",
             _SMALL,
+            *((_BESIDE,) if compared.drawn else ()),
         ),
         facts=facts,
     )  # fmt: skip
@@ -228,6 +238,15 @@ def _mcnemar(compared: Compared) -> tuple[str, ...]:
     return (
         f"{of.own} rows are decided right by this version only, {of.live} by the live one only (McNemar's mid-p {of.mid_p:.3g}).",
     )  # fmt: skip
+
+
+def _drawn(compared: Compared) -> tuple[Table, ...]:
+    """The differences once more, by the paired bootstrap."""
+    rows = tuple(
+        (NAMES[key], compared.of[key].value, *(interval or (None, None))) for key, interval in compared.drawn.items()
+    )
+    labels = (("metric", "Metric"), ("difference", "Difference"), ("low", "95 % from"), ("high", "to"))
+    return (Table("bootstrap", "The same differences by a paired bootstrap", labels, rows),) if rows else ()
 
 
 def _picture(turned: dict[str, Difference]) -> Picture:

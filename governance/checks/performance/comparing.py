@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +13,7 @@ from governance.checks.performance import gains, paired
 from governance.checks.performance.calibration import EPSILON, Rows
 from governance.checks.performance.multiclass import figures_of, influence
 from governance.checks.performance.paired import Difference, Discordant
+from governance.checks.performance.resampled import Drawing
 from governance.checks.rows import weighting
 from governance.checks.rows.kinds import Kind
 from governance.checks.statistics import delong, estimates
@@ -22,7 +23,10 @@ from governance.checks.statistics.intervals import Interval, Z
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Differences by metric, this version less the live one; the share of rows that they decide differently."""
+    """Differences by metric, this version less the live one; the share of rows that they decide differently.
+
+    ``drawn``: intervals of the same differences by a paired bootstrap, where one was drawn.
+    """
 
     kind: Kind
     n: int
@@ -31,28 +35,35 @@ class Compared:
     flipped: float
     of_flipped: Interval
     discordant: Discordant | None
+    drawn: Mapping[str, Interval | None] = field(default_factory=dict)
 
 
-def of_scores(state: pa.Table, threshold: float) -> Compared:
+def of_scores(state: pa.Table, threshold: float, drawing: Drawing) -> Compared:
     """Two classifiers by score."""
     own, live, y, count = (numbers(state, name) for name in ("score", "live", "y", "count"))
     y, weight = y.astype("int64"), numbers(state, "weight") / weighting.UNIT
     first, second, variance = delong.difference(own, live, y, count, weight)
     gap = first.value - second.value
     half = None if variance is None else Z * math.sqrt(variance)
-    accuracy, discordant = paired.of_decisions((own >= threshold) == y, (live >= threshold) == y, count, weight)
+    right = (own >= threshold) == y, (live >= threshold) == y
+    accuracy, discordant = paired.of_decisions(*right, count, weight)
+    losses = {"brier": ((own - y) ** 2, (live - y) ** 2), "log_loss": (_log_loss(own, y), _log_loss(live, y))}
     made = {
         "auc": Difference(first.value, second.value, gap, None if half is None else (gap - half, gap + half)),
         "average_precision": _precision(*(Rows(score, y, count, weight) for score in (own, live))),
         "accuracy": accuracy,
-        "brier": paired.of_losses((own - y) ** 2, (live - y) ** 2, count, weight),
-        "log_loss": paired.of_losses(_log_loss(own, y), _log_loss(live, y), count, weight),
+        **{name: paired.of_losses(*both, count, weight) for name, both in losses.items()},
     }
     flipped = (own >= threshold) != (live >= threshold)
-    return _Kinds(count, weight).compared("binary", made, flipped, discordant)
+    gaps = {
+        "accuracy": right[0].astype("int8") - right[1],
+        **{name: one - other for name, (one, other) in losses.items()},
+    }
+    drawn = drawing.of_scores((own, live), y, count, units=numbers(state, "weight"), losses=gaps)
+    return replace(_Kinds(count, weight).compared("binary", made, flipped, discordant), drawn=drawn)
 
 
-def of_classes(state: pa.Table) -> Compared:
+def of_classes(state: pa.Table, drawing: Drawing) -> Compared:
     """Two classifiers by the class they name."""
     words = [
         state.column(name).to_numpy(zero_copy_only=False).astype("str") for name in ("label", "class", "live_class")
@@ -64,7 +75,8 @@ def of_classes(state: pa.Table) -> Compared:
     rows = _Kinds(count, weight)
     places = label * len(classes) + own, label * len(classes) + live
     made = {"accuracy": accuracy, "macro_f1": _mean_f1(rows, places, len(classes))}
-    return rows.compared("multiclass", made, own != live, discordant)
+    drawn = drawing.of_classes(places, len(classes), count, numbers(state, "weight"))
+    return replace(rows.compared("multiclass", made, own != live, discordant), drawn=drawn)
 
 
 def of_errors(state: pa.Table) -> Compared:

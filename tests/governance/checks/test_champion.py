@@ -200,3 +200,58 @@ def test_any_partition_merges_to_the_same_bits(kind: str, seed: int, shards: int
     merged = check.merge([check.map(part, params) for part in parts])
     assert merged.equals(whole)
     assert check.finish(merged, inputs, params).to_json() == check.finish(whole, inputs, params).to_json()
+
+
+def drawn(result: CheckResult) -> dict[str, tuple[float, float, float]]:
+    (table,) = (one for one in result.tables if one.key == "bootstrap")
+    return {str(row[0]): tuple(float(cell or 0) for cell in row[1:]) for row in table.rows}  # type: ignore[misc]
+
+
+def test_the_paired_bootstrap_is_that_of_whole_rows_drawn_again_and_again() -> None:
+    y, own, live = scored(400, 5, better=1.0)
+    own, live = own.round(1), live.round(1)
+    found = drawn(compare(y, own, live, draws=4000, seed=3))
+    random = np.random.default_rng(11)
+    again = []
+    for _ in range(1500):
+        at = random.integers(0, 400, 400)
+        auc = sk.roc_auc_score(y[at], own[at]) - sk.roc_auc_score(y[at], live[at])
+        right = ((own[at] >= 0.5) == y[at]).mean() - ((live[at] >= 0.5) == y[at]).mean()
+        brier = ((own[at] - y[at]) ** 2).mean() - ((live[at] - y[at]) ** 2).mean()
+        again.append((auc, right, brier))
+    for name, column in (("AUC", 0), ("accuracy", 1), ("Brier score", 2)):
+        expected = np.quantile([row[column] for row in again], (0.025, 0.975))
+        key = next(one for one in found if one.casefold() == name.casefold())
+        width = expected[1] - expected[0]
+        assert found[key][1:] == pytest.approx(expected, abs=0.12 * width), name
+
+
+def test_the_paired_bootstrap_of_classes_is_that_of_whole_rows_too() -> None:
+    random = np.random.default_rng(2)
+    y = random.integers(0, 3, 300)
+    own = np.where(random.random(300) < 0.8, y, random.integers(0, 3, 300))
+    live = np.where(random.random(300) < 0.6, y, random.integers(0, 3, 300))
+    result = run_check(
+        get(USE), inputs_of(y, {"prediction": own}, {"prediction": live}), {"draws": 4000, "task": "multiclass"}
+    )
+    again = []
+    for _ in range(1500):
+        at = random.integers(0, 300, 300)
+        again.append([
+            sk.f1_score(y[at], own[at], average="macro") - sk.f1_score(y[at], live[at], average="macro"),
+            (own[at] == y[at]).mean() - (live[at] == y[at]).mean(),
+        ])  # fmt: skip
+    found = drawn(result)
+    for name, column in (("mean F1", 0), ("accuracy", 1)):
+        expected = np.quantile([row[column] for row in again], (0.025, 0.975))
+        key = next(one for one in found if one.casefold() == name.casefold())
+        assert found[key][1:] == pytest.approx(expected, abs=0.12 * (expected[1] - expected[0])), name
+
+
+def test_without_draws_and_of_too_many_kinds_of_rows_no_bootstrap_is_told() -> None:
+    y, own, live = scored(100, 1)
+    assert not compare(y, own, live, draws=0).tables
+    with pytest.raises(CheckError, match="draws"):
+        compare(y, own, live, draws=50)
+    y, own, live = scored(10_500, 1)
+    assert not compare(y, own, live).tables
