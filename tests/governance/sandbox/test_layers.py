@@ -62,6 +62,7 @@ def told_by_the_kernel() -> Any:
                 },
                 "user": [*os.getresuid(), *os.getresgid(), len(os.getgroups())],
                 "capabilities": [libc.capget(header, capabilities), *capabilities],
+                "bounding": [number for number in range(41) if prctl(23, number) == 1],
                 "readable": is_readable("/etc/passwd"),
                 "no_new_privs": prctl(39),
                 "seccomp": prctl(21),
@@ -103,6 +104,7 @@ def test_what_is_said_to_be_on_is_on(
         assert told["user"][0] not in {0, os.getuid()}
         assert told["user"][6] == 0
     assert set(told["capabilities"]) <= {0, MAY_PASS_DIRECTORIES}
+    assert os.getuid() != 0 or told["bounding"] == []  # who is no root may not drop what it does not have
     assert (told["no_new_privs"], told["seccomp"], told["dumpable"], told["parent_death"]) == (1, 2, 0, 9)
     assert told["session"] is True
     assert len(told["descriptors"]) <= 5
