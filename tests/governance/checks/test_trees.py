@@ -51,7 +51,8 @@ def read(model: Any, frame: pd.DataFrame, folder: Path, positive: Any = None) ->
     table = pa.Table.from_pandas(frame, preserve_index=False)
     pa.parquet.write_table(table, folder / "rows.parquet")
     names = list(frame.columns)
-    job = {"data": str(folder / "rows.parquet"), "features": names, "positive": positive, "scratch": str(folder)}
+    data, rows = str(folder / "rows.parquet"), len(frame)
+    job = {"data": data, "rows": rows, "features": names, "positive": positive, "scratch": str(folder)}
     report = treeshap.work(model, job, lambda _done, _total: None)
     asked = {"rows": len(frame), "features": names, "max_bytes": 10**8}
     found = treeshap.read(report, asked, folder).report
