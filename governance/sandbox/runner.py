@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from governance.sandbox.environments.failed import EnvironmentFailed
+from governance.sandbox.failed import EnvironmentFailed
 from governance.sandbox.job import (
     Code,
     Layers,

@@ -5,8 +5,8 @@ build never sees the model: a package index and a model's author are two differe
 """
 
 from governance.sandbox.environments.choice import Chosen, choose
-from governance.sandbox.environments.failed import EnvironmentFailed
 from governance.sandbox.environments.recorded import Recorded, read_recorded
 from governance.sandbox.environments.settings import Environments
+from governance.sandbox.failed import EnvironmentFailed
 
 __all__ = ["Chosen", "EnvironmentFailed", "Environments", "Recorded", "choose", "read_recorded"]

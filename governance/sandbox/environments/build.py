@@ -19,9 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from governance.sandbox.environments.failed import EnvironmentFailed
 from governance.sandbox.environments.recorded import Pin
 from governance.sandbox.environments.settings import Environments
+from governance.sandbox.failed import EnvironmentFailed
 
 Beat = Callable[[], None]
 BUILDER_UID = 61183

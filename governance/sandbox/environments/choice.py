@@ -12,10 +12,10 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from governance.sandbox.environments.failed import EnvironmentFailed
 from governance.sandbox.environments.recorded import Pin, Recorded, read_recorded
 from governance.sandbox.environments.settings import Environments
 from governance.sandbox.environments.store import Ready, built, built_again
+from governance.sandbox.failed import EnvironmentFailed
 
 RUNTIME = ("numpy", "pandas", "pyarrow")
 """What our own side of the child imports, so it is added where it is not recorded."""

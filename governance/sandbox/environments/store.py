@@ -24,9 +24,9 @@ from typing import Any
 
 from config.waiting import until
 from governance.sandbox.environments import build
-from governance.sandbox.environments.failed import EnvironmentFailed
 from governance.sandbox.environments.recorded import Pin
 from governance.sandbox.environments.settings import Environments
+from governance.sandbox.failed import EnvironmentFailed
 
 Beat = Callable[[], None]
 

@@ -1,4 +1,4 @@
-"""What goes wrong with an environment."""
+"""What ends a run before its model is loaded."""
 
 
 class EnvironmentFailed(Exception):
