@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,16 @@ def test_a_batch_has_a_limit_and_the_rest_follows(guard: Guard) -> None:
     worker = sequencer.Sequencer(KEY, guard, batch=3)
     assert [worker.run_once() for _ in range(4)] == [3, 3, 1, 0]
     assert fsck(key=KEY.public_key(), guard=guard).sound
+
+
+def test_taking_joins_nothing_whatever_the_planner_believes_of_the_inbox() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE audit_inbox")
+        touch()
+        cursor.execute("EXPLAIN " + sequencer.TAKE, [2000])
+        plan = "\n".join(str(line) for (line,) in cursor.fetchall())
+    assert "Delete on audit_inbox" in plan
+    assert not re.search("Nested Loop|Join", plan), plan
 
 
 def test_a_guard_file_that_lags_behind_a_crash_is_accepted(guard: Guard) -> None:
