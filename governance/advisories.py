@@ -108,8 +108,7 @@ def _documents(place: Path, unread: list[str]) -> Iterator[tuple[str, bytes]]:
             zipfile.BadZipFile,
             OSError,
             RuntimeError,
-            NotImplementedError,
-        ):  # also: encrypted, packed in an unknown way
+        ):  # also: encrypted, or packed in an unknown way (zipfile's words)
             unread.append(path.name)
 
 

@@ -38,7 +38,7 @@ class Drawing:
 
         ``units``: the weight of a row of each kind, whole numbers. Empty with more than ``MOST_KINDS`` kinds, or without draws.
         """
-        orders = [_Ranked.of(score, y) for score in scores]
+        orders = [Ranked.of(score, y) for score in scores]
 
         def gaps(times: np.ndarray) -> np.ndarray:
             mass = times * units
@@ -71,7 +71,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Ranked:
+class Ranked:
     """Kinds of rows by score: their order, where each score begins in it, and which are positive."""
 
     order: np.ndarray
@@ -79,7 +79,7 @@ class _Ranked:
     positive: np.ndarray
 
     @classmethod
-    def of(cls, score: np.ndarray, y: np.ndarray) -> _Ranked:
+    def of(cls, score: np.ndarray, y: np.ndarray) -> Ranked:
         order = np.argsort(score, kind="stable")
         ranked = score[order]
         begins = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))

@@ -14,6 +14,7 @@ from sklearn import metrics as sk
 
 from governance.checks import CheckError, CheckInputs, CheckResult, Roles, get, run_check
 from governance.checks.performance.paired import Discordant
+from governance.checks.performance.resampled import Ranked
 
 USE = "compare.champion"
 
@@ -224,6 +225,13 @@ def test_the_paired_bootstrap_is_that_of_whole_rows_drawn_again_and_again() -> N
         key = next(one for one in found if one.casefold() == name.casefold())
         width = expected[1] - expected[0]
         assert found[key][1:] == pytest.approx(expected, abs=0.12 * width), name
+
+
+def test_the_bootstrap_counts_a_tie_as_half_a_pair() -> None:
+    y, own, _ = scored(200, 9)
+    own, times = own.round(1), np.random.default_rng(1).integers(0, 3, (4, 200))
+    found = Ranked.of(own, y).auc(times)
+    assert found == pytest.approx([sk.roc_auc_score(y, own, sample_weight=row) for row in times], abs=1e-12)
 
 
 def test_the_paired_bootstrap_of_classes_is_that_of_whole_rows_too() -> None:
