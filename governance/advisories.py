@@ -104,11 +104,7 @@ def _documents(place: Path, unread: list[str]) -> Iterator[tuple[str, bytes]]:
                         unread.append(f"{path.name}!{member.filename}")
                         continue
                     yield f"{path.name}!{member.filename}", archive.read(member)
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            RuntimeError,
-        ):  # also: encrypted, or packed in an unknown way (zipfile's words)
+        except (zipfile.BadZipFile, OSError, RuntimeError):  # the last: encrypted, or packed in an unknown way
             unread.append(path.name)
 
 
