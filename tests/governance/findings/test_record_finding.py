@@ -164,6 +164,27 @@ def test_after_a_withdrawal_nothing_is_awaited(waiting: PromotionRequest, awaite
         record(awaited, validator)
 
 
+def test_of_an_earlier_round_nothing_is_recorded(waiting: PromotionRequest, awaited: CheckRun, validator: User) -> None:
+    PromotionRequest.objects.filter(pk=waiting.pk).update(round=2)
+    refused(awaited, validator, Conflict, "finding.not_awaited")
+
+
+def test_what_happens_while_the_file_is_read_counts(
+    waiting: PromotionRequest, awaited: CheckRun, validator: User, scientist: User
+) -> None:
+    """Everything is asked again under the lock: the upload of a file may take minutes."""
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            promotions.withdraw(request=waiting, by=make.actor(scientist))
+            return super().read(size)
+
+    with pytest.raises(Conflict):
+        record(awaited, validator, attachment=Attachment("memo.pdf", Slow(PDF)))
+    awaited.refresh_from_db()
+    assert (awaited.verdict, awaited.error_code) == ("error", "cancelled")
+
+
 def test_every_round_asks_anew(awaited: CheckRun, validator: User, scientist: User) -> None:
     run = record(awaited, validator, "fail")
     request = promotions.run_again(request=run.request, by=make.actor(scientist))

@@ -179,6 +179,48 @@ def test_a_class_that_is_not_what_the_manifest_says_ends_the_check_with_the_name
     assert caught.value.code == "check.broken"
 
 
+OTHERWISE = """
+from dataclasses import replace
+from governance.checks.contract import Check
+from governance.checks.results import CheckResult
+
+class Class(Check):
+    manifest = {manifest}
+
+    def plan(self, inputs, params, *, shards=1):
+        return (inputs,)
+
+    def map(self, shard, params):
+        return None
+
+    def merge(self, states):
+        return list(states)[0]
+
+    def finish(self, state, inputs, params):
+        return CheckResult({result}, {{}}, 1)
+"""
+
+
+def test_a_class_with_another_manifest_is_not_run(place: Path) -> None:
+    """What was planned and cached by one manifest must not be computed by the class of another."""
+    more = OTHERWISE.format(manifest="replace(ONE, version=2)", result='"other.check", 2')
+    install(place, "other", one("other", "other.check", more=more))
+    assert catalogue.trust(["other"]) == ()
+    with pytest.raises(CheckError, match=r"no Check with the manifest of “other\.check@1”") as caught:
+        catalogue.get("other.check")
+    assert caught.value.code == "check.broken"
+
+
+@pytest.mark.parametrize("result", ['"performance.binary", 1', '"false.check", 2'])
+def test_a_result_in_the_name_of_another_check_is_not_taken(place: Path, result: str) -> None:
+    more = OTHERWISE.format(manifest="ONE", result=result)
+    install(place, "false", one("false", "false.check", more=more))
+    assert catalogue.trust(["false"]) == ()
+    with pytest.raises(CheckError, match=r"no CheckResult of “false\.check@1”") as caught:
+        run_check(catalogue.get("false.check"), INPUTS)
+    assert caught.value.code == "check.broken"
+
+
 def test_the_deploy_check_tells_faults_from_choices(place: Path) -> None:
     install(place, "greedy", one("greedy", "performance.binary"))
     install(place, "unread", one("unread", "unread.check"))

@@ -7,9 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from django.conf import settings as live_settings
 
+from governance import tasks
 from governance.checks.code import own
 from governance.models import CheckRun, PromotionRequest
 from governance.recheck_cli import main
@@ -182,6 +185,31 @@ def test_a_row_that_was_changed_contradicts_the_ledger(done: PromotionRequest, s
     code, words = say(str(run.pk))
     assert code == 1
     assert f"The ledger says that the result is {run.result_digest}" in words
+
+
+def test_a_result_that_rests_on_predictions_of_nobody_is_found(scientist: User, say: Say) -> None:
+    """The figures follow from the predictions that are stored, but the model never gave them."""
+    request = asked(scientist, models.sound_model(), policy=POLICY)
+    scores = run_of(request, "predict.scores")
+    tasks.run_check(str(scores.pk))
+    scores.refresh_from_db()
+    with blobs().open(str(scores.output_blob_id)) as stream:
+        given = pyarrow.parquet.read_table(stream)
+    forged = make.blob(models.parquet(given.take(pa.array(range(given.num_rows)[::-1]))))
+    with by_hand():
+        CheckRun.objects.filter(pk=scores.pk).update(output_blob=forged)
+    run = run_of(run_all(request), "performance.binary")
+    make.integrate()
+    code, words = say(str(run.pk))
+    assert code == 1, words
+    assert f"{scores.title}: computed again, they are {scores.output_blob_id}; the result rests on {forged.pk}" in words
+
+
+def test_a_result_without_an_entry_of_the_ledger_does_not_agree(scientist: User, say: Say) -> None:
+    request = run_all(asked(scientist, models.sound_model(), policy=POLICY))
+    code, words = say(str(run_of(request, "documentation.card").pk))
+    assert code == 1
+    assert "The ledger has no entry that this check finished" in words
 
 
 @pytest.mark.parametrize(

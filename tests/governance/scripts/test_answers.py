@@ -113,10 +113,23 @@ def test_whatever_a_figure_is_made_of(given_figure: dict[str, Any]) -> None:
     assert ended_well({"figures": [{**figure(), **given_figure}]})
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """Arguments with lists in lists."""
+    value: Any = 1
+    for _ in range(depth - 1):
+        value = [value]
+    return {"a": value}
+
+
+def test_arguments_may_be_nested_eight_deep() -> None:
+    assert ScriptParams.from_mapping({"script": "x = 1", "arguments": nested(8)}).arguments == nested(8)
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [
         ({}, "required"),
+        ({"script": "x = 1", "arguments": nested(9)}, "plain values"),
         ({"script": ""}, "text of 1 to"),
         ({"script": "if:\n"}, "no Python"),
         ({"script": "x = 1\n" * 10_000}, "text of 1 to"),

@@ -1,5 +1,6 @@
 """A script of the policy through the engine: judged by the policy, an error with its line, used again only as it was."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,12 @@ wrong = np.asarray(data["y"]) != np.asarray(predictions["prediction"])
 share = float(wrong.mean())
 figure = {"key": "wrong", "value": share, "n": len(wrong), "better": "lower", "ci_low": share - 0.01, "ci_high": share + 0.01}
 Path("result.json").write_text(json.dumps({"figures": [figure]}))
+"""
+ECHO = """\
+import json, sys
+from pathlib import Path
+said = (Path(sys.argv[1]) / "parameters.json").read_text()
+Path("result.json").write_text(json.dumps({"not_applicable": "It only tells what it was given.", "findings": [said]}))
 """
 
 
@@ -84,6 +91,19 @@ def test_its_figures_are_judged_by_the_policy_and_its_faults_named(scientist: Us
     make.policy(other)
     third = make.request(make.sealed_version(request.model, scientist, files), scientist)
     assert CheckRun.objects.get(request=third, key="good").reused_from is None
+
+
+def test_it_is_given_what_the_policy_says_and_which_column_is_what(scientist: User) -> None:
+    """``parameters.json``, so that an auditor who has the policy has everything the script had."""
+    rule = policy(("given", ECHO, "1"))
+    rule = rule.replace("    require: {wrong: {le: 1}}\n", "      arguments: {limit: 0.2}\n      seed: 41\n")
+    run = run_of(run_all(asked(scientist, models.sound_model(), policy=rule)), "given")
+    assert run.result is not None, run.summary
+    (said,) = run.result["findings"]
+    given = json.loads(said)
+    assert (given["arguments"], given["seed"]) == ({"limit": 0.2}, 41)
+    assert run.dataset is not None
+    assert (given["roles"]["label"], given["roles"]["sensitive"]) == ("y", ["sex"])
 
 
 def test_a_policy_with_a_script_that_is_no_python_is_not_adopted(house: object) -> None:
