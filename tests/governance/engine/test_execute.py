@@ -7,8 +7,10 @@ from typing import Any
 
 import pyarrow.csv
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from governance import tasks
+from governance.engine.execute import execute
 from governance.models import CheckRun, PromotionRequest
 from governance.services import checks
 from governance.services.evidence import result_bytes
@@ -171,3 +173,17 @@ def test_a_check_that_hangs_is_stopped_at_its_limit_and_says_so(scientist: User,
     scores = run_of(request, "predict.scores")
     assert scores.error_code == "timeout"
     assert "limit of 3 seconds" in scores.summary
+
+
+def test_the_workers_own_time_limit_ends_a_check_with_the_same_words(scientist: User, settings: Any) -> None:
+    """Celery raises it wherever the job happens to be; no other worker is to try the same for as long."""
+    settings.CHECK_TIME_LIMIT = 3
+    run = run_of(asked(scientist, models.sound_model()), "security.scan")
+
+    def stopped(_done: int, _total: int) -> None:
+        raise SoftTimeLimitExceeded
+
+    outcome = execute(run.pk, stopped)
+    assert (outcome.verdict, outcome.error_code) == ("error", "timeout")
+    assert "limit of 3 seconds" in outcome.summary
+    assert outcome.provenance["model"] == run.request.manifest_digest

@@ -168,6 +168,16 @@ def test_of_an_earlier_round_nothing_is_taken(checking: PromotionRequest) -> Non
     assert checks.due_of(checking.pk) == checks.sweep() == []
 
 
+@pytest.mark.parametrize("state", [RequestState.READY, RequestState.CHECKS_FAILED])
+def test_of_a_request_that_is_not_being_checked_nothing_is_taken(
+    checking: PromotionRequest, state: RequestState
+) -> None:
+    run = scores_of(checking)
+    PromotionRequest.objects.filter(pk=checking.pk).update(state=state)
+    assert checks.claim(run.pk, owner="one") is None
+    assert checks.due(run.pk) == checks.due_of(checking.pk) == checks.sweep() == []
+
+
 def test_a_worker_that_takes_its_own_job_again_has_one_claim(checking: PromotionRequest) -> None:
     run = scores_of(checking)
     first = claimed(run, "one")
