@@ -1,12 +1,13 @@
 """A check as a job: one claim, one result, whatever dies, arrives twice or comes too late."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from audit.models import Inbox
@@ -16,6 +17,7 @@ from governance.services.checks import Claim
 from governance.states import CheckState, RequestState
 from registry.models import User
 from tests.factories import governance as make
+from tests.waiting import until_a_backend_waits_on_a_lock
 
 pytestmark = pytest.mark.django_db
 LONG_AND_SHORT = """\
@@ -188,6 +190,29 @@ def test_a_worker_that_takes_its_own_job_again_has_one_claim(checking: Promotion
     assert checks.finish(second, make.outcome_of(run, 0.9))
     assert not checks.renew(second)
     assert not checks.progress(second, 1, 2)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_job_that_changes_hands_while_its_late_result_is_written(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    late = claimed(run, "late")
+    lapse(run)
+
+    def finish() -> bool:
+        try:
+            return checks.finish(late, make.outcome_of(run, 0.1))
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            claimed(run, "next")
+            other = pool.submit(finish)
+            until_a_backend_waits_on_a_lock()
+        assert not other.result(timeout=30)
+    run.refresh_from_db()
+    assert (run.owner, run.state, run.attempt) == ("next", CheckState.RUNNING, 2)
+    assert finished_entries(run.pk) == 0
 
 
 def test_a_result_that_comes_after_another_round_has_begun_ends_no_round(

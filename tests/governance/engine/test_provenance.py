@@ -11,7 +11,13 @@ from tests.factories import governance as make
 from tests.governance.engine.test_cache_keys import COLUMNS, POLICY, asked
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("by_hand")]
-ALIKE = {"data": b"rows", "model": b"model", "train": b"learnt", "live": b"seen", "metrics": {"auc": 0.9}}
+ALIKE: dict[str, Any] = {
+    "data": b"rows",
+    "model": b"model",
+    "train": b"learnt",
+    "live": b"seen",
+    "metrics": {"auc": 0.9},
+}
 
 
 def provenance(request: PromotionRequest, key: str) -> dict[str, Any]:
