@@ -111,6 +111,14 @@ def test_a_sum_that_does_not_give_the_models_answers_is_not_believed(change: dic
     assert "miss its own answers" in result.findings[1] or "inputs are others" in result.findings[1]
 
 
+@pytest.mark.parametrize("base", [1e-3, float("nan")])
+def test_a_sum_that_misses_by_little_or_gives_no_number_is_not_believed(base: float, tmp_path: Path) -> None:
+    model = fitted(RandomForestRegressor(5, max_depth=5, random_state=0))
+    result = explained(model, tmp_path, rows=20, change={"base": base})
+    assert result.facts["method"] == "sampled"
+    assert "miss its own answers" in result.findings[1]
+
+
 def test_what_would_take_too_long_is_explained_against_fewer_rows_or_sampled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +259,7 @@ def test_the_live_version_is_set_beside(tmp_path: Path) -> None:
     result = explained(model, tmp_path, live=live, use="explainability.live")
     moved = result.figure("largest_mover")
     assert (moved.value or 0) > 0.8
+    assert (moved.ci_low or 0) > 0.7
     assert "“age” moved most: from 100% when live" in result.findings[0]
     assert (result.figure("rank_correlation").value or 0) < 0.5
     same = explained(model, tmp_path, live=model, use="explainability.live")
@@ -262,6 +271,14 @@ def test_two_scales_are_not_mixed(tmp_path: Path) -> None:
     live = fitted(RandomForestRegressor(5, max_depth=4, random_state=0))
     result = explained(fitted(KNeighborsRegressor()), tmp_path, live=live, use="explainability.live", rows=20)
     assert result.facts["method"] == "sampled"
+
+
+def test_log_odds_and_numbers_are_not_set_beside_each_other(tmp_path: Path) -> None:
+    """Both would be exact, each on a scale of its own."""
+    live = fitted(RandomForestRegressor(5, max_depth=4, random_state=0))
+    model = fitted(GradientBoostingClassifier(n_estimators=10, random_state=0))
+    result = explained(model, tmp_path, live=live, use="explainability.live", rows=20)
+    assert (result.facts["method"], result.facts["scale"]) == ("sampled", "identity")
 
 
 def test_nothing_live_and_a_live_version_without_an_answer(tmp_path: Path) -> None:

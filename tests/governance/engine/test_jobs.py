@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -130,6 +131,35 @@ def test_a_job_that_kills_its_workers_ends_as_an_error(checking: PromotionReques
     checking.refresh_from_db()
     assert checking.state == RequestState.CHECKS_FAILED
     assert finished_entries(run.pk) == finished_entries(dependant.pk) == 1
+
+
+def test_the_entry_of_a_result_names_all_that_went_in(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    outcome = replace(
+        make.outcome_of(run, 0.9), sandbox={"level": "full", "platform": "Linux"}, provenance={"data": "0" * 64}
+    )
+    assert checks.finish(claimed(run), outcome)
+    bodies = [json.loads(row.canon) for row in Inbox.objects.all()]
+    (facts,) = [
+        body["facts"] for body in bodies if body["action"] == "check.finished" and body["object"]["id"] == str(run.pk)
+    ]
+    assert run.dataset is not None
+    assert facts == {
+        "request": str(checking.pk),
+        "key": "predict.scores",
+        "check": "predict.scores",
+        "check_version": run.check_version,
+        "verdict": "pass",
+        "result_digest": outcome.result_digest,
+        "manifest_digest": checking.manifest_digest,
+        "dataset_digest": run.dataset.digest,
+        "cache_key": run.cache_key,
+        "attempt": 1,
+        "owner": "one",
+        "environment": {"level": "full", "platform": "Linux"},
+        "provenance": {"data": "0" * 64},
+        "files": [],
+    }
 
 
 def test_what_killed_the_last_worker_is_not_taken_again_before_it_is_swept(checking: PromotionRequest) -> None:
