@@ -87,3 +87,22 @@ def test_many_findings_are_cut_in_the_sentences_only(tmp_path: Path) -> None:
     result = run_check(get("security.scan"), CheckInputs(scan=scan_directory(tmp_path).as_dict()))
     assert "more are in the table" in result.findings[-1]
     assert len(result.tables[0].rows) >= 80
+
+
+def test_what_is_refused_inside_an_archive_is_a_finding_of_archives_and_a_warning_is_none() -> None:
+    found = [
+        ("refused", "a.zip!b.pkl", "pickle.global"),
+        ("refused", "c.pkl", "pickle.global"),
+        ("warning", "d.zip!e", "x"),
+    ]
+    scan = {"files": 3, "findings": [{"severity": s, "path": p, "code": c, "message": "No."} for s, p, c in found]}
+    result = run_check(get("security.scan"), CheckInputs(scan=scan))
+    counts = {figure.key: figure.value for figure in result.figures}
+    assert counts == {"refused_findings": 2, "warnings": 1, "unlisted_formats": 0, "archive_findings": 1}
+
+
+@pytest.mark.parametrize("scan", [None, {}, {"files": 3}])
+def test_without_the_gates_report_it_is_an_error_and_not_a_clean_result(scan: Any) -> None:
+    with pytest.raises(CheckError) as error:
+        run_check(get("security.scan"), CheckInputs(scan=scan))
+    assert error.value.code == "inputs.missing"

@@ -54,6 +54,8 @@ def test_decisions_are_compared_by_the_definitions() -> None:
         "ci": 0.0, "dppl": 0.8 - 0.4, "di": 0.4 / 0.8, "dca": 7 / 8 - 5 / 4, "dcr": 5 / 6 - 3 / 2,
         "sd": 4 / 5 - 1 / 3, "rd": 6 / 7 - 3 / 5, "dar": 6 / 8 - 3 / 4, "drr": 4 / 6 - 1 / 2, "ad": 7 / 10 - 7 / 10,
         "te": 2 / 1 - 1 / 2,
+        # Benefits ŷ - y + 1: 3 rows have 2, 3 have 0, 14 have 1; their mean is 1.
+        "ge": (3 * 1 + 3 * 1) / (2 * 20 * 1),
     }  # fmt: skip
     for key, value in expected.items():
         assert result.figure(key, group="d").value == pytest.approx(value, abs=1e-12), key
@@ -72,6 +74,20 @@ def test_small_groups_give_no_number() -> None:
     result = clarify([0, 1] * 20, [0, 1] * 20, ["d"] * 5 + ["a"] * 35, min_group=20)
     assert {figure.value for figure in result.figures} == {None}
     assert result.findings == ("No group is large enough to be compared.",)
+
+
+def test_the_smallest_group_counts_on_either_side_and_from_its_own_size() -> None:
+    y, group = [0, 1] * 10, ["d"] * 6 + ["a"] * 14
+    assert clarify(y, y, group, min_group=6).figure("dpl", group="d").value is not None
+    for small in ("a", "d"):  # of "a" it is the others that are few
+        figure = clarify(y, y, group, min_group=7).figure("dpl", group=small)
+        assert figure.value is None
+        assert "each side needs at least 7" in figure.note
+
+
+def test_only_the_ratio_is_judged_on_the_scale_of_logarithms() -> None:
+    result = clarify([0, 1] * 20, [0, 1] * 20, ["d"] * 20 + ["a"] * 20)
+    assert {figure.key for figure in result.figures if figure.scale == "log"} == {"di"}
 
 
 def test_strata_must_be_a_column_of_few_values() -> None:

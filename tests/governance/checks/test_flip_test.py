@@ -67,6 +67,16 @@ def test_a_small_group_has_insufficient_data() -> None:
     assert figure.note.startswith("Insufficient data")
 
 
+@pytest.mark.parametrize(("rows_of_d", "known"), [(24, False), (25, True), (75, True), (76, False)])
+def test_either_side_needs_the_smallest_group(rows_of_d: int, known: bool) -> None:
+    random = np.random.default_rng(5)
+    data = pa.table({"group": ["d"] * rows_of_d + ["a"] * (100 - rows_of_d), "income": random.normal(size=100)})
+    roles = Roles(sensitive=("group",), features=("income",))
+    inputs = CheckInputs(data, roles, pa.table({"score": random.random(100)}))
+    figure = run_check(get("fairness.flip_test"), inputs, {"min_group": 25}).figure("ft", group="d")
+    assert (figure.value is not None) is known
+
+
 def test_without_other_features_there_are_no_neighbours() -> None:
     inputs = people()
     inputs = CheckInputs(inputs.data, Roles(sensitive=("group",), features=("group",)), inputs.predictions)
