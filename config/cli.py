@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Final
 
 COMMANDS: Final[Mapping[tuple[str, ...], tuple[str, str]]] = {
-    ("permit", "verify"): ("check a permit's file, offline", "governance.permits.verify_permit:main"),
+    ("permit", "verify"): ("check a permit's file, offline", "governance.permits.verifier:main"),
     ("trust", "init"): ("make a trust root and its offline keys", "governance.permits.trust_cli:init"),
     ("trust", "rotate"): ("make its next version, as a draft", "governance.permits.trust_cli:rotate"),
     ("trust", "add-key"): ("put a public key into a draft", "governance.permits.trust_cli:add_key"),

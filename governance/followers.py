@@ -11,7 +11,7 @@ from audit.followers import Follower
 from audit.models import Entry
 from config.celery import app
 from governance.models import CheckRun
-from governance.permits import keyfiles, verify_permit
+from governance.permits import keyfiles, signed
 from governance.services import parts
 from governance.services.checks import due_of
 from governance.services.permits import issuing, lists
@@ -72,7 +72,7 @@ class Permits(Follower):
         issuing.prepare_waiting()
         try:
             lists.prepare_due()
-        except (keyfiles.NoKey, verify_permit.Refused) as refused:
+        except (keyfiles.NoKey, signed.Refused) as refused:
             if str(refused) != self.told:
                 logger.warning("No status list: %s", refused)
                 self.told = str(refused)

@@ -16,7 +16,8 @@ from governance.kubernetes.permits import Permits
 from governance.kubernetes.rules import Settings
 from governance.kubernetes.server import Gate, Server, every
 from governance.kubernetes.sync import Registry, Unreachable
-from governance.permits.verify_permit import Refused, load, manifest
+from governance.permits.signed import Refused, load
+from governance.permits.verifier import manifest
 
 _PULL_SECONDS: Final = 60.0
 _TELL_SECONDS: Final = 5.0

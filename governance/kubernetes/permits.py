@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from governance.kubernetes.rules import Judgement
-from governance.permits.verify_permit import PERMIT, Refused, load, opened, verify
+from governance.permits.signed import PERMIT, Refused, load, opened
+from governance.permits.verifier import verify
 
 STATUS: Final = "status.json"
 ROOTS: Final = "roots.json"

@@ -1,6 +1,6 @@
 """DSSE envelopes with several signatures, ECDSA P-256 over the pre-authentication encoding.
 
-https://github.com/secure-systems-lab/dsse/blob/master/protocol.md. Reading them is ``verify_permit``'s part, so that the
+https://github.com/secure-systems-lab/dsse/blob/master/protocol.md. Reading them is ``verifier``'s part, so that the
 server judges with the very code that is handed out.
 """
 
@@ -13,11 +13,11 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from governance.permits import verify_permit
+from governance.permits import signed
 
-PERMIT: Final = verify_permit.PERMIT
-TRUST_ROOT: Final = verify_permit.ROOT
-STATUS: Final = verify_permit.STATUS
+PERMIT: Final = signed.PERMIT
+TRUST_ROOT: Final = signed.ROOT
+STATUS: Final = signed.STATUS
 
 Signatures = Mapping[str, bytes]
 """Signatures by the id of the key."""
@@ -48,7 +48,7 @@ def envelope(payload_type: str, payload: bytes, signatures: Signatures) -> str:
 
 def sign(payload_type: str, payload: bytes, *keys: ec.EllipticCurvePrivateKey) -> str:
     """The envelope signed by all ``keys``, for whoever holds them all."""
-    made = {verify_permit.fingerprint(key.public_key()): signature(payload_type, payload, key) for key in keys}
+    made = {signed.fingerprint(key.public_key()): signature(payload_type, payload, key) for key in keys}
     return envelope(payload_type, payload, made)
 
 

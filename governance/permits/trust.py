@@ -14,9 +14,9 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from governance.permits import verify_permit
+from governance.permits import signed
 from governance.permits.dsse import TRUST_ROOT, canonical, envelope, signature
-from governance.permits.verify_permit import Refused, fingerprint
+from governance.permits.signed import Refused, fingerprint
 
 ROOT_TYPE: Final = "https://countersign.dev/trust-root/v1"
 ROLES: Final = ("root", "permit", "status", "permit-v1")
@@ -57,7 +57,7 @@ def document(contents: Contents, *, version: int, now: int, days: int) -> Docume
         "witnesses": {"vkeys": list(contents.witnesses), "quorum": contents.witness_quorum},
         "timestamp_authorities": list(contents.timestamp_authorities),
     }
-    verify_permit.check_root(made)
+    signed.check_root(made)
     return made
 
 
@@ -102,9 +102,9 @@ def following(old: Document, *, now: int, days: int) -> Document:
 
 def read(text: str | bytes) -> Document:
     """The document in an envelope, checked for itself. Its signatures are not. Raises ``Refused``."""
-    outer = verify_permit.load(text, "the trust root")
-    made = verify_permit.load(verify_permit.opened(outer, TRUST_ROOT, "the trust root")[0], "the trust root")
-    verify_permit.check_root(made)
+    outer = signed.load(text, "the trust root")
+    made = signed.load(signed.opened(outer, TRUST_ROOT, "the trust root")[0], "the trust root")
+    signed.check_root(made)
     return made
 
 
@@ -115,8 +115,8 @@ def draft(made: Document) -> str:
 
 def sign(text: str, *keys: ec.EllipticCurvePrivateKey) -> str:
     """The envelope with the signatures of ``keys`` added; one that is there already is made anew. Raises ``Refused``."""
-    outer = verify_permit.load(text, "the trust root")
-    payload, _, signatures = verify_permit.opened(outer, TRUST_ROOT, "the trust root")
+    outer = signed.load(text, "the trust root")
+    payload, _, signatures = signed.opened(outer, TRUST_ROOT, "the trust root")
     made = {keyid: value for keyid, value in signatures if keyid}
     for key in keys:
         made[fingerprint(key.public_key())] = signature(TRUST_ROOT, payload, key)
@@ -128,4 +128,4 @@ def walk(chain: Sequence[str], *, now: int) -> Document:
     if not chain:
         raise Refused("there is no trust root")
     envelopes = [json.loads(text) for text in chain]
-    return verify_permit.check_chain(envelopes[0], envelopes[1:], now)
+    return signed.check_chain(envelopes[0], envelopes[1:], now)

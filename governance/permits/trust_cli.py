@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from audit.notes import origin, verifier_key
-from governance.permits import dsse, keyfiles, trust, verify_permit
+from governance.permits import dsse, keyfiles, signed, trust
 from governance.permits.keyfiles import NoKey
-from governance.permits.verify_permit import Refused, fingerprint
+from governance.permits.signed import Refused, fingerprint
 
 DAYS = 365
 
@@ -88,7 +88,7 @@ def rotate(arguments: list[str]) -> int:
             made["witnesses"]["quorum"] = given.quorum
         if given.timestamp_authority is not None:
             made["timestamp_authorities"] = [path.read_text() for path in given.timestamp_authority]
-        verify_permit.check_root(made)
+        signed.check_root(made)
         _write(given.out, trust.draft(made))
         print(
             f"{given.out}: version {made['version']}, a draft. Sign it: countersign trust sign {given.out} --key FILE"
@@ -107,14 +107,14 @@ def add_key(arguments: list[str]) -> int:
 
     def run(given: argparse.Namespace) -> None:
         text = given.draft.read_text()
-        if verify_permit.opened(json.loads(text), dsse.TRUST_ROOT, "the trust root")[2]:
+        if signed.opened(json.loads(text), dsse.TRUST_ROOT, "the trust root")[2]:
             raise Refused(
                 f"{given.draft} is signed; what is signed stays as it is: countersign trust rotate makes the next version"
             )
         made = trust.add_key(trust.read(text), given.role, keyfiles.public(given.key))
         if given.threshold is not None:
             made["roles"][given.role]["threshold"] = given.threshold
-        verify_permit.check_root(made)
+        signed.check_root(made)
         _write(given.draft, trust.draft(made))
         print(f"{given.draft}: key {fingerprint(keyfiles.public(given.key))[:16]} has the role {given.role}.")
 
@@ -152,16 +152,16 @@ def show(arguments: list[str]) -> int:
         for number, text in enumerate(texts):
             print(_shown(text, [trust.read(texts[number - 1])] if number else []))
         made = trust.walk(texts, now=_now())
-        print(f"HOLDS: version {made['version']} until {verify_permit.at(made['expires_at'])}")
+        print(f"HOLDS: version {made['version']} until {signed.at(made['expires_at'])}")
 
     return _run(parser, arguments, run)
 
 
 def _shown(text: str, previous: list[trust.Document]) -> str:
     made = trust.read(text)
-    _, _, signatures = verify_permit.opened(json.loads(text), dsse.TRUST_ROOT, "the trust root")
-    signed = {keyid for keyid, _ in signatures}
-    lines = [f"Trust root version {made['version']}, until {verify_permit.at(made['expires_at'])}"]
+    _, _, signatures = signed.opened(json.loads(text), dsse.TRUST_ROOT, "the trust root")
+    signers = {keyid for keyid, _ in signatures}
+    lines = [f"Trust root version {made['version']}, until {signed.at(made['expires_at'])}"]
     for role, one in made["roles"].items():
         lines.append(f"  {role}: {one['threshold']} of {', '.join(keyid[:16] for keyid in one['keyids'])}")
     lines.append(
@@ -169,7 +169,7 @@ def _shown(text: str, previous: list[trust.Document]) -> str:
     )
     for root, whose in [(made, "its own"), *((one, "the previous") for one in previous)]:
         role = root["roles"]["root"]
-        lines.append(f"  signatures of {whose} root keys: {len(signed & set(role['keyids']))} of {role['threshold']}")
+        lines.append(f"  signatures of {whose} root keys: {len(signers & set(role['keyids']))} of {role['threshold']}")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from audit.tlog_proof import TlogProof
 from audit.witnessing import selectors as witnessed
 from config.errors import Conflict, NotFound
 from governance.models import Permit, StatusList, TrustRoot
-from governance.permits import dsse, trust, verify_permit
+from governance.permits import dsse, signed, trust
 from governance.permits.keyfiles import NoKey
 from governance.states import PermitState
 
@@ -44,7 +44,7 @@ def trust_root() -> str:
 
 
 def roots() -> str:
-    """The whole chain as one JSON list, what ``verify_permit.py --chain`` takes."""
+    """The whole chain as one JSON list, what ``verifier.py --chain`` takes."""
     return f"[{','.join(trust_chain())}]"
 
 
@@ -52,7 +52,7 @@ def current_root(at: datetime) -> trust.Document:
     """The newest trust root, after walking the whole chain. Raises ``NoTrustRoot``: none, broken, ended."""
     try:
         return trust.walk(trust_chain(), now=micro(at))
-    except verify_permit.Refused as refused:
+    except signed.Refused as refused:
         raise NoTrustRoot(f"the trust root does not hold: {refused}") from refused
 
 
@@ -117,7 +117,7 @@ def permit_file(permit: Permit) -> str:
 
 
 def _named(listed: dict[str, Any]) -> dict[str, str]:
-    payload, _, _ = verify_permit.opened(listed, dsse.STATUS, "the status list")
+    payload, _, _ = signed.opened(listed, dsse.STATUS, "the status list")
     named: dict[str, str] = json.loads(payload)["permits"]
     return named
 
@@ -136,9 +136,9 @@ def statement_of(permit: Permit) -> dict[str, Any]:
 def statement_in(envelope: str) -> dict[str, Any]:
     """The statement in an envelope, unverified. Raises ``ValueError`` for what is none."""
     try:
-        payload, _, _ = verify_permit.opened(json.loads(envelope), dsse.PERMIT, "the permit")
+        payload, _, _ = signed.opened(json.loads(envelope), dsse.PERMIT, "the permit")
         made: dict[str, Any] = json.loads(payload)
-    except verify_permit.Refused as refused:
+    except signed.Refused as refused:
         raise ValueError(f"the stored envelope of a permit is no DSSE envelope: {refused}") from refused
     return made
 

@@ -21,7 +21,7 @@ from audit.witnessing import configured
 from audit.witnessing.cosignatures import ED25519
 from config.errors import Conflict, Invalid
 from governance.models import Permit, TrustRoot
-from governance.permits import dsse, keyfiles, trust, verify_permit
+from governance.permits import dsse, keyfiles, signed, trust
 from governance.selectors.permits import micro, trust_chain
 
 ROOT_KEYS: Final = 2
@@ -121,14 +121,14 @@ def adopt(text: str) -> TrustRoot:
         if made["version"] != len(chain) + 1:
             raise Conflict(f"Version {len(chain) + 1} follows here, not {made['version']}.", code="trust.version")
         trust.walk([*chain, text], now=micro(timezone.now()))
-    except verify_permit.Refused as refused:
+    except signed.Refused as refused:
         raise Invalid(f"{refused}.", code="trust.refused", field="file") from refused
     return _adopt(text)
 
 
 def _adopt(text: str) -> TrustRoot:
     made = trust.read(text)
-    payload, _, _ = verify_permit.opened(json.loads(text), dsse.TRUST_ROOT, "the trust root")
+    payload, _, _ = signed.opened(json.loads(text), dsse.TRUST_ROOT, "the trust root")
     row = TrustRoot.objects.create(
         version=made["version"],
         envelope=text,

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from audit.actors import SYSTEM
 from governance.models import Decision, Permit, PromotionRequest, Waiver
-from governance.permits import verify_permit
+from governance.permits import verifier
 from governance.selectors.permits import trust_root
 from governance.services.policies import adopt
 from registry.models import ModelVersion, RegisteredModel, User
@@ -142,7 +142,7 @@ def test_two_officers_sign_and_the_alias_the_permit_and_the_envelope_are_there(
     assert len(permit["key_ids"]) == 2
     file = api.get(permit["file_url"])
     assert file["Content-Type"] == "application/vnd.countersign.permit+json"
-    assert verify_permit.verify(json.loads(file.content), json.loads(trust_root()))[0]["permit"] == permit["id"]
+    assert verifier.verify(json.loads(file.content), json.loads(trust_root()))[0]["permit"] == permit["id"]
     envelope = api.get(permit["envelope_url"])
     assert envelope["Content-Type"] == "application/vnd.in-toto+json"
     assert envelope.content.decode() == Permit.objects.get().envelope

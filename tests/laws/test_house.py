@@ -22,7 +22,6 @@ PACKAGES: Final = ("audit", "config", "governance", "registry")
 LONGEST: Final = 350
 LONG_WITH_REASON: Final[dict[str, str]] = {
     "audit/exports/verify.py": "stands alone: one file that people take along",
-    "governance/permits/verify_permit.py": "stands alone: one file that people take along",
 }
 
 MADE_BY: Final[dict[str, Callable[..., object] | str]] = {

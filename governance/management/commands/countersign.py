@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections, connection
 
 from governance.permits.keyfiles import NoKey
-from governance.permits.verify_permit import Refused
+from governance.permits.signed import Refused
 from governance.services.permits import issuing, lists
 
 logger = logging.getLogger(__name__)

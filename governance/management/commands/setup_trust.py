@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from audit.keys import KeyProblem
 from audit.witnessing.configured import Misconfigured
 from governance.permits.keyfiles import NoKey
-from governance.permits.verify_permit import Refused
+from governance.permits.signed import Refused
 from governance.services import trust
 
 

@@ -29,7 +29,7 @@ from audit.services import append
 from config.errors import Refusal
 from governance import guards
 from governance.models import Permit, PermitIssuance, PromotionRequest
-from governance.permits import dsse, keyfiles, trust, verify_permit
+from governance.permits import dsse, keyfiles, signed, trust
 from governance.permits.statement import Scope, statement
 from governance.selectors.permits import current_root
 from governance.services.permits import life, scope
@@ -146,7 +146,7 @@ def _agreed(
 ) -> tuple[Scope, dict[str, bytes]]:
     """The scope and both signatures, if the countersigner would have written the very same statement."""
     payload = issuance.payload.encode()
-    began = scope.moment(verify_permit.load(payload, "the statement")["predicate"]["not_before"])
+    began = scope.moment(signed.load(payload, "the statement")["predicate"]["not_before"])
     if not now - OLDEST_DRAFT <= began <= now:
         raise _Refuse("the issuer's statement is too old, or of the future")
     said = scope.scope_of(request, issuance.permit_id, at=began)
@@ -159,9 +159,9 @@ def _agreed(
         issuance.issuer_key_id: bytes(issuance.issuer_signature),
         own: dsse.signature(dsse.PERMIT, payload, key),
     }
-    keys, threshold = verify_permit.role(root, "permit")
-    made = verify_permit.load(dsse.envelope(dsse.PERMIT, payload, signatures), "the permit")
-    verify_permit.check_threshold(made, dsse.PERMIT, keys, threshold, "the permit")
+    keys, threshold = signed.role(root, "permit")
+    made = signed.load(dsse.envelope(dsse.PERMIT, payload, signatures), "the permit")
+    signed.check_threshold(made, dsse.PERMIT, keys, threshold, "the permit")
     return said, signatures
 
 
@@ -198,7 +198,7 @@ def _make(request: PromotionRequest, said: Scope, envelope: str, key_id: str) ->
 
 
 def _own_id(key: ec.EllipticCurvePrivateKey, root: trust.Document, role: str) -> str:
-    own = verify_permit.fingerprint(key.public_key())
+    own = signed.fingerprint(key.public_key())
     if own not in root["roles"][role]["keyids"]:
         raise _Refuse(
             f"the key {own[:16]} of this process has not the role “{role}” in version {root['version']} of the trust root"
@@ -213,7 +213,7 @@ def _attempt(issuance: PermitIssuance, act: Callable[[], None]) -> bool:
             act()
     except scope.NoLonger as gone:
         _put_off(issuance, IssuanceState.ABANDONED, f"What was approved no longer holds: {gone}")
-    except (Refusal, _Refuse, keyfiles.NoKey, verify_permit.Refused, IntegrityError, ValueError) as refused:
+    except (Refusal, _Refuse, keyfiles.NoKey, signed.Refused, IntegrityError, ValueError) as refused:
         _put_off(issuance, IssuanceState.REFUSED, str(refused))
     else:
         return True

@@ -19,7 +19,7 @@ from audit import notes
 from audit.models import Checkpoint
 from audit.selectors import head
 from governance.models import Permit, StatusList
-from governance.permits import dsse, status, trust, verify_permit
+from governance.permits import dsse, signed, status, trust, verifier
 from governance.selectors.permits import current_root, micro, newest_list, roots, trust_root
 from governance.services.permits.issuing import countersigner_key, issuer_key
 from governance.services.permits.scope import moment
@@ -42,7 +42,7 @@ def want() -> None:
 def prepare_due() -> bool:
     """Make and sign a list as the issuer, if one is wanted or the newest grows old; say whether one was made.
 
-    Raises ``keyfiles.NoKey`` and ``verify_permit.Refused``; the list stays wanted.
+    Raises ``keyfiles.NoKey`` and ``signed.Refused``; the list stays wanted.
     """
     now = timezone.now()
     newest = StatusList.objects.exclude(payload="").order_by("-pk").first()
@@ -57,7 +57,7 @@ def prepare_due() -> bool:
         wanted = StatusList.objects.select_for_update().filter(payload="").order_by("pk").first() or StatusList()
         payload = _document(checkpoint, root, now)
         wanted.payload = payload.decode()
-        wanted.issuer_key_id = verify_permit.fingerprint(key.public_key())
+        wanted.issuer_key_id = signed.fingerprint(key.public_key())
         wanted.issuer_signature = dsse.signature(dsse.STATUS, payload, key)
         wanted.checkpoint_size, wanted.issued_at, wanted.valid_until = checkpoint.size, now, now + _life()
         wanted.save()
@@ -67,7 +67,7 @@ def prepare_due() -> bool:
 def countersign_newest() -> bool:
     """Sign the newest list as the countersigner and publish it, if it holds; say whether one was published.
 
-    Raises ``keyfiles.NoKey`` and ``verify_permit.Refused``.
+    Raises ``keyfiles.NoKey`` and ``signed.Refused``.
     """
     waiting = StatusList.objects.exclude(payload="").filter(envelope="").order_by("-pk")
     if not waiting.exists():
@@ -86,11 +86,11 @@ def countersign_newest() -> bool:
             return False
         signatures = {
             newest.issuer_key_id: bytes(newest.issuer_signature),
-            verify_permit.fingerprint(key.public_key()): dsse.signature(dsse.STATUS, payload, key),
+            signed.fingerprint(key.public_key()): dsse.signature(dsse.STATUS, payload, key),
         }
         made = dsse.envelope(dsse.STATUS, payload, signatures)
-        outer = verify_permit.load(made, "the status list")
-        verify_permit.check_threshold(outer, dsse.STATUS, *verify_permit.role(root, "status"), "the status list")
+        outer = signed.load(made, "the status list")
+        signed.check_threshold(outer, dsse.STATUS, *signed.role(root, "status"), "the status list")
         newest.envelope = made
         newest.save(update_fields=["envelope"])
         StatusList.objects.filter(made_at__lt=now - KEPT, pk__lt=newest.pk).delete()
@@ -141,7 +141,7 @@ def _wrong(payload: bytes, root: trust.Document, now: datetime) -> str:
     checkpoint = Checkpoint.objects.filter(size=said["checkpoint"]["size"]).first()
     if checkpoint is None or bytes(checkpoint.root).hex() != said["checkpoint"]["root"]:
         return "the log has no such checkpoint"
-    name, _, key = verify_permit.vkey(root["ledger"]["vkey"], 1)
+    name, _, key = verifier.vkey(root["ledger"]["vkey"], 1)
     try:
         signed = notes.verify_checkpoint(checkpoint.note, name, key)
     except notes.BadNote as bad:

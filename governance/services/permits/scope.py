@@ -12,7 +12,7 @@ from audit.selectors import entry_of
 from audit.tlog_proof import TlogProof
 from config.errors import Conflict
 from governance.models import CheckRun, Decision, Permit, PromotionRequest
-from governance.permits import trust, verify_permit
+from governance.permits import trust, verifier
 from governance.permits.statement import Approval, Check, Quorum, Scope, WaiverNote
 from governance.policy import Policy, fill
 from governance.selectors.permits import micro
@@ -79,7 +79,7 @@ def check_logged(scope: Scope, decisions: list[Decision], root: trust.Document) 
 
     What the countersigner asks beside comparing statements: the rows alone do not convince it. Raises ``Conflict``.
     """
-    name, _, key = verify_permit.vkey(root["ledger"]["vkey"], 1)
+    name, _, key = verifier.vkey(root["ledger"]["vkey"], 1)
     for approval, decision in zip(scope.approvals, decisions, strict=True):
         receipt = receipt_of(approval.entry_id)
         proof = TlogProof(receipt.index, receipt.hashes, receipt.checkpoint)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit import notes
 from audit.merkle import Frontier, leaf_hash
-from governance.permits import dsse, status, trust, verify_permit
+from governance.permits import dsse, signed, status, trust, verifier, verify_permit
 from governance.permits.statement import Approval, Check, Quorum, Scope, WaiverNote, statement
 
 NOW = 1_800_000_000_000_000
@@ -151,11 +151,33 @@ def resigned(envelope: Json, kind: str, keys: Sequence[ec.EllipticCurvePrivateKe
 
 
 def refusal(file: Json, pinned: Json, **how: Any) -> str:
-    """Why the verifier refuses it, or "" if it does not."""
+    """Why the verifier refuses it, or "" if it does not. The short program must come to the same verdict."""
     try:
-        verify_permit.verify(file, pinned, **{"now": NOW, **how})
-    except verify_permit.Refused as refused:
-        return str(refused)
+        verifier.verify(file, pinned, **{"now": NOW, **how})
+    except signed.Refused as refused:
+        said = str(refused)
+    else:
+        said = ""
+    if set(how) <= {"now", "status"} and file.get("trust") == [pinned] and stands(pinned):
+        assert bool(refusal_of_the_short(file, pinned, **how)) == bool(said), said
+    return said
+
+
+def stands(pinned: Json) -> bool:
+    """Whether the trust root is one to be trusted, which the short program leaves to others."""
+    try:
+        signed.check_chain(pinned, [], NOW)
+    except signed.Refused:
+        return False
+    return True
+
+
+def refusal_of_the_short(file: Json, pinned: Json, *, now: int = NOW, status: Json | None = None) -> str:
+    """Why the short program refuses it, or "" if it does not."""
+    try:
+        verify_permit.verify(file, pinned, status, None, now)
+    except Exception as refused:  # noqa: BLE001 - as the program does
+        return repr(refused)
     return ""
 
 

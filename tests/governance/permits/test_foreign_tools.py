@@ -19,14 +19,14 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer._key import Key, SSlibKey
 
-from governance.permits import dsse, openssf, trust, verify_permit
+from governance.permits import dsse, openssf, signed, trust
 from tests.governance.permits.made import SCOPE, House, key, loaded
 
 HOUSE = House()
 ENVELOPE = HOUSE.permit()
 
 # https://github.com/secure-systems-lab/dsse/blob/master/testvectors/vectors.json, keys of RFC 8032 section 7.1
-KEYS: dict[str, verify_permit.PublicKey] = {
+KEYS: dict[str, signed.PublicKey] = {
     "A": Ed25519PublicKey.from_public_bytes(bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")),
     "B": Ed25519PublicKey.from_public_bytes(bytes.fromhex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")),
 }  # fmt: skip
@@ -55,8 +55,8 @@ def test_the_vectors_of_the_dsse_specification(vector: Any) -> None:
 
     def accepts(supported_kind: str) -> bool:
         try:
-            verify_permit.check_threshold(envelope, supported_kind, keys, threshold, "it")
-        except verify_permit.Refused:
+            signed.check_threshold(envelope, supported_kind, keys, threshold, "it")
+        except signed.Refused:
             return False
         return True
 
@@ -74,13 +74,13 @@ def test_the_example_of_the_dsse_protocol_which_is_ecdsa() -> None:
     der = utils.encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
     encoded = dsse.pre_authentication("http://example.com/HelloWorld", b"hello world")
     assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
-    assert verify_permit.holds(numbers.public_key(), der, encoded)
+    assert signed.holds(numbers.public_key(), der, encoded)
 
 
 def _theirs(signers: list[ec.EllipticCurvePrivateKey]) -> list[Key]:
     return [
         SSlibKey(
-            verify_permit.fingerprint(one.public_key()),
+            signed.fingerprint(one.public_key()),
             "ecdsa",
             "ecdsa-sha2-nistp256",
             {"public": trust.pem(one.public_key())},
@@ -105,10 +105,10 @@ def test_we_verify_what_securesystemslib_encodes() -> None:
 
 
 def test_openssl_verifies_each_signature(tmp_path: Path) -> None:
-    payload, encoded, signatures = verify_permit.opened(ENVELOPE, dsse.PERMIT, "it")
+    payload, encoded, signatures = signed.opened(ENVELOPE, dsse.PERMIT, "it")
     assert json.loads(payload)["predicateType"] == "https://countersign.dev/permit/v2"
     (tmp_path / "pae").write_bytes(encoded)
-    by_id = {verify_permit.fingerprint(one.public_key()): one for one in HOUSE.signers}
+    by_id = {signed.fingerprint(one.public_key()): one for one in HOUSE.signers}
     for keyid, signature in signatures:
         (tmp_path / "sig").write_bytes(signature)
         (tmp_path / "pub").write_text(trust.pem(by_id[keyid].public_key()))

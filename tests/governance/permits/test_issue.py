@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from config.errors import Conflict, Refusal
 from governance.models import Permit, PermitIssuance, PromotionRequest
-from governance.permits import keyfiles, verify_permit
+from governance.permits import keyfiles, verifier
 from governance.selectors.permits import current_root, permit_file, signers_of, statement_of, trust_root
 from governance.services import permits, trust, waivers
 from governance.services.permits import issuing, scope
@@ -50,7 +50,7 @@ def test_after_both_signers_the_permit_is_there_and_verifies_offline(
     make.approve(ready, approvers)
     make.publish()
     permit = Permit.objects.get()
-    proved, _ = verify_permit.verify(json.loads(permit_file(permit)), json.loads(trust_root()))
+    proved, _ = verifier.verify(json.loads(permit_file(permit)), json.loads(trust_root()))
     assert proved["permit"] == str(permit.pk)
     assert Alias.objects.get().version == ready.version
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from audit.services import append
 from governance.models import Permit, PromotionRequest
-from governance.permits import dsse, keyfiles, trust, verify_permit
+from governance.permits import dsse, keyfiles, signed, trust, verifier
 from governance.selectors.permits import micro, permit_file, signers_of, trust_root
 from governance.services import permits
 from governance.services.permits import issuing, life
@@ -61,7 +61,7 @@ def old(ready: PromotionRequest, approvers: list[User], signing_keys: Path) -> P
             target=request.target,
             manifest_digest=request.manifest_digest,
             envelope=dsse.sign(dsse.PERMIT, payload, key),
-            key_id=verify_permit.fingerprint(key.public_key()),
+            key_id=signed.fingerprint(key.public_key()),
             not_before=timezone.now(),
             expires_at=timezone.now() + timedelta(days=90),
         )
@@ -77,7 +77,7 @@ def test_a_permit_from_before_is_listed_handed_out_verified_and_shown(
     make.publish()
     root = trust.read(trust_root())
     assert root["roles"]["permit-v1"] == {"keyids": [old.key_id], "threshold": 1}
-    proved, told = verify_permit.verify(json.loads(permit_file(old)), json.loads(trust_root()))
+    proved, told = verifier.verify(json.loads(permit_file(old)), json.loads(trust_root()))
     assert (proved["permit"], "signed with 1 of 1 keys" in told) == (str(old.pk), True)
     client.force_login(approvers[0], backend="django.contrib.auth.backends.ModelBackend")
     text = client.get(f"/permits/{old.pk}/").content.decode()
@@ -109,5 +109,5 @@ def test_the_old_key_signs_no_permit_of_the_new_kind_and_the_new_keys_none_of_th
     payload = old_statement(ready, uuid.UUID(int=1))
     both = [keyfiles.private(signing_keys / f"permit-{name}.pem") for name in ("issuer", "countersigner")]
     forged = json.loads(dsse.sign(dsse.PERMIT, payload, *both))
-    with pytest.raises(verify_permit.Refused, match="has not this role"):
-        verify_permit.verify({**file, "envelope": forged}, pinned)
+    with pytest.raises(signed.Refused, match="has not this role"):
+        verifier.verify({**file, "envelope": forged}, pinned)

@@ -18,7 +18,7 @@ from audit import followers
 from config.errors import NotFound, Refusal
 from governance.followers import Permits
 from governance.models import Permit, PromotionRequest, StatusList, TrustRoot
-from governance.permits import dsse, keyfiles, trust, verify_permit
+from governance.permits import dsse, keyfiles, signed, trust, verifier
 from governance.selectors.permits import in_force, micro, permit_file, status_list, trust_root
 from governance.services import permits
 from governance.services import trust as trust_service
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 
 def said() -> dict[str, object]:
     """What the newest list says."""
-    payload, _, _ = verify_permit.opened(json.loads(status_list()), dsse.STATUS, "it")
+    payload, _, _ = signed.opened(json.loads(status_list()), dsse.STATUS, "it")
     made: dict[str, object] = json.loads(payload)
     return made
 
@@ -45,9 +45,9 @@ def test_a_list_names_every_permit_is_bound_to_the_log_and_signed_by_both(
     permit = Permit.objects.get()
     assert said()["permits"] == {str(permit.pk): "active"}
     root = trust.read(trust_root())
-    keys, threshold = verify_permit.role(root, "status")
+    keys, threshold = signed.role(root, "status")
     assert threshold == 2
-    verify_permit.check_threshold(listed, dsse.STATUS, keys, threshold, "it")
+    signed.check_threshold(listed, dsse.STATUS, keys, threshold, "it")
     checkpoint = said()["checkpoint"]
     assert isinstance(checkpoint, dict)
     assert checkpoint["size"] == len(make.log())
@@ -141,8 +141,8 @@ def test_without_one_of_the_keys_the_old_list_stays_and_grows_stale(
     assert status_list() == before
     file = json.dumps({**json.loads(permit_file(Permit.objects.get()))})
     later = micro(timezone.now() + timedelta(hours=25))
-    with pytest.raises(verify_permit.Refused, match="stale"):
-        verify_permit.verify(json.loads(file), json.loads(trust_root()), now=later)
+    with pytest.raises(signed.Refused, match="stale"):
+        verifier.verify(json.loads(file), json.loads(trust_root()), now=later)
 
 
 def test_without_a_list_nothing_is_handed_out(ready: PromotionRequest, approvers: list[User]) -> None:
@@ -166,24 +166,24 @@ def test_the_trust_root_is_made_once_and_then_only_followed_by_what_its_keys_sig
     third = signing_keys / "third.pem"
     keyfiles.make(third)
     made = trust.following(trust.read(trust_root()), now=micro(timezone.now()), days=30)
-    gone = verify_permit.fingerprint(keyfiles.public(signing_keys / "permit-issuer.pem.pub"))
+    gone = signed.fingerprint(keyfiles.public(signing_keys / "permit-issuer.pem.pub"))
     for role in ("permit", "status"):
         made = trust.remove_key(trust.add_key(made, role, keyfiles.public(signing_keys / "third.pem.pub")), role, gone)
     unsigned = trust.draft(made)
     for text in (unsigned, trust.sign(unsigned, keyfiles.private(done.offline_keys[0]))):
         with pytest.raises(Exception, match="signatures that count"):
             trust_service.adopt(text)
-    signed = trust.sign(unsigned, *(keyfiles.private(path) for path in done.offline_keys))
-    assert trust_service.adopt(signed).version == 2
+    agreed = trust.sign(unsigned, *(keyfiles.private(path) for path in done.offline_keys))
+    assert trust_service.adopt(agreed).version == 2
     with pytest.raises(Exception, match="Version 3 follows"):
-        trust_service.adopt(signed)
+        trust_service.adopt(agreed)
     assert [body["action"] for body in make.log()].count("trust.root_adopted") == 2
     # The key that left makes no permit any more, and what it signed is believed no more.
     (signing_keys / "permit-issuer.pem").unlink()
     third.rename(signing_keys / "permit-issuer.pem")
     make.publish()
-    with pytest.raises(verify_permit.Refused, match="has not this role"):
-        verify_permit.verify(json.loads(permit_file(Permit.objects.get())), old_pin)
+    with pytest.raises(signed.Refused, match="has not this role"):
+        verifier.verify(json.loads(permit_file(Permit.objects.get())), old_pin)
 
 
 def test_a_trust_root_in_the_rows_is_never_changed(ready: PromotionRequest) -> None:
@@ -243,8 +243,8 @@ def _walk(steps: list[str]) -> None:
             at = timezone.now()
             for permit in Permit.objects.all():
                 try:
-                    verify_permit.verify(json.loads(permit_file(permit)), pinned, now=micro(at))
+                    verifier.verify(json.loads(permit_file(permit)), pinned, now=micro(at))
                     accepted = True
-                except verify_permit.Refused:
+                except signed.Refused:
                     accepted = False
                 assert accepted == in_force(permit, at=at), (step, permit)

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from config.cli import main
-from governance.permits import keyfiles, trust, verify_permit
+from governance.permits import keyfiles, signed, trust
 from tests.governance.permits.made import NOW
 
 
@@ -33,7 +33,7 @@ def init(*more: str) -> int:
 
 
 def key_id(name: str) -> str:
-    return verify_permit.fingerprint(keyfiles.public(Path(name)))
+    return signed.fingerprint(keyfiles.public(Path(name)))
 
 
 def test_a_root_is_made_signed_and_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_openssl_signs_a_root_as_well_for_a_key_in_hardware(folder: Path) -> Non
     # What a PKCS#11 token would do: openssl signs the pre-authentication encoding, and the signature is put in.
     assert main(["trust", "rotate", "root1.json", "root2.json"]) == 0
     envelope = json.loads(Path("root2.json").read_text())
-    _, encoded, _ = verify_permit.opened(envelope, verify_permit.ROOT, "it")
+    _, encoded, _ = signed.opened(envelope, signed.ROOT, "it")
     Path("pae").write_bytes(encoded)
     for name in ("r1", "r2"):
         command = ["openssl", "dgst", "-sha256", "-sign", f"{name}.pem", "-out", "sig", "pae"]

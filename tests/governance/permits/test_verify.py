@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.cli import main
-from governance.permits import dsse, trust, verify_permit
+from governance.permits import dsse, signed, trust, verifier, verify_permit
 from governance.permits.statement import Quorum
 from tests.governance.permits.made import (
     HOUR,
@@ -46,7 +46,7 @@ Wrong = Callable[[], tuple[Json, dict[str, Any]]]
 
 
 def test_a_permit_in_force_is_accepted_and_what_was_proved_is_told() -> None:
-    permit, told = verify_permit.verify(FILE, PINNED, now=NOW)
+    permit, told = verifier.verify(FILE, PINNED, now=NOW)
     assert (permit["model"], permit["manifest_digest"]) == ("credit", "a" * 64)
     assert "signed with 2 of 2 keys" in told
     assert any("entry 4 of a log of 7" in one and "3 witnesses" in one for one in told)
@@ -192,7 +192,7 @@ def rotated(*, signed_by: list[ec.EllipticCurvePrivateKey], new: House) -> Json:
         for one in come:
             made = trust.add_key(made, role, one.public_key())
         for public in gone:
-            made = trust.remove_key(made, role, verify_permit.fingerprint(public))
+            made = trust.remove_key(made, role, signed.fingerprint(public))
     made["roles"]["status"] = made["roles"]["permit"]
     return loaded(trust.sign(trust.draft(made), *signed_by))
 
@@ -253,7 +253,7 @@ def test_a_trust_root_that_cannot_stand_is_refused(path: tuple[str, ...], to: ob
 
 def test_an_offline_key_that_signs_permits_as_well_and_a_key_under_another_id_are_refused() -> None:
     both = House(roots=HOUSE.roots, signers=[HOUSE.roots[0], key()])
-    with pytest.raises(verify_permit.Refused, match="offline root key has the role"):
+    with pytest.raises(signed.Refused, match="offline root key has the role"):
         both.root()
     document = trust.read(json.dumps(PINNED))
     ids = list(document["keys"])
@@ -264,8 +264,8 @@ def test_an_offline_key_that_signs_permits_as_well_and_a_key_under_another_id_ar
 
 def test_a_key_of_another_curve_never_counts() -> None:
     public = trust.pem(ec.generate_private_key(ec.SECP384R1()).public_key())
-    with pytest.raises(verify_permit.Refused, match="not ECDSA P-256"):
-        verify_permit.public_key(public)
+    with pytest.raises(signed.Refused, match="not ECDSA P-256"):
+        signed.public_key(public)
 
 
 # no bit
@@ -304,7 +304,7 @@ def files(tmp_path: Path) -> Path:
     (tmp_path / "model" / "MLmodel").write_bytes(b"flavors: {}\n")
     (tmp_path / "model" / "data" / "model.bin").write_bytes(bytes(1000))
     now = time.time_ns() // 1000
-    digest = verify_permit.manifest(tmp_path / "model")
+    digest = verifier.manifest(tmp_path / "model")
     scope = replace(SCOPE, manifest_digest=digest, not_before=now - HOUR, expires_at=now + HOUR)
     root = HOUSE.root(now=now)
     made = {**HOUSE.file(HOUSE.permit(scope)), "trust": [root]}
@@ -315,7 +315,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *more: str) -> tuple[int, str]:
-    """Run the program as a stranger would: its file alone, no project, no settings."""
+    """Run the short program as a stranger would: its file alone, no project, no settings."""
     program = folder / "alone" / "verify_permit.py"
     program.parent.mkdir(exist_ok=True)
     program.write_bytes(Path(verify_permit.__file__).read_bytes())
@@ -325,24 +325,42 @@ def run(folder: Path, *more: str) -> tuple[int, str]:
 
 
 def test_the_program_alone_accepts_and_looks_at_the_bytes(files: Path) -> None:
-    code, said = run(files, "--artifact", str(files / "model"), "--namespace", "prod")
-    assert (code, "IN FORCE: credit version 3" in said, "the files are those" in said) == (0, True, True), said
+    code, said = run(files, "--artifact", str(files / "model"))
+    assert (code, "IN FORCE: credit version 3" in said) == (0, True), said
     (files / "model" / "data" / "model.bin").write_bytes(bytes(999) + b"\x01")
     code, said = run(files, "--artifact", str(files / "model"))
     assert (code, "are not those that the permit is for" in said) == (1, True), said
 
 
-def test_the_command_says_the_same_as_the_program(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    given = ["permit", "verify", str(files / "p.json"), "--trust-root", str(files / "root.json")]
-    assert main([*given, "--target", "alias:production"]) == 0
-    assert main([*given, "--target", "alias:staging"]) == 1
-    said = capsys.readouterr().out
-    assert "IN FORCE" in said
+def test_the_program_alone_takes_a_newer_status_list(files: Path) -> None:
+    now = time.time_ns() // 1000
+    revoked = HOUSE.status({SCOPE.permit: "revoked"}, issued_at=now, valid_until=now + HOUR)
+    (files / "status.json").write_text(json.dumps(revoked))
+    code, said = run(files, "--status", str(files / "status.json"))
+    assert (code, "REFUSED: the permit is revoked" in said) == (1, True), said
+
+
+def asked(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+    """Give the command the files."""
+    code = main(["permit", "verify", str(folder / "p.json"), "--trust-root", str(folder / "root.json"), *more])
+    told = capsys.readouterr()
+    return code, told.out + told.err
+
+
+def test_the_command_tells_what_was_proved_and_compares_the_scope(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = asked(files, capsys, "--artifact", str(files / "model"), "--target", "alias:production")
+    assert (code, "IN FORCE: credit version 3" in said, "the files are those" in said) == (0, True, True), said
+    code, said = asked(files, capsys, "--target", "alias:staging")
+    assert code == 1
     assert "REFUSED: the permit is for the target alias:production, not for alias:staging" in said
 
 
 @pytest.mark.parametrize("what", ["link", "added", "renamed", "swapped", "hidden", "empty"])
-def test_an_artifact_that_differs_in_any_way_is_refused(files: Path, what: str) -> None:
+def test_an_artifact_that_differs_in_any_way_is_refused(
+    files: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     model = files / "model"
     match what:
         case "link":
@@ -362,17 +380,21 @@ def test_an_artifact_that_differs_in_any_way_is_refused(files: Path, what: str) 
         case _:
             for one in (model / "MLmodel", model / "data" / "model.bin"):
                 one.unlink()
-    code, said = run(files, "--artifact", str(model))
-    assert (code, "REFUSED" in said) == (1, True), said
+    for code, said in (run(files, "--artifact", str(model)), asked(files, capsys, "--artifact", str(model))):
+        assert (code, "REFUSED" in said) == (1, True), said
 
 
-def test_bad_files_are_told_from_bad_permits(files: Path) -> None:
-    assert run(files, "--status", str(files / "nowhere"))[0] == 2
-    (files / "p.json").write_text("{")
-    code, said = run(files)
-    assert (code, "not JSON" in said) == (1, True), said
-    (files / "p.json").write_text('{"a": 1, "a": 2}')
-    assert "repeats a key" in run(files)[1]
+def test_bad_files_are_refused_by_the_program_and_told_from_bad_permits_by_the_command(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = ("--status", str(files / "nowhere"))
+    assert (run(files, *nowhere)[0], asked(files, capsys, *nowhere)[0]) == (1, 2)
+    for text, words in (("{", "not JSON"), ('{"a": 1, "a": 2}', "repeats a key"), ("[]", "no JSON object")):
+        (files / "p.json").write_text(text)
+        code, said = asked(files, capsys)
+        assert (code, words in said) == (1, True), said
+        code, said = run(files)
+        assert (code, "REFUSED" in said, "Traceback" in said) == (1, True, False), said
 
 
 def test_the_digest_of_a_directory_is_that_of_the_registry(files: Path) -> None:
@@ -387,4 +409,4 @@ def test_the_digest_of_a_directory_is_that_of_the_registry(files: Path) -> None:
         for path in (files / "model").rglob("*")
         if path.is_file()
     ]
-    assert verify_permit.manifest(files / "model") == manifest_digest(manifest_document(sealed))
+    assert verifier.manifest(files / "model") == manifest_digest(manifest_document(sealed))

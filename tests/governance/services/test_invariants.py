@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from config.errors import Refusal
 from governance.models import CheckRun, Decision, Permit, PromotionRequest
-from governance.permits import dsse, verify_permit
+from governance.permits import dsse, signed
 from governance.policy import fill
 from governance.selectors.permits import current_root
 from governance.services import permits, promotions, waivers
@@ -201,10 +201,10 @@ class Promotions(RuleBasedStateMachine):
         """1, 2, 3, 4, 9."""
         for permit in Permit.objects.select_related("request__version__model", "request__policy_version"):
             request = permit.request
-            keys, threshold = verify_permit.role(current_root(timezone.now()), "permit")
+            keys, threshold = signed.role(current_root(timezone.now()), "permit")
             assert threshold == 2
             outer = json.loads(permit.envelope)
-            statement = json.loads(verify_permit.check_threshold(outer, dsse.PERMIT, keys, threshold, "the permit"))
+            statement = json.loads(signed.check_threshold(outer, dsse.PERMIT, keys, threshold, "the permit"))
             predicate = statement["predicate"]
             subject = statement["subject"][0]["digest"]["sha256"]
             assert subject == permit.manifest_digest == request.manifest_digest == request.version.manifest_digest

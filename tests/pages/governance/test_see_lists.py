@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from audit.actors import SYSTEM
 from governance.models import Permit, PolicyVersion, PromotionRequest
-from governance.permits import verify_permit
+from governance.permits import verifier
 from governance.policy import parse
 from governance.selectors.permits import issuing_entry
 from governance.services import policies
@@ -211,7 +211,7 @@ def test_the_parts_that_prove_a_permit_are_shown_and_handed_out(
     file = browser.get(f"/permits/{permit.pk}/permit.json")
     assert file["Content-Type"] == "application/vnd.countersign.permit+json"
     root = client.get("/trust/root.json")
-    assert verify_permit.verify(file.json(), root.json())[0]["permit"] == str(permit.pk)
+    assert verifier.verify(file.json(), root.json())[0]["permit"] == str(permit.pk)
 
 
 def test_a_permit_is_suspended_and_resumed_with_reasons(
