@@ -39,8 +39,9 @@ def append(
 ) -> str:
     """Log a change in the caller's transaction and return the id of its entry.
 
-    The entry exists if and only if the transaction commits. It takes no lock that another writer could wait for. Its
-    index in the log is assigned shortly after the commit, by the sequencer.
+    The entry exists if and only if the transaction commits: it is sent with the next statement or with COMMIT, and if it
+    cannot be kept, that raises. It takes no lock that another writer could wait for. Its index in the log is assigned
+    shortly after the commit, by the sequencer.
 
     An entry is for ever, so it says nothing personal: people are account ids (``user:7``) in ``diff`` and ``facts``, and
     what is personal about them goes into ``people``, of which the entry keeps salted commitments (``audit.personal``); the
@@ -82,7 +83,7 @@ def append(
         raise Invalid(f"The reason cannot be kept: {error.problem}.", code="ledger.reason", field="reason") from error
     if len(body) > LONGEST_ENTRY:
         raise ValueError(f"{action}: an entry of {len(body)} bytes; the limit is {LONGEST_ENTRY}: log a digest instead")
-    statements.run("INSERT INTO audit_inbox (canon) VALUES (%s)", [body.decode()])
+    statements.postpone("INSERT INTO audit_inbox (canon) VALUES (%s)", [body.decode()])
     return entry_id
 
 

@@ -2,9 +2,13 @@
 
 import select
 import time
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final, LiteralString
 
+from django.db.backends import utils
 from django.db.backends.postgresql import base, features
+from django.db.transaction import TransactionManagementError
+from psycopg import Cursor
 
 from config import as_of
 
@@ -20,21 +24,99 @@ class DatabaseFeatures(features.DatabaseFeatures):
         return as_of.current() is None
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
-    """Looks at the socket where Django would ask ``SELECT 1`` once a request.
+class _InOrder(utils.CursorWrapper):
+    """Sends what was postponed before its own statement, so that a transaction's statements keep their order."""
 
-    A server that ends a connection (restart, fail-over, ``pg_terminate_backend``) says so on it, and a socket that was
-    closed can be read. Whoever is told nothing has a connection that works, or a network that swallows packets, which a
-    question would wait for as well. So the question itself is only asked when there is something to read, and when
-    nobody was asked for half a minute: routers forget connections without telling.
+    def _execute(self, sql: object, params: object, *ignored: object) -> object:
+        self.db.send_postponed()
+        return super()._execute(sql, params, *ignored)  # type: ignore[misc]
+
+    def _executemany(self, sql: object, param_list: object, *ignored: object) -> object:
+        self.db.send_postponed()
+        return super()._executemany(sql, param_list, *ignored)  # type: ignore[misc]
+
+
+class _InOrderAndLogged(_InOrder, utils.CursorDebugWrapper):
+    """The same where queries are logged."""
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Two round trips less than Django's: one of each request, and one of each transaction that writes an entry.
+
+    *It looks at the socket where Django would ask* ``SELECT 1`` *once a request.* A server that ends a connection (restart,
+    fail-over, ``pg_terminate_backend``) says so on it, and a socket that was closed can be read. Whoever is told nothing has
+    a connection that works, or a network that swallows packets, which a question would wait for as well. So the question
+    itself is only asked when there is something to read, and when nobody was asked for half a minute: routers forget
+    connections without telling.
+
+    *It can postpone a statement whose result nobody needs* until the next statement or the end of the transaction, and
+    sends it together with COMMIT (libpq's pipeline). What goes wrong with it is raised there, where deferred constraints
+    raise as well, and nothing of the transaction is kept. A rollback, also to a savepoint, drops what it would undo.
     """
 
     features_class = DatabaseFeatures
     _trusted_until = 0.0
 
+    def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
+        """Nothing is postponed yet."""
+        super().__init__(settings_dict, alias)
+        self._postponed: list[tuple[LiteralString, Sequence[object]]] = []
+
+    def postpone(self, statement: LiteralString, parameters: Sequence[object]) -> None:
+        """Execute this before the next statement of the transaction, at the latest with its COMMIT.
+
+        Raises ``TransactionManagementError`` outside a transaction, and in one that an error has ended already.
+        """
+        if not self.in_atomic_block:
+            raise TransactionManagementError("There is no transaction, so nothing would send what is postponed.")
+        self.validate_no_broken_transaction()
+        self._postponed.append((statement, parameters))
+
+    def send_postponed(self) -> None:
+        """Execute what was postponed, now. Raises its errors."""
+        if self._postponed:
+            with self.wrap_database_errors:
+                self._execute_postponed()
+
+    def _execute_postponed(self) -> None:
+        waiting, self._postponed = self._postponed, []
+        for statement, parameters in waiting:
+            with utils.debug_transaction(self, statement):
+                Cursor(self.connection).execute(statement, parameters, prepare=True)
+
+    def make_cursor(self, cursor: utils.CursorWrapper) -> utils.CursorWrapper:
+        """Give out a cursor that keeps the order."""
+        return _InOrder(cursor, self)
+
+    def make_debug_cursor(self, cursor: utils.CursorWrapper) -> utils.CursorDebugWrapper:
+        """Give out a cursor that keeps the order and logs."""
+        return _InOrderAndLogged(cursor, self)
+
+    def _commit(self) -> None:
+        if not self._postponed or self.connection is None:
+            super()._commit()  # type: ignore[misc]
+            return
+        with utils.debug_transaction(self, "COMMIT"), self.wrap_database_errors, self.connection.pipeline():
+            self._execute_postponed()
+            self.connection.commit()
+
+    def _rollback(self) -> None:
+        self._postponed.clear()
+        super()._rollback()  # type: ignore[misc]
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        # What came before the savepoint went out with it.
+        self._postponed.clear()
+        super()._savepoint_rollback(sid)  # type: ignore[misc]
+
+    def _close(self) -> None:
+        self._postponed.clear()
+        super()._close()  # type: ignore[misc]
+
     def get_new_connection(self, conn_params: dict[str, object]) -> object:
         """Open a connection: it works."""
         opened = super().get_new_connection(conn_params)
+        self._postponed.clear()
         self._trusted_until = time.monotonic() + TRUSTED_SECONDS
         return opened
 
