@@ -246,3 +246,18 @@ def test_postgresql_refuses_a_running_part_without_a_lease(waiting: CheckRun) ->
 @pytest.mark.parametrize(("rows", "expected"), [(0, 1), (1, 1), (100, 1), (101, 2), (600, 6), (10**9, parts.MOST)])
 def test_a_check_is_cut_by_the_number_of_rows(rows: int, expected: int) -> None:
     assert parts.parts_for(rows) == expected
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(0, 1), (99_999, 1), (100_000, 2), (149_999, 2), (150_000, 3)])
+def test_predictions_are_cut_by_whole_batches_of_the_sandbox(rows: int, expected: int) -> None:
+    """However small the parts of other checks are: a model is to see the same batches."""
+    assert parts.parts_for_scores(rows) == expected
+
+
+def test_a_result_that_is_used_again_is_not_cut(scientist: User, settings: Any) -> None:
+    settings.CHECK_PART_ROWS = ROWS
+    make.finish_all(asked(scientist))
+    settings.CHECK_PART_ROWS = 100
+    again = asked(scientist)
+    assert not again.checks.filter(reused_from=None).exists()
+    assert not CheckPart.objects.filter(run__request=again).exists()
