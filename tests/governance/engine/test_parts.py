@@ -200,6 +200,18 @@ def test_a_part_of_a_dead_worker_is_put_back_and_its_late_state_is_not_taken(wai
     assert parts.finish(second, "")
 
 
+def test_a_worker_that_takes_its_own_part_again_has_one_claim(waiting: CheckRun) -> None:
+    part = waiting.parts.get(number=0)
+    first = claimed(part)
+    lapse(part)
+    second = claimed(part)
+    assert not parts.renew(first)
+    assert not parts.progress(first, 1, 2)
+    assert not parts.finish(first, "")
+    assert not parts.fail(first, Outcome(CheckRun.Verdict.ERROR, "No.", error_code="raised"))
+    assert parts.finish(second, "")
+
+
 def test_a_part_that_kills_its_workers_ends_the_check_as_an_error(waiting: CheckRun, settings: Any) -> None:
     part = waiting.parts.get(number=1)
     for _ in range(settings.JOB_MAX_ATTEMPTS):
