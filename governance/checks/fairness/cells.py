@@ -66,6 +66,9 @@ def coded(values: pa.ChunkedArray) -> Coded:
 
 def _words(values: pa.Array) -> list[str]:
     """The text of each value of a dictionary."""
+    if pa.types.is_string(values.type) and not values.null_count:
+        plainly: list[str] = values.to_pylist()
+        return plainly
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     words: list[str] = pc.fill_null(values.cast(pa.string()), columns.UNKNOWN).to_pylist()
@@ -91,12 +94,13 @@ def label_and_decision(shard: CheckInputs, threshold: float) -> tuple[np.ndarray
 def cells(
     groups: Sequence[tuple[str, Coded]], keys: Sequence[tuple[str, np.ndarray, int]], *,
     score: np.ndarray | None = None, weight: np.ndarray | None = None, extra: Sequence[tuple[str, np.ndarray]] = (),
-    crossed: int = 1,
+    crossed: int = 1, expected: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> pa.Table:  # fmt: skip
     """The cell table of a shard, for each column alone and every intersection of up to ``crossed`` of them; not yet sorted.
 
     ``keys`` are further columns (name, codes, how many codes there are). ``score`` adds ``sum_score_*``, ``weight``
-    (units of 10⁻⁶) ``sum_weight`` and ``sum_square_*``; ``extra`` holds columns of whole numbers to be added up.
+    (units of 10⁻⁶) ``sum_weight`` and ``sum_square_*``; ``extra`` holds columns of whole numbers to be added up. Groups
+    that are ``expected`` of a column get a cell without rows, so that one nobody is in is seen.
     """
     parts = [(one.codes, len(one.names)) for _, one in groups] + [(codes, size) for _, codes, size in keys]
     if weight is not None and not weight.all():  # rows without weight count for nothing
@@ -106,13 +110,22 @@ def cells(
         score, weight = None if score is None else score[there], weight[there]
     rows = len(parts[0][0])
     digits, sums = _counted(parts, rows, score, weight, extra)
-    tables = []
+    made = []
     for number in range(1, min(crossed, len(groups)) + 1):
         for places in combinations(range(len(groups)), number):
             kept = [*places, *range(len(groups), len(parts))]
-            own, added = _projected([digits[place] for place in kept], [parts[place][1] for place in kept], sums)
-            tables.append(_table(groups, places, [name for name, _, _ in keys], own, added))
-    return pa.concat_tables(tables)
+            own, added = digits, sums
+            if len(kept) < len(parts):
+                own, added = _projected([digits[place] for place in kept], [parts[place][1] for place in kept], sums)
+            made.append(_of(groups, places, own, added))
+    for name, looked_for in expected:
+        nothing = np.zeros(len(looked_for), "int64")
+        made.append(
+            _Cells(
+                name, list(looked_for), np.arange(len(looked_for)), [nothing] * len(keys), dict.fromkeys(sums, nothing)
+            )
+        )
+    return _table(made, [name for name, _, _ in keys])
 
 
 Sums = dict[str, np.ndarray]
@@ -210,36 +223,55 @@ def _projected(digits: list[np.ndarray], sizes: list[int], sums: Sums) -> tuple[
     return [one[first] for one in digits], added
 
 
-def _table(
-    groups: Sequence[tuple[str, Coded]], places: tuple[int, ...], keys: list[str], digits: list[np.ndarray], sums: Sums
-) -> pa.Table:
-    labels = pa.array(groups[places[0]][1].names, pa.string())
-    code = digits[0]
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Of one attribute: the names of its groups, and for each cell the place of its name, its keys and its sums."""
+
+    attribute: str
+    names: list[str]
+    groups: np.ndarray
+    keys: list[np.ndarray]
+    sums: Sums
+
+
+def _of(groups: Sequence[tuple[str, Coded]], places: tuple[int, ...], digits: list[np.ndarray], sums: Sums) -> _Cells:
+    names, code = groups[places[0]][1].names, digits[0]
     if len(places) > 1:
-        names = [[_plain(name) for name in groups[place][1].names] for place in places]
-        for one, more in zip(digits[1 : len(places)], names[1:], strict=True):
+        each = [[plain(name) for name in groups[place][1].names] for place in places]
+        for one, more in zip(digits[1 : len(places)], each[1:], strict=True):
             code = code * len(more) + one
         _, first, code = np.unique(code, return_index=True, return_inverse=True)
         rows = zip(*(one[first].tolist() for one in digits[: len(places)]), strict=True)
-        labels = pa.array([BY.join(names[k][at] for k, at in enumerate(row)) for row in rows], pa.string())
-    attribute = BY.join(groups[place][0] for place in places)
-    made = {"attribute": pa.repeat(pa.scalar(attribute), len(code)), "group": labels.take(pa.array(code))}
-    for name, codes in zip(keys, digits[len(places) :], strict=True):
-        made[name] = pa.array(codes, pa.int16())
-    return pa.table({**made, **{name: pa.array(values, pa.int64()) for name, values in sums.items()}})
+        names = [BY.join(each[k][at] for k, at in enumerate(row)) for row in rows]
+    return _Cells(BY.join(groups[place][0] for place in places), names, code, digits[len(places) :], sums)
 
 
-def _plain(name: str) -> str:
+def _table(made: list[_Cells], keys: list[str]) -> pa.Table:
+    """All attributes in one table. A few large arrays: each small one would cost more than its cells."""
+    before = np.cumsum([0, *(len(one.names) for one in made)])
+    columns_of = {
+        "attribute": _words_at(
+            [one.attribute for one in made], np.repeat(np.arange(len(made)), [len(one.groups) for one in made])
+        ),
+        "group": _words_at(
+            [name for one in made for name in one.names],
+            np.concatenate([one.groups + start for one, start in zip(made, before[:-1], strict=True)]),
+        ),
+    }
+    for place, name in enumerate(keys):
+        columns_of[name] = pa.array(np.concatenate([one.keys[place] for one in made]), pa.int16())
+    for name in made[0].sums:
+        columns_of[name] = pa.array(np.concatenate([one.sums[name] for one in made]), pa.int64())
+    return pa.table(columns_of)
+
+
+def _words_at(words: list[str], places: np.ndarray) -> pa.Array:
+    return pa.array(words, pa.string()).take(pa.array(places))
+
+
+def plain(name: str) -> str:
     """A group's name with which two groups' names cannot be read as three."""
     return name.replace(BY, "/")
-
-
-def no_rows(attribute: str, names: Iterable[str], like: pa.Schema) -> pa.Table:
-    """Cells without a row, for groups that must be looked for."""
-    groups = list(names)
-    empty = pa.array(np.zeros(len(groups), "int64"))
-    words = {"attribute": pa.array([attribute] * len(groups), pa.string()), "group": pa.array(groups, pa.string())}
-    return pa.table([words[one.name] if one.name in words else empty.cast(one.type) for one in like], schema=like)
 
 
 def bins_of(score: np.ndarray, bins: int) -> np.ndarray:

@@ -100,16 +100,18 @@ class GroupFairness(Check):
         keys = [("y", y, 2), ("decision", decision, 2)]
         keys.append(("bin", np.zeros(len(y), "int16") if score is None else fairness_cells.bins_of(score, params.bins),
                      1 if score is None else params.bins))  # fmt: skip
-        made = fairness_cells.cells(
-            groups, keys, score=score, weight=fairness_cells.weights(shard), crossed=params.intersections
-        )
-        empty = [
-            fairness_cells.no_rows(
-                name, [*columns.declared_groups(data, name), *_named(params.expected, name)], made.schema
-            )
+        expected = [
+            (name, [*columns.declared_groups(data, name), *_named(params.expected, name)])
             for name in shard.roles.sensitive
         ]
-        return pa.concat_tables([made, *empty])
+        return fairness_cells.cells(
+            groups,
+            keys,
+            score=score,
+            weight=fairness_cells.weights(shard),
+            crossed=params.intersections,
+            expected=expected,
+        )
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: FairnessParams) -> CheckResult:
         figures: list[Figure] = []
