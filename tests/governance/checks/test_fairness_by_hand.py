@@ -60,6 +60,8 @@ def test_each_group_is_set_against_the_one_that_the_policy_names() -> None:
         ("equal_opportunity_difference", {"min_class": 51}, False),
         ("false_positive_rate_difference", {"min_class": 50}, True),
         ("false_positive_rate_difference", {"min_class": 51}, False),
+        ("false_negative_rate_difference", {"min_class": 50}, True),
+        ("false_negative_rate_difference", {"min_class": 51}, False),
         ("equalised_odds_difference", {"min_class": 51}, False),
         ("predictive_parity_difference", {"min_class": 45}, True),
         ("predictive_parity_difference", {"min_class": 46}, False),

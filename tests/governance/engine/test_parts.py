@@ -200,6 +200,15 @@ def test_a_part_of_a_dead_worker_is_put_back_and_its_late_state_is_not_taken(wai
     assert parts.finish(second, "")
 
 
+def test_a_part_is_rung_for_once_a_minute(waiting: CheckRun) -> None:
+    due = parts.due_of(waiting.request_id)
+    assert len(due) == waiting.parts.count()
+    assert parts.sweep() == []
+    CheckPart.objects.filter(run=waiting).update(rung_at=timezone.now() - checks.RING_AGAIN)
+    assert parts.sweep() == due
+    assert parts.sweep() == []
+
+
 def test_a_worker_that_takes_its_own_part_again_has_one_claim(waiting: CheckRun) -> None:
     part = waiting.parts.get(number=0)
     first = claimed(part)

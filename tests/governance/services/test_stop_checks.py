@@ -14,6 +14,7 @@ from governance.states import CheckState, RequestState
 from registry.models import User
 from registry.roles import Role
 from tests.factories import governance as make
+from tests.factories.audit import by_hand
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +46,56 @@ def test_an_officer_cancels_a_check_that_waits(checking: PromotionRequest, appro
     assert run.error_code == "cancelled"
     checking.refresh_from_db()
     assert checking.state == RequestState.CHECKING
+
+
+@pytest.mark.parametrize("role", [Role.VALIDATOR, Role.APPROVER, Role.ADMINISTRATOR])
+def test_whoever_answers_for_the_model_cancels(checking: PromotionRequest, role: Role) -> None:
+    run = stops.cancel(run_id=scores_of(checking).pk, by=make.actor(make.person("officer", role)))
+    assert run.error_code == "cancelled"
+
+
+def test_an_auditor_looks_on_and_cancels_nothing(checking: PromotionRequest) -> None:
+    with pytest.raises(NotAllowed):
+        stops.cancel(run_id=scores_of(checking).pk, by=make.actor(make.person("auditor", Role.AUDITOR)))
+
+
+def test_of_a_request_that_is_not_being_checked_nothing_is_cancelled(
+    checking: PromotionRequest, scientist: User
+) -> None:
+    PromotionRequest.objects.filter(pk=checking.pk).update(state=RequestState.CHECKS_FAILED)
+    with pytest.raises(Conflict, match="neither waits nor runs"):
+        stops.cancel(run_id=scores_of(checking).pk, by=make.actor(scientist))
+
+
+def test_only_a_contributor_tries_again_and_nobody_while_checks_run(
+    checking: PromotionRequest, scientist: User, approvers: list[User]
+) -> None:
+    stops.cancel(run_id=checking.checks.get(key="performance.binary").pk, by=make.actor(scientist))
+    with pytest.raises(Conflict, match="checks are running"):
+        stops.retry_errors(request=checking, by=make.actor(scientist))
+    request = make.finish_all(checking)
+    assert request.state == RequestState.CHECKS_FAILED
+    for by, refusal in ((approvers[0], NotAllowed), (make.person("nobody"), NotFound)):
+        with pytest.raises(refusal):
+            stops.retry_errors(request=request, by=make.actor(by))
+    assert request.checks.filter(round=2).count() == 0
+
+
+def test_a_new_error_is_tried_again_beside_one_that_was_met_too_often(
+    checking: PromotionRequest, scientist: User
+) -> None:
+    """What is tried again is the whole of what failed: as long as one of it may end otherwise."""
+    make.finish_all(checking, auc=None)
+    often = checking.checks.get(key="predict.scores")
+    with by_hand():
+        for number in range(MOST_TRIES):
+            CheckRun.objects.create(
+                request=checking, round=1, key="often", check_version="1", title="Often", category="data",
+                position=9 + number, state=CheckState.FINISHED, verdict="error", error_code="raised", summary="No.",
+                finished_at=often.finished_at,
+            )  # fmt: skip
+    checking.refresh_from_db()
+    assert stops.retry_errors(request=checking, by=make.actor(scientist)).round == 2
 
 
 def test_a_colleague_may_not_cancel_and_a_stranger_sees_nothing(checking: PromotionRequest) -> None:
