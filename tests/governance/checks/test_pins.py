@@ -84,6 +84,18 @@ def test_what_is_not_pinned_may_be_vulnerable(tmp_path: Path, line: str, possibl
     assert any(line in said and "not pinned" in said for said in result.findings)
 
 
+def test_every_line_of_every_file_is_held_against_the_list(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "safe==1.0\nsome-package==1.4",
+        "conda.yaml": "dependencies: [{pip: [some-package==1.3]}]",
+    }
+    result = pins(files, listing(tmp_path / "osv", advisory()))
+    assert result.figure("vulnerable_pins").value == 2
+    assert {(row[0], row[2]) for row in result.tables[0].rows} == {
+        ("requirements.txt", "some-package==1.4"), ("conda.yaml", "some-package==1.3"),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "version"),
     [

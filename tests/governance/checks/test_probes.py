@@ -86,6 +86,27 @@ def test_a_model_that_answers_nothing_is_an_error() -> None:
         asked("robustness.perturbations", silent)
 
 
+def test_a_score_at_the_threshold_is_a_yes() -> None:
+    """Decisions are cut as everywhere else, so what falls below the line has changed."""
+
+    def on_the_line(table: pa.Table) -> pa.Table:
+        known = table.column("job").to_pandas() != "never seen before"
+        return pa.table({"score": np.where(known, 0.5, 0.4)})
+
+    result = asked("robustness.perturbations", on_the_line)
+    assert result.figure("flip_share", group="unseen categories").value == 1
+    assert result.figure("flip_share", group="noise").value == 0
+
+
+def test_another_kind_of_answer_is_another_decision() -> None:
+    def fickle(table: pa.Table) -> pa.Table:
+        answer = by_age(table)
+        return answer.select(["prediction"]) if table.column("age").null_count else answer
+
+    result = asked("robustness.perturbations", fickle)
+    assert result.figure("flip_share", group="missing values").value == 1
+
+
 def test_labels_alone_are_compared_as_labels() -> None:
     result = asked("robustness.perturbations", lambda table: by_age(table).select(["prediction"]))
     assert result.figure("flip_share", group="noise").value is not None
@@ -195,6 +216,41 @@ def test_what_cannot_be_monotone_is_refused(params: dict[str, Any], code: str) -
     with pytest.raises(CheckError) as error:
         asked("explainability.effects", by_age, **params)
     assert error.value.code == code
+
+
+def test_what_must_be_monotone_is_moved_first_and_always() -> None:
+    """However few inputs are to be moved: a requirement must not go unmeasured."""
+    random = np.random.default_rng(1)
+    data = pa.table({f"x{number}": random.normal(size=60) for number in range(5)})
+
+    def falls(table: pa.Table) -> pa.Table:
+        return pa.table({"prediction": -table.column("x3").to_numpy() - table.column("x4").to_numpy()})
+
+    result = asked("explainability.effects", falls, data, increasing=["x4"], decreasing=["x3"], features=1)
+    found = {one.attribute: one.value for one in result.figures if one.key == "monotonicity_violations"}
+    assert found == {"x4": 1.0, "x3": 0.0}
+    only = asked("explainability.effects", falls, data, increasing=["x4"], features=2)
+    assert {one.attribute for one in only.figures if one.key == "effect_range"} == {"x4", "x0"}
+
+
+@pytest.mark.parametrize(("count", "shown"), [(4, False), (5, True)])
+def test_a_value_is_shown_from_five_rows_on(count: int, shown: bool) -> None:
+    few = [True] * count + [False] * (100 - count)
+    data = pa.table({"word": ["few" if one else "many" for one in few], "flag": few, "x": list(range(100))})
+    inputs = CheckInputs(data, Roles(features=("word", "flag", "x")))
+    check = get("explainability.effects")
+    asked_for = check.probes(inputs, check.params())["grid"]  # type: ignore[attr-defined]
+    assert asked_for.num_rows > 0
+    result = asked("explainability.effects", lambda table: pa.table({"prediction": np.zeros(table.num_rows)}), data)
+    moved = {one.attribute for one in result.figures if one.key == "effect_range"}
+    assert moved == ({"word", "flag", "x"} if shown else {"x"})
+
+
+def test_the_ends_of_a_grid_have_five_rows_beyond_them() -> None:
+    data = pa.table({"x": [float(number) for number in range(100)]})
+    result = asked("explainability.effects", lambda table: pa.table({"prediction": table.column("x")}), data)
+    points = [float(row[1] or 0) for table in result.tables if table.key == "dependence" for row in table.rows]
+    assert (min(points), max(points)) == (4.0, 94.0)
 
 
 def test_words_are_moved_through_their_frequent_categories() -> None:

@@ -88,6 +88,24 @@ def test_what_differs_is_said_with_both_numbers() -> None:
     assert reproduced({"auc": auc * 1.01}, relative=0.02).figure("unreproduced").value == 0
 
 
+@pytest.mark.parametrize("off", [0.1, -0.1])
+def test_too_little_is_as_wrong_as_too_much(off: float) -> None:
+    result = reproduced({"auc": OF_SKLEARN["roc_auc"] + off})
+    assert result.figure("unreproduced").value == 1
+    assert result.figure("difference", attribute="auc").value == pytest.approx(0.1)
+    assert result.figure("relative_difference", attribute="auc").value == pytest.approx(0.1 / OF_SKLEARN["roc_auc"])
+    assert "perhaps other rows" not in result.findings[0]
+
+
+def test_a_unit_of_the_last_digit_is_a_difference() -> None:
+    auc = OF_SKLEARN["roc_auc"]
+    nearest = round(auc, 2)
+    next_to_it = round(nearest + (0.01 if auc > nearest else -0.01), 2)
+    assert 0.005 < abs(next_to_it - auc) < 0.01
+    assert reproduced({"auc": nearest}).figure("unreproduced").value == 0
+    assert reproduced({"auc": next_to_it}).figure("unreproduced").value == 1
+
+
 @given(st.floats(0.5, 1.0), st.integers(2, 6))
 def test_rounding_is_no_difference(value: float, digits: int) -> None:
     assert abs(round(value, digits) - value) <= written_half_unit(round(value, digits)) * (1 + 1e-9) or digits < 2
