@@ -92,6 +92,33 @@ def test_a_small_category_is_nobodys_measure() -> None:
     assert ratios(audit(rows), "sex") == {"f": pytest.approx(0.8), "m": 1.0, "x": pytest.approx(2.0)}
 
 
+@pytest.mark.parametrize(
+    ("men", "unknown", "judged"),
+    [
+        (58, 0, True),  # exactly 2 %: the rule excludes what is less
+        (59, 0, False),
+        (56, 2, True),  # of everybody, also of those whose category is unknown
+        (56, 3, False),
+    ],
+)
+def test_two_percent_are_of_all_the_data_and_are_enough(men: int, unknown: int, judged: bool) -> None:
+    rows: Rows = [({"sex": "f"}, 40, 20), ({"sex": "m"}, men, 10), ({"sex": "x"}, 2, 2)]
+    result = audit([*rows, ({"sex": None}, unknown, 0)] if unknown else rows)
+    found = ratios(result, "sex")
+    assert found["x"] == pytest.approx(1.0 if judged else 2.0)
+    assert found["f"] == pytest.approx(0.5 if judged else 1.0)
+    of_x = [one for one in result.figures if one.group == "x"]
+    assert [one.value for one in of_x] == ([] if judged else [None])  # the measure itself has no figure
+
+
+def test_who_scored_the_median_did_not_score_above_it() -> None:
+    data = pa.table({"sex": ["f", "f", "f", "m", "m"]})
+    scores = pa.table({"score": [0.2, 0.5, 0.5, 0.5, 0.9]})
+    result = run_check(get("fairness.ll144"), CheckInputs(data, Roles(sensitive=("sex",)), scores), {"rate": "scoring"})
+    table = next(table for table in result.tables if table.key == "ll144:sex")
+    assert [(row[0], row[1], row[2]) for row in table.rows] == [("f", 3, 0), ("m", 2, 1)]
+
+
 def test_nobody_selected_and_one_category() -> None:
     assert (
         audit([({"sex": "f"}, 50, 0), ({"sex": "m"}, 50, 0)]).figure("impact_ratio").note
