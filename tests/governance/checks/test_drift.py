@@ -124,6 +124,48 @@ def test_chance_alone_is_no_drift() -> None:
     assert result.figure("drifted_columns").value == 0
 
 
+def shifted(columns: int) -> CheckInputs:
+    """The first column moved somewhat; the others did not."""
+    random = np.random.default_rng(5)
+    training = {f"c{i}": random.normal(size=300) for i in range(columns)}
+    sample = {f"c{i}": random.normal(0.45 if i == 0 else 0.0, size=80) for i in range(columns)}
+    return CheckInputs(pa.table(sample), Roles(), training=pa.table(training))
+
+
+def row_of(inputs: CheckInputs, **params: Any) -> dict[str, Any]:
+    (table,) = (one for one in run_check(get("drift.columns"), inputs, params).tables if one.key == "drift")
+    (row,) = (row for row in table.rows if row[0] == "c0")
+    return dict(zip((key for key, _ in table.columns), row, strict=True))
+
+
+def test_a_column_has_drifted_by_its_size_beyond_chance_and_by_its_test() -> None:
+    inputs = shifted(1)
+    row = row_of(inputs)
+    size, raw, p = row["psi_corrected"], row["psi"], row["p"]
+    assert 0.1 < size < raw
+    assert p < 0.05
+    assert row["drifted"]
+    assert row_of(inputs, psi_line=size * 0.999)["drifted"]
+    assert not row_of(inputs, psi_line=size)["drifted"]  # above the line, not on it
+    assert not row_of(inputs, psi_line=(size + raw) / 2)["drifted"]
+    assert row_of(inputs, alpha=p)["drifted"]
+    assert not row_of(inputs, alpha=p * 0.999)["drifted"]
+
+
+def test_the_test_of_a_column_is_adjusted_for_the_others() -> None:
+    among = row_of(shifted(8))
+    raw = [
+        run_check(get("drift.columns"), CheckInputs(inputs.data.select([name]), Roles(), training=inputs.training.select([name])))
+        .tables[0].rows[0][-2]
+        for inputs in [shifted(8)] if inputs.data is not None and inputs.training is not None
+        for name in inputs.data.column_names
+    ]  # fmt: skip
+    assert among["p"] == pytest.approx(stats.false_discovery_control([float(p or 0) for p in raw])[0], rel=1e-12)
+    assert float(raw[0] or 0) * 2 < among["p"]
+    between = (float(raw[0] or 0) + among["p"]) / 2
+    assert not row_of(shifted(8), alpha=between)["drifted"]
+
+
 def test_the_second_year_of_the_bicycles_has_drifted() -> None:
     with reference("bike_sharing_hour.csv").open() as handle:
         rows = pd.read_csv(handle)
