@@ -150,6 +150,23 @@ def test_intervals_of_flagged_slices_are_wider_for_their_selection() -> None:
     assert float(row[6] or 0) < low < high < float(row[7] or 0)
 
 
+def test_a_slice_is_flagged_up_to_alpha_and_counts_from_min_rows_on() -> None:
+    y, said = [0] * 200, [1] * 30 + [0] * 70 + [1] * 10 + [0] * 90
+    groups = {"group": ["a"] * 100 + ["b"] * 100}
+    p = float(slices(groups, y, said).tables[0].rows[0][8] or 0)
+    assert slices(groups, y, said, alpha=p).figure("flagged_slices").value == 1
+    assert slices(groups, y, said, alpha=p * 0.999).figure("flagged_slices").value == 0
+    assert slices(groups, y, said, min_rows=100).figure("worst_gap").value is not None
+    assert slices(groups, y, said, min_rows=101).figure("worst_gap").value is None
+
+
+def test_nearly_all_rows_are_no_slice() -> None:
+    """There is nothing left to set them against."""
+    y, said = [0] * 200, [1] * 30 + [0] * 170
+    result = slices({"group": ["a"] * 160 + ["b"] * 40}, y, said, min_rows=50)
+    assert result.figure("worst_gap").value is None
+
+
 def test_classes_and_scores_are_sliced_too() -> None:
     random = np.random.default_rng(3)
     region, y = random.choice(["a", "b"], 600), random.integers(0, 3, 600)

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from config.errors import Conflict, NotAllowed, NotFound
-from governance.guards.checks import MOST_TRIES
+from governance.guards.checks import MOST_TRIES, check_can_retry
 from governance.models import CheckRun, PromotionRequest
 from governance.progress import progress_of
 from governance.services import checks, parts, stops
@@ -78,6 +78,8 @@ def test_only_a_contributor_tries_again_and_nobody_while_checks_run(
     for by, refusal in ((approvers[0], NotAllowed), (make.person("nobody"), NotFound)):
         with pytest.raises(refusal):
             stops.retry_errors(request=request, by=make.actor(by))
+        with pytest.raises(refusal):  # so that no button is offered to them either
+            check_can_retry(make.actor(by), request)
     assert request.checks.filter(round=2).count() == 0
 
 
