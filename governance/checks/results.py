@@ -36,7 +36,10 @@ class CheckError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number with its uncertainty. ``value`` is None when there was too little data: ``note`` says which."""
+    """One number with its uncertainty. ``value`` is None when there was too little data: ``note`` says which.
+
+    A value without an interval whose ``note`` begins with "Insufficient data" is shown, but judged by no limit.
+    """
 
     key: str
     label: str

@@ -18,7 +18,7 @@ STATES: tuple[CheckState, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FigureFact:
-    """One measured figure, as stored in a check's result. ``value`` None means there was too little data."""
+    """One measured figure, as stored in a check's result. ``value`` None means there was too little data: see ``withheld``."""
 
     key: str
     label: str
@@ -32,6 +32,11 @@ class FigureFact:
     reference: str | None = None
     unit: str = ""
     note: str = ""
+
+    @property
+    def withheld(self) -> bool:
+        """Whether it has a value, and its check says that the rows are too few for an interval, or of the wrong kind."""
+        return self.value is not None and self.ci_low is None and self.ci_high is None and self.note.startswith(_FEW)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> FigureFact:
@@ -47,6 +52,8 @@ class FigureFact:
         return self.attribute if self.group is None else f"{self.attribute} = {self.group}"
 
 
+_FEW = "Insufficient data"
+"""With that a check begins the note of a figure for which it has too little data."""
 _OPTIONAL = ("ci_low", "ci_high", "scale", "attribute", "group", "reference", "unit", "note")
 
 

@@ -4,7 +4,8 @@ A limit is *breached* when the figure's value (or the named end of its interval)
 ``fail`` only if the interval says so too: the limit lies outside the 95 % interval, after Holm's correction over
 the confirmatory family: all measured figures that any limit of the check is held against (every group of every
 attribute, for every gated figure; what is shown without a limit does not count). Otherwise the sample cannot tell
-and the result is ``inconclusive``: not met, and for a person to decide through a waiver.
+and the result is ``inconclusive``: not met, and for a person to decide through a waiver. A figure whose check withheld
+the interval (its note begins with "Insufficient data") neither keeps nor breaches a limit: it is ``insufficient``.
 
 Holm's step-down: S. Holm, Scand. J. Statist. 6 (1979) 65-70.
 """
@@ -61,8 +62,8 @@ def judge_family(
 ) -> tuple[Judged, ...]:
     """Judge all figures that one limit is held against, in their order.
 
-    Guarantee: a figure without a value passes with caution only if the policy says ``warn`` *and* some other
-    figure of the family was measured; nothing at all measured is never a pass.
+    Guarantee: a figure without a value, or whose interval was withheld, passes with caution only if the policy says
+    ``warn`` *and* some other figure of the family was measured; nothing at all measured is never a pass.
     """
     return judge_limits(((limit, figures),), insufficient_data=insufficient_data)[0]
 
@@ -84,7 +85,9 @@ def judge_limits(
     adjusted = iter(_holm(ps, size))
     made = []
     for limit, figures in limits:
-        warn = insufficient_data == "warn" and any(figure.value is not None for figure in figures)
+        warn = insufficient_data == "warn" and any(
+            figure.value is not None and not figure.withheld for figure in figures
+        )
         made.append(tuple(_judged(figure, limit, p=next(adjusted), warn=warn) for figure in figures))
     return tuple(made)
 
@@ -94,6 +97,9 @@ def _judged(figure: FigureFact, limit: Limit, *, p: float | None, warn: bool) ->
     if figure.value is None or value is None:
         kind = Judgement.CAUTION if warn else Judgement.INSUFFICIENT
         why = figure.note or ("It has no value." if figure.value is None else f"It has no {limit.bound}.")
+        if figure.withheld:
+            reason = f"{_name(figure)} is {_number(figure.value or 0.0)}, n = {figure.n}, without an interval. {why}"
+            return Judged(figure, limit, kind, reason)
         return Judged(figure, limit, kind, f"{_name(figure)}: too little data. {why}")
     room = _headroom(value, limit)
     said = f"{_name(figure)} is {_number(figure.value)}{_interval(figure)}, n = {figure.n}"
@@ -109,6 +115,9 @@ def _judged(figure: FigureFact, limit: Limit, *, p: float | None, warn: bool) ->
 
 
 def _compared(figure: FigureFact, limit: Limit) -> float | None:
+    """The number held against the limit; None where there is too little data."""
+    if figure.withheld:
+        return None
     if limit.bound == "ci_low":
         return figure.ci_low
     return figure.ci_high if limit.bound == "ci_high" else figure.value

@@ -1,7 +1,7 @@
 """Errors of a regression over one group, from exact sums: mean, mean absolute and root mean squared error, with intervals.
 
-Mean: Student's t. Mean absolute error: Student's t on its logarithm (it is skewed). Root mean squared error: as
-:mod:`governance.checks.statistics.tails` says. Coverage: benchmarks/checks/coverage_fairness.py.
+Mean: Student's t. Mean absolute and root mean squared error: as :mod:`governance.checks.statistics.tails` says, which gives
+no interval where errors are too one-sided. Coverage: benchmarks/checks/coverage_fairness.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _t(freedom: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Σw, Σw², and Σwe, Σw|e|, Σwe², Σwe⁴ of errors in units of 2^exponent; Σwy of the truth likewise."""
+    """Σw, Σw², and Σwe, Σw|e|, Σwe², Σwe⁴ of errors in units of 2^exponent; Σwy of the truth likewise; their L-skewness."""
 
     n: int
     weight: float
@@ -34,6 +34,7 @@ class Errors:
     fourth: float
     exponent: int = 0
     truth: float = 0.0
+    skew: float = 0.0
 
     @property
     def effective(self) -> float:
@@ -61,28 +62,34 @@ class Errors:
         inside = low <= 0 <= high
         return abs(mean), (0.0 if inside else min(abs(low), abs(high)), max(abs(low), abs(high)))
 
-    def absolute(self) -> tuple[float, Interval]:
+    def absolute(self) -> tuple[float, Interval | None]:
         """Mean absolute error."""
         mean = self.size / self.weight
-        if mean <= 0:
-            return 0.0, (0.0, 0.0)
-        half = self._half(mean) / mean
-        return self._scaled(mean), (self._scaled(mean * math.exp(-half)), self._scaled(mean * math.exp(half)))
+        return self._scaled(mean), self._both(tails.size_interval(mean, self._error(mean), self._tails()))
 
-    def root(self) -> tuple[float, Interval]:
+    def root(self) -> tuple[float, Interval | None]:
         """Root mean squared error."""
+        root = math.sqrt(self.squared / self.weight)
+        return self._scaled(root), self._both(tails.root_interval(root, self._tails()))
+
+    def _tails(self) -> tails.Tails:
         mean = self.squared / self.weight
         if mean <= 0:
-            return 0.0, (0.0, 0.0)
+            return tails.Tails(1.0, 1.0, 0.0, 0.0, self.effective)
         root = math.sqrt(mean)
-        heavy = tails.kurtosis(self.fourth / self.weight / mean / mean, self.size / self.weight / root)
-        low, high = tails.root_interval(root, heavy, self.effective)
-        return self._scaled(root), (self._scaled(low), self._scaled(high))
+        ratio, off = self.size / self.weight / root, self.error / self.weight / root
+        return tails.Tails(self.fourth / self.weight / mean / mean, ratio, off, self.skew, self.effective)
+
+    def _error(self, mean: float) -> float:
+        """Standard error of a mean."""
+        rows = self.effective
+        return math.sqrt(max(0.0, self.squared / self.weight - mean * mean) / (rows - 1))
 
     def _half(self, mean: float) -> float:
-        rows = self.effective
-        variance = max(0.0, self.squared / self.weight - mean * mean) * rows / (rows - 1)
-        return _t(rows - 1) * math.sqrt(variance / rows)
+        return _t(self.effective - 1) * self._error(mean)
+
+    def _both(self, ends: Interval | None) -> Interval | None:
+        return None if ends is None else (self._scaled(ends[0]), self._scaled(ends[1]))
 
     def _scaled(self, value: float) -> float:
         return math.ldexp(value, self.exponent)

@@ -14,12 +14,14 @@ import pyarrow.compute as pc
 from governance.checks import pictures as drawing
 from governance.checks.contract import Check, CheckInputs, Params
 from governance.checks.fairness import cells as fairness_cells
+from governance.checks.fairness import skews
 from governance.checks.fairness.comparisons import INSUFFICIENT, no_reference, too_few
 from governance.checks.fairness.errors import Errors
 from governance.checks.fairness.groups import check_sensitive
 from governance.checks.fairness.state import MILLIONTH, limbed
 from governance.checks.fairness.tables import is_unknown
 from governance.checks.manifests.fairness import REGRESSION
+from governance.checks.performance.errors_of import LOPSIDED
 from governance.checks.results import Cell, CheckError, CheckResult, Figure, Picture, Table
 from governance.checks.rows import columns, weighting
 from governance.checks.statistics.counts import COUNT, numbers
@@ -29,8 +31,9 @@ from governance.checks.statistics.limbs import limbs
 _SPECS = {spec.key: spec for spec in REGRESSION.figures}
 _LIMBS: Final = {"sum_truth": 3, "sum_error": 3, "sum_absolute": 3, "sum_squared": 4, "sum_fourth": 4}
 _TAILS = (
-    "Where errors have tails heavier than Laplace's, intervals of the root mean squared error are too short: for Student's t "
-    "with five degrees of freedom they cover 92 to 93 % instead of 95 %; those of the mean absolute error hold."
+    "No interval can allow for large errors that are rare and none of whose rows is in the sample: where one error in twenty "
+    "is three times larger, those of the root mean squared error hold 91 to 92 % instead of 95 %; those of the mean absolute "
+    "error hold. Where a group's errors are so one-sided that an interval would be too short, it has none."
 )
 _LARGEST = 1e300
 _LEAST_EXPONENT = -1022
@@ -59,7 +62,10 @@ class RegressionFairnessParams(Params):
 
 
 class RegressionFairness(Check):
-    """State: for each group its rows and the exact sums of e, |e|, e² and e⁴, in units of a power of two."""
+    """State: for each group its rows and the exact sums of e, |e|, e² and e⁴, in units of a power of two.
+
+    ``plan`` measures the L-skewness of each group's errors, which takes their order; it is part of the state's keys.
+    """
 
     manifest = REGRESSION
     params = RegressionFairnessParams
@@ -81,16 +87,18 @@ class RegressionFairness(Check):
         if largest > _LARGEST:
             raise CheckError("data.label_not_number", f"Numbers beyond {_LARGEST:g} cannot be compared.")
         exponent = max(_LEAST_EXPONENT, math.frexp(largest)[1] + 1) if largest else 0
-        return columns.split(replace(inputs, prepared={**(inputs.prepared or {}), "exponent": exponent}), shards)
+        data, (_, error) = columns.rows_of(inputs), _truth_and_error(inputs, exponent)
+        groups = [(name, fairness_cells.coded(data.column(name))) for name in inputs.roles.sensitive]
+        weight = fairness_cells.weights(inputs)
+        found = skews.skews(groups, error, weight, crossed=params.intersections, least=params.min_group)
+        prepared = {**(inputs.prepared or {}), "exponent": exponent, "skews": found}
+        return columns.split(replace(inputs, prepared=prepared), shards)
 
     def map(self, shard: CheckInputs, params: RegressionFairnessParams) -> pa.Table:
         data = columns.rows_of(shard)
-        exponent = int((shard.prepared or {})["exponent"])
-        y = columns.number_label(shard).to_numpy(zero_copy_only=False)
-        predicted = pa.table({"p": [] if shard.predictions is None else shard.predictions.column("prediction")})
-        p = predicted.column("p").cast(pa.float64()).to_numpy()
-        truth = np.ldexp(y, -exponent)
-        error = np.ldexp(p, -exponent) - truth  # in [-1, 1]
+        given = shard.prepared or {}
+        exponent = int(given["exponent"])
+        truth, error = _truth_and_error(shard, exponent)
         weight = fairness_cells.weights(shard)
         own = 1.0 if weight is None else weight * 2.0**-fairness_cells.WEIGHT_BITS
         powers = {
@@ -106,6 +114,9 @@ class RegressionFairness(Check):
             extra += zip(fairness_cells.names_of(stem, more), limbs(powers[stem] * own, more), strict=True)
         groups = [(name, fairness_cells.coded(data.column(name))) for name in shard.roles.sensitive]
         state = fairness_cells.cells(groups, (), weight=weight, extra=extra, crossed=params.intersections)
+        names = zip(state.column("attribute").to_pylist(), state.column("group").to_pylist(), strict=True)
+        skewed = pa.array([given["skews"].get(skews.key(*one), 0) for one in names], pa.int32())
+        state = state.add_column(2, "skew", skewed)
         return state.add_column(2, "exponent", pa.array([exponent] * state.num_rows, pa.int16()))
 
     def finish(self, state: pa.Table, inputs: CheckInputs, params: RegressionFairnessParams) -> CheckResult:
@@ -137,6 +148,14 @@ class RegressionFairness(Check):
         )  # fmt: skip
 
 
+def _truth_and_error(shard: CheckInputs, exponent: int) -> tuple[np.ndarray, np.ndarray]:
+    """In units of a power of two; the error in [-1, 1]."""
+    y = columns.number_label(shard).to_numpy(zero_copy_only=False)
+    predicted = pa.table({"p": [] if shard.predictions is None else shard.predictions.column("prediction")})
+    truth = np.ldexp(y, -exponent)
+    return truth, np.ldexp(predicted.column("p").cast(pa.float64()).to_numpy(), -exponent) - truth
+
+
 def _read(state: pa.Table) -> dict[str, dict[str, Errors]]:
     """Attribute → group → its sums."""
     weighted = "sum_weight" in state.column_names
@@ -145,18 +164,20 @@ def _read(state: pa.Table) -> dict[str, dict[str, Errors]]:
     count = numbers(state, COUNT)
     weight = numbers(state, "sum_weight") * MILLIONTH if weighted else count.astype("float64")
     square = limbed(state, "sum_square") * (2.0**fairness_cells.WEIGHT_BITS * MILLIONTH) ** 2 if weighted else weight
-    exponents = state.column("exponent").to_pylist()
+    exponents, skewed = state.column("exponent").to_pylist(), numbers(state, "skew") / skews.UNIT
     made: dict[str, dict[str, Errors]] = {}
     names = zip(state.column("attribute").to_pylist(), state.column("group").to_pylist(), strict=True)
     for row, (attribute, group) in enumerate(names):
         truth, error, size, squared, fourth = (float(one[row]) for one in sums)
         made.setdefault(attribute, {})[group] = Errors(
-            int(count[row]), float(weight[row]), float(square[row]), error, size, squared, fourth, exponents[row], truth
-        )
+            int(count[row]), float(weight[row]), float(square[row]), error, size, squared, fourth, exponents[row], truth,
+            float(skewed[row]),
+        )  # fmt: skip
     return made
 
 
-_Value = Callable[[Errors], tuple[float, Interval]]
+_Found = tuple[float, Interval | None]
+_Value = Callable[[Errors], _Found]
 _MEASURES: Final[dict[str, _Value]] = {
     "mean_error": lambda one: one.mean_size(),
     "mean_absolute_error": lambda one: one.absolute(),
@@ -200,12 +221,14 @@ class _Compared:
         return self.made
 
     def _add(
-        self, key: str, group: str | None, n: int, found: tuple[float, Interval] | None, *, reference: str | None = None,
+        self, key: str, group: str | None, n: int, found: _Found | None, *, reference: str | None = None,
         note: str = "",
     ) -> None:  # fmt: skip
         spec = _SPECS[key]
-        value, (low, high) = found or (None, (None, None))
-        gap = gap_of(found[1]) if found and reference is not None else None
+        value, ends = found or (None, None)
+        low, high = ends or (None, None)
+        gap = gap_of(ends) if ends and reference is not None else None
+        note = LOPSIDED if found and ends is None else note
         self.made.append(
             Figure(
                 key, spec.label, value, n, spec.better, ci_low=low, ci_high=high, attribute=self.attribute, group=group,
@@ -214,12 +237,11 @@ class _Compared:
         )  # fmt: skip
 
 
-def _difference(
-    key: str, own: Errors, base: Errors, first: tuple[float, Interval], second: tuple[float, Interval]
-) -> tuple[float, Interval]:
+def _difference(key: str, own: Errors, base: Errors, first: _Found, second: _Found) -> _Found:
     """Of sizes: group minus reference. Of mean errors, which have a sign: how far they lie apart."""
     if key != "mean_error":
-        return first[0] - second[0], mover(first[0], first[1], second[0], second[1])
+        gap = first[0] - second[0]
+        return gap, None if first[1] is None or second[1] is None else mover(first[0], first[1], second[0], second[1])
     (a, of_a), (b, of_b) = own.mean(), base.mean()
     low, high = mover(a, of_a, b, of_b)
     size = abs(a - b)
@@ -232,7 +254,8 @@ def _table(key: str, attribute: str, groups: dict[str, Errors], least: int) -> T
         if not one.enough(least):
             rows.append((attribute, name, one.n, *[None] * 10, one.effective, "insufficient data"))
             continue
-        cells = [cell for value, ends in (one.mean(), one.absolute(), one.root()) for cell in (value, *ends)]
+        found: tuple[_Found, ...] = (one.mean(), one.absolute(), one.root())
+        cells = [cell for value, ends in found for cell in (value, *(ends or (None, None)))]
         said = "shown, not compared" if is_unknown(name) else ""
         rows.append((attribute, name, one.n, one.mean_truth, *cells, one.effective, said))
     labels = (
@@ -264,9 +287,10 @@ def _findings(attribute: str, groups: dict[str, Errors], figures: list[Figure]) 
     gaps = [f for f in figures if f.key == "mean_absolute_error_difference" and f.value is not None]
     if gaps:
         worst = max(gaps, key=lambda f: (f.value or 0.0, f.group or ""))
+        ends = "" if worst.ci_low is None else f"95 % interval {worst.ci_low:.4g} to {worst.ci_high:.4g}, "
         made.append(
             f"{attribute}: for “{worst.group}” the mean absolute error is {worst.value:.4g} larger than for "
-            f"“{worst.reference}” (95 % interval {worst.ci_low:.4g} to {worst.ci_high:.4g}, n = {worst.n})."
+            f"“{worst.reference}” ({ends}n = {worst.n})."
         )
     made += [f"{attribute}: {f.note}" for f in figures if f.key == "mean_absolute_error_difference" and f.note]
     unknown = sum(one.n for name, one in groups.items() if is_unknown(name))

@@ -45,9 +45,9 @@ REGRESSION = Manifest(
         "For every group of every sensitive column: the mean error (prediction minus truth; its size is the figure), the mean "
         "absolute and the root mean squared error, and how much larger they are than those of the best served (or the given) "
         "group; of mean errors, which have a sign, how far they lie apart (bounded group loss, Agarwal, Dudik and Wu, ICML "
-        "2019). Intervals: Student's t, for absolute errors of the logarithm; Bonett (2006) for the root; differences by Zou "
-        "and Donner (Stat. Med. 27, 2008). Sums are exact, with weights too; intersections are shown, and judged if the "
-        "policy says so."
+        "2019). Intervals: Student's t; for absolute errors and for the root as performance.regression has them, and none "
+        "where a group's errors are too one-sided for its rows; differences by Zou and Donner (Stat. Med. 27, 2008). Sums are "
+        "exact, with weights too; intersections are shown, and judged if the policy says so."
     ),
     figures=(
         _F("mean_error", "Size of the mean error", "lower", per_group=True),

@@ -43,8 +43,13 @@ REGRESSION = Manifest(
         "Intervals: Student's on the log scale of RMSE, of MAE and of 1 - R². That of RMSE by Bonett's constants for few rows "
         "(Comput. Stat. Data Anal. 50, 2006) and the kurtosis of the errors, which is the larger of the sample's and of that "
         "which Geary's ratio E|e| / √E e² says (Biometrika 27, 1935; Bonett & Seier 2002), because few rows hide heavy tails; "
-        "those of MAE and 1 - R² by the infinitesimal jackknife (Efron 1982), the latter with the same kurtosis and widened by "
-        "n/(n-3). Residuals (label minus prediction) by quantile of the prediction, with Student's intervals."
+        "for the upper end also of what Geary's ratio says less 1.4 of its standard errors, and of 3 + 100 τ² with the "
+        "L-skewness τ of the errors (Hosking, J. R. Stat. Soc. B 52, 1990), because one-sided errors have a tail that a sample "
+        "may not show. Those of MAE and 1 - R² by the infinitesimal jackknife (Efron 1982): MAE's upper end with Geary's ratio "
+        "less its standard error, 1 - R² with the same kurtosis (of its upper end with τ) and widened by n/(n-3). No interval "
+        "holds its level for every population (Bahadur & Savage, Ann. Math. Stat. 27, 1956): where |τ| is above 0.4 "
+        "(exponential errors have 1/3) and the rows are fewer than 500 times the kurtosis (of MAE 20 times), there is none. "
+        "Residuals (label minus prediction) by quantile of the prediction, with Student's intervals."
     ),
     figures=(_F("rmse", "RMSE", "lower"), _F("mae", "MAE", "lower"), _F("r2", "R²", "higher")),
     code="governance.checks.performance.regression:RegressionPerformance", reads="roles", splits=True, modalities=("any",),
@@ -59,7 +64,8 @@ CHAMPION = Manifest(
         "BMC Med. Res. Methodol. 13, 2013). Brier score and log loss: Student's interval of the rows' differences. Average "
         "precision: by the infinitesimal jackknife of the difference. Mean F1 of several classes: delta method over the paired "
         "rows (Takahashi et al., Appl. Intell. 52, 2022) with a pseudo-row in every class and Satterthwaite's degrees of "
-        "freedom (1946). RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio. Of classifiers a "
+        "freedom (1946). RMSE and MAE: 1 - own / live, Student's interval of the logarithm of the ratio, of RMSE widened for few "
+        "rows. Of classifiers a "
         "seeded paired bootstrap of the rows (Efron & Tibshirani 1993, expanded after Hesterberg 2015) stands beside. "
         "The verdict rests on "
         "one metric: better (or worse) where the whole interval lies beyond the margin, not worse where it lies above minus "

@@ -31,7 +31,7 @@ NAMES = {
 _FIRST = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse"}
 _SMALL = (
     "Where fewer than about ten decisions differ, the intervals of the differences of accuracy and of the mean F1 are wider "
-    "than they say (98 % and more instead of 95 %): so few rows allow no interval of 95 %."
+    "than they say (97 to 100 % instead of 95 %): so few rows allow no interval of 95 %, and these err on the safe side."
 )
 _BESIDE = (
     "The paired bootstrap stands beside and decides nothing: of few rows its intervals are too short (of the mean F1 they cover "

@@ -1,4 +1,7 @@
-"""Errors of a regression as exact sums: moments of error and label, over all rows and by quantile of the prediction."""
+"""Errors of a regression as exact sums: moments of error and label, over all rows and by quantile of the prediction.
+
+How lopsided the errors are takes their order, so that ``prepared`` measures it before the rows are split.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,14 @@ from governance.checks.results import CheckError
 from governance.checks.rows import columns, weighting
 from governance.checks.statistics import estimates, exact, tails
 from governance.checks.statistics.intervals import Interval
+from governance.checks.statistics.tails import Tails
 
 LARGEST = 1e300
+FEW = "Insufficient data: there are too few rows for an interval."
+LOPSIDED = (
+    "Insufficient data: the errors are so one-sided that an interval from these rows would be too short. With more rows there "
+    "is one."
+)
 
 
 def predicted(inputs: CheckInputs, which: str = "predictions") -> pa.ChunkedArray:
@@ -46,13 +55,16 @@ def exponent_of(label: np.ndarray, *said: np.ndarray, name: str) -> int:
 
 
 def prepared(inputs: CheckInputs, bins: int) -> dict[str, Any]:
-    """What every shard needs: the power of two, a middle of the label, and the edges by quantile of the prediction."""
+    """What every shard needs: the power of two, a middle of the label, the edges by quantile of the prediction, and the skew."""
     label, said = doubles(columns.number_label(inputs)), doubles(predicted(inputs))
     power = exponent_of(label, said, name=str(inputs.roles.label))
     quantiles = np.quantile(said, np.linspace(0, 1, bins + 1)[1:-1], method="inverted_cdf") if bins > 1 else []
     low, high = float(np.ldexp(label.min(), -power)), float(np.ldexp(label.max(), -power))
     centre = float(np.ldexp(np.partition(label, len(label) // 2)[len(label) // 2], -power))
-    return {"power": power, "centre": min(max(centre, low), high), "edges": np.unique(quantiles).tolist()}
+    weight = None if inputs.roles.weight is None else weighting.units(inputs).to_numpy()
+    skew = tails.skewness(np.ldexp(label, -power) - np.ldexp(said, -power), weight)
+    edges = np.unique(quantiles).tolist()
+    return {"power": power, "centre": min(max(centre, low), high), "edges": edges, "skew": skew}
 
 
 def state(shard: CheckInputs) -> pa.Table:
@@ -73,7 +85,9 @@ def state(shard: CheckInputs) -> pa.Table:
         "wwt": twice * middle, "wwtt": twice * middle**2, "wwttt": twice * middle**3, "wwtttt": twice * middle**4,
         "wwst": twice * square * middle, "wwstt": twice * square * middle**2,
     }  # fmt: skip
-    constants: dict[str, list[float]] = {"power": [power], "centre": [float(given["centre"])], "edges": edges}
+    constants: dict[str, list[float]] = {
+        "power": [power], "centre": [float(given["centre"])], "edges": edges, "skew": [float(given["skew"])],
+    }  # fmt: skip
     return exact.merged(
         [exact.summed(quantities, np.searchsorted(edges, said, side="left")), exact.constants(constants)]
     )
@@ -81,10 +95,11 @@ def state(shard: CheckInputs) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with its interval; ``interval`` None where there are too few rows, ``value`` None where there is no such."""
+    """A figure with its interval; ``value`` None where there is no such. ``note`` says why there is no interval."""
 
     value: float | None
     interval: Interval | None
+    note: str = ""
 
 
 class Errors:
@@ -116,26 +131,32 @@ class Errors:
         mean = self._mean("ws")
         value = _root(mean)
         if self.worth <= 4 or self.n < 2:
-            return Estimate(self._back(value), None)
-        low, high = tails.root_interval(value, self._kurtosis(mean), self.worth)
-        return Estimate(self._back(value), (self._back(low), self._back(high)))
+            return Estimate(self._back(value), None, FEW)
+        return self._with(value, tails.root_interval(value, self._tails(mean)))
 
-    def _kurtosis(self, mean: Fraction) -> float:
-        """Of the errors around zero, whose squares have that mean."""
+    def _with(self, value: float, found: Interval | None) -> Estimate:
+        """In units of the label."""
+        if found is None:
+            return Estimate(self._back(value), None, LOPSIDED)
+        return Estimate(self._back(value), (self._back(found[0]), self._back(found[1])))
+
+    def _tails(self, mean: Fraction) -> Tails:
+        """Of the errors, whose squares have that mean, around zero."""
         if not mean:
-            return 1.0
+            return Tails(1.0, 1.0, 0.0, 0.0, self.worth)
+        root = _root(mean)
         sample = float(self._sum("wwss") / self._sum("ww") / mean**2)
-        return tails.kurtosis(sample, float(self._mean("wa")) / _root(mean))
+        skew = self._sums.constants["skew"][0]
+        return Tails(sample, float(self._mean("wa")) / root, float(self._mean("we")) / root, skew, self.worth)
 
     @property
     def mae(self) -> Estimate:
         """Mean absolute error."""
         mean = self._mean("wa")
         if self.n < 2:
-            return Estimate(self._back(float(mean)), None)
+            return Estimate(self._back(float(mean)), None, FEW)
         error = self._error(self._sum("wws") - 2 * mean * self._sum("wwa") + mean**2 * self._sum("ww"))
-        low, high = estimates.positive(float(mean), error, self.worth - 1)
-        return Estimate(self._back(float(mean)), (self._back(low), self._back(high)))
+        return self._with(float(mean), tails.size_interval(float(mean), error, self._tails(self._mean("ws"))))
 
     @property
     def r2(self) -> Estimate:
@@ -146,20 +167,25 @@ class Errors:
             return Estimate(None, None)
         left = float(mean / spread)
         if self.worth <= 3 or not mean:
-            return Estimate(1 - left, None)
+            return Estimate(1 - left, None, FEW if mean else "")
+        shape = self._tails(mean)
+        if shape.squares_fail:
+            return Estimate(1 - left, None, LOPSIDED)
         of_squares = self._sum("wwss")
         both = self._sum("wwstt") - 2 * centre * self._sum("wwst") + centre**2 * self._sum("wws")
         of_spread = (
             self._sum("wwtttt") - 4 * centre * self._sum("wwttt") + 6 * centre**2 * self._sum("wwtt")
             - 4 * centre**3 * self._sum("wwt") + centre**4 * self._sum("ww")
         )  # fmt: skip
-        more = (
-            Fraction(self._kurtosis(mean)) - of_squares / self._sum("ww") / mean**2
-        )  # heavier tails than the sample shows
-        more = max(more, Fraction(0)) * self._sum("ww")
-        error = self._error(of_squares / mean**2 - 2 * both / (mean * spread) + of_spread / spread**2 + more)
-        low, high = estimates.positive(left, left * error * math.sqrt(self.worth / (self.worth - 3)), self.worth - 1)
-        return Estimate(1 - left, (1 - high, 1 - low))
+        both_vary = of_squares / mean**2 - 2 * both / (mean * spread) + of_spread / spread**2
+        widened = left * math.sqrt(self.worth / (self.worth - 3))
+
+        def ends(heavy: float) -> Interval:
+            """With tails that are heavier than the sample's own moment."""
+            more = max(Fraction(heavy) - of_squares / self._sum("ww") / mean**2, Fraction(0)) * self._sum("ww")
+            return estimates.positive(left, widened * self._error(both_vary + more), self.worth - 1)
+
+        return Estimate(1 - left, (1 - ends(shape.skewed)[1], 1 - ends(shape.shown)[0]))
 
     @property
     def bias(self) -> Estimate:

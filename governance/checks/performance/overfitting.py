@@ -52,6 +52,7 @@ class _Measured:
     interval: Interval | None
     error: float | None = None
     degrees: float = 1.0
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class _Gap:
     test: float
     value: float | None
     interval: Interval | None
+    note: str = ""
 
 
 class Overfitting(WholeCheck):
@@ -109,7 +111,7 @@ class Overfitting(WholeCheck):
         return CheckResult(
             OVERFITTING.key, OVERFITTING.version, params.as_dict(), rows,
             tuple(
-                _made(key, gaps[key].value, rows, gaps[key].interval, note=_PERFECT if gaps[key].value is None else "")
+                _made(key, gaps[key].value, rows, gaps[key].interval, note=_note(gaps[key]))
                 if key in gaps else _made.none(key, rows, none)
                 for key in _made.all
             ),
@@ -142,7 +144,7 @@ def _measured(side: CheckInputs, kind: Kind, threshold: float) -> dict[str, _Mea
         columns.check_predictions(replace(side, predictions=_only_numbers(side)))
         state = errors_of.state(replace(side, prepared=errors_of.prepared(side, 1)))
         rmse = errors_of.Errors(exact.Sums(state)).rmse
-        return {"rmse_growth": _Measured(rmse.value or 0.0, rmse.interval)}
+        return {"rmse_growth": _Measured(rmse.value or 0.0, rmse.interval, note=rmse.note)}
     if kind == "multiclass":
         check_classes(side)
         table = side.predictions.column("prediction") if side.predictions is not None else pa.chunked_array([])
@@ -198,12 +200,16 @@ def _gap(key: str, train: _Measured, test: _Measured) -> _Gap:
     return _Gap(train.value, test.value, train.value - test.value, interval)
 
 
+def _note(gap: _Gap) -> str:
+    return _PERFECT if gap.value is None else gap.note
+
+
 def _growth(train: _Measured, test: _Measured) -> _Gap:
     if test.value > _BEYOND * train.value or not train.value:
         return _Gap(train.value, test.value, None, None)
     value = test.value / train.value - 1
     if train.interval is None or test.interval is None or not test.value:
-        return _Gap(train.value, test.value, value, None)
+        return _Gap(train.value, test.value, value, None, test.note or train.note)
     logs = [
         (math.log(one.value), (math.log(one.interval[0]), math.log(one.interval[1])))
         for one in (test, train)
@@ -229,7 +235,7 @@ def _sentence(verdict: str, key: str, gap: _Gap, margin: float) -> str:
     if gap.value is None:
         return f"{said}. {_PERFECT}"
     if gap.interval is None:
-        return f"{said}; there are too few rows for an interval."
+        return f"{said}. {gap.note}" if gap.note else f"{said}; there are too few rows for an interval."
     low, high = gap.interval
     what = "growth" if key == "rmse_growth" else "gap"
     words = {

@@ -110,7 +110,7 @@ class Errors:
 
     def rmse(self) -> Difference | None:
         """1 - RMSE of this version / RMSE of the live one; None where the live one makes no error."""
-        made = self._compared("ws", "wt", "wwss", "wwst", "wwtt", half=0.5, lost=3)
+        made = self._compared("ws", "wt", "wwss", "wwst", "wwtt", half=0.5, lost=3, more=6)
         if made is None:
             return None
         roots = [math.ldexp(math.sqrt(max(one, 0.0)), self._power) for one in (made.own, made.live)]
@@ -125,8 +125,18 @@ class Errors:
         return Difference(means[0], means[1], made.value, made.interval)
 
     def _compared(
-        self, own: str, live: str, own_square: str, both: str, live_square: str, *, half: float, lost: int
+        self,
+        own: str,
+        live: str,
+        own_square: str,
+        both: str,
+        live_square: str,
+        *,
+        half: float,
+        lost: int,
+        more: int = 0,
     ) -> Difference | None:
+        """The variance of the logarithm is widened by (n + ``more``) / (n - ``lost``): of squares for few rows by simulation."""
         total = self._sums.of("w")
         first, second = self._sums.of(own) / total, self._sums.of(live) / total
         if first > _BEYOND * second or not second:
@@ -140,7 +150,7 @@ class Errors:
         )  # fmt: skip
         interval = None
         if self.n > lost + 1 and self.worth > lost:
-            error = half * math.sqrt(max(0.0, float(squares / total**2)) * self.worth / (self.worth - lost))
+            error = half * math.sqrt(max(0.0, float(squares / total**2)) * (self.worth + more) / (self.worth - lost))
             low, high = estimates.positive(ratio, ratio * error, self.worth - 1)
             interval = 1 - high, 1 - low
         return Difference(float(first), float(second), 1 - ratio, interval)

@@ -100,6 +100,31 @@ def test_too_little_data_may_pass_with_caution_but_only_beside_a_measured_figure
     assert judge_family([missing, figure(0.9)], AT_LEAST)[0].judgement is Judgement.INSUFFICIENT
 
 
+@pytest.mark.parametrize(
+    ("value", "limit"), [(0.9, AT_LEAST), (0.7, AT_LEAST), (0.1, AT_MOST), (0.9, Limit("x", "ge", 0.8, "ci_low", 1.0))]
+)
+def test_a_value_whose_interval_was_withheld_neither_keeps_nor_breaches_a_limit(value: float, limit: Limit) -> None:
+    withheld = figure(value, note="Insufficient data: the errors are too one-sided.")
+    judged = judge(withheld, limit)
+    assert judged.judgement is Judgement.INSUFFICIENT
+    assert judged.reason == f"X is {value:.3f}, n = 100, without an interval. {withheld.note}"
+    assert judge(withheld, limit, insufficient_data="warn").judgement is Judgement.INSUFFICIENT
+    measured = figure(0.85, 0.82, 0.9) if limit is not AT_MOST else figure(0.1, 0.0, 0.15)
+    beside = judge_family([withheld, measured], limit, insufficient_data="warn")
+    assert [one.judgement for one in beside] == [Judgement.CAUTION, Judgement.PASS]
+
+
+def test_a_note_alone_withholds_nothing() -> None:
+    assert judge(figure(0.9, note="The top tenth."), AT_LEAST).judgement is Judgement.PASS
+    assert judge(figure(0.9, 0.85, 0.95, note="Insufficient data"), AT_LEAST).judgement is Judgement.PASS
+
+
+def test_a_withheld_interval_is_no_test_of_the_family() -> None:
+    edge = figure(0.6, 0.41, 0.79)
+    withheld = [figure(0.6, note="Insufficient data: few.")] * 9
+    assert judge_family([edge, *withheld], AT_LEAST)[0].judgement is Judgement.FAIL
+
+
 def test_the_reason_has_group_value_interval_limit_and_rows() -> None:
     one = figure(0.6, 0.5, 0.7, attribute="sex", group="female")
     assert judge(one, AT_LEAST).reason == (
