@@ -1,9 +1,11 @@
 """Proofs from the stored tree, in the form an outsider checks them with ``audit.merkle`` or any RFC 9162 code."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from audit import tree
-from audit.merkle import Frontier, consistency_ranges, inclusion_ranges, prove
+from audit.merkle import Frontier, Subtree, consistency_ranges, covering, fold, inclusion_ranges, prove
 from config import statements
 from config.errors import Invalid, NotFound
 
@@ -30,15 +32,32 @@ class Consistency:
 
 
 def inclusion(index: int, size: int) -> Inclusion:
-    """Prove entry ``index`` in the tree of ``size`` leaves; a few hundred rows are read, however large the log is.
+    """Prove entry ``index`` in the tree of ``size`` leaves.
 
-    Raises ``Invalid`` for a size the log has not reached or an index outside it.
+    A few hundred rows are read, however large the log is; most of them are the tree's right edge, which is kept for the
+    next proof in a tree of this size and root. Raises ``Invalid`` for a size the log has not reached or an index outside
+    it, ``audit.tree.TreeDamaged`` where the stored tree does not lead to the signed root.
     """
     _check_size(size, "size")
     if not 0 <= index < size:
         raise Invalid(f"There is no entry {index} in a log of {size}.", code="ledger.index", field="index")
-    hashes = prove(inclusion_ranges(index, size), tree.stored)
-    return Inclusion(index, size, tuple(hashes), root(size))
+    top = root(size)
+    edge = _edge(size, top)
+
+    def found(subtrees: Sequence[Subtree]) -> Mapping[Subtree, bytes]:
+        return {**tree.stored([one for one in subtrees if one not in edge]), **edge}
+
+    return Inclusion(index, size, tuple(prove(inclusion_ranges(index, size), found)), top)
+
+
+@lru_cache(maxsize=64)
+def _edge(size: int, top: bytes) -> Mapping[Subtree, bytes]:
+    """The complete subtrees that a tree of this size and root is the fold of."""
+    subtrees = covering(0, size)
+    found = tree.stored(subtrees)
+    if fold([found[one] for one in subtrees]) != top:
+        raise tree.TreeDamaged(f"the stored tree does not lead to the root that was signed for {size} entries")
+    return found
 
 
 def consistency(old: int, new: int) -> Consistency:

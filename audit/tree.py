@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from audit.merkle import HASH_SIZE, Subtree, fold, node_hash
+from audit.merkle import HASH_SIZE, Subtree, node_hash
 from config import statements
 
 TILE_HEIGHT = 8
@@ -18,20 +18,32 @@ class TreeDamaged(RuntimeError):
 
 def stored(subtrees: Sequence[Subtree]) -> Mapping[Subtree, bytes]:
     """Return the hash of each complete subtree, with three queries at most. Raises ``TreeDamaged``."""
-    wanted: defaultdict[int, set[int]] = defaultdict(set)
+    if not subtrees:
+        return {}
+    tiles = _tiles({_tile(subtree) for subtree in subtrees})
+    loose: defaultdict[int, list[int]] = defaultdict(list)
     for subtree in subtrees:
-        wanted[_base(subtree)].update(_members(subtree))
-    known = _read(wanted)
-    return {subtree: _root(subtree, known[_base(subtree)]) for subtree in subtrees}
+        if _tile(subtree) not in tiles:
+            loose[_base(subtree)] += _members(subtree)
+    alone = _alone(loose)
+    hashes = {}
+    for subtree in subtrees:
+        members = _members(subtree)
+        if tile := tiles.get(_tile(subtree)):
+            begin = members.start % TILE_WIDTH * HASH_SIZE
+            row = tile[begin : begin + len(members) * HASH_SIZE]
+        else:
+            row = b"".join(_found(alone, _base(subtree), index) for index in members)
+        hashes[subtree] = _root(row)
+    return hashes
 
 
 def tile_below(node: Subtree) -> list[bytes]:
     """Return the 256 hashes eight levels below a node of level 8, 16 … Raises ``TreeDamaged``."""
-    base = node.level - TILE_HEIGHT
     first = node.index * TILE_WIDTH
-    indexes = list(range(first, first + TILE_WIDTH))
-    found = _read({base: set(indexes)})[base]
-    return [_found(found, base, index) for index in indexes]
+    below = [Subtree(node.level - TILE_HEIGHT, index) for index in range(first, first + TILE_WIDTH)]
+    found = stored(below)
+    return [found[subtree] for subtree in below]
 
 
 def _base(subtree: Subtree) -> int:
@@ -45,33 +57,35 @@ def _members(subtree: Subtree) -> range:
     return range(subtree.index << rise, (subtree.index + 1) << rise)
 
 
-def _read(wanted: Mapping[int, AbstractSet[int]]) -> dict[int, dict[int, bytes]]:
-    """Return the hashes at tile levels: of a full tile from the one row over it, which also outlives its entries."""
-    over = {(level + TILE_HEIGHT, index // TILE_WIDTH) for level, indexes in wanted.items() for index in indexes}
-    tiles = {
-        (level - TILE_HEIGHT, index): bytes(children)
-        for level, index, children in statements.rows(
-            _TILES, [[level for level, _ in over], [index for _, index in over]]
+def _tile(subtree: Subtree) -> tuple[int, int]:
+    """Return level and index of the node over the one tile that all of a subtree's members are in."""
+    return _base(subtree) + TILE_HEIGHT, _members(subtree).start // TILE_WIDTH
+
+
+def _root(row: bytes) -> bytes:
+    """Return the root over a power of two of neighbouring hashes."""
+    while len(row) > HASH_SIZE:
+        row = b"".join(
+            node_hash(row[place : place + HASH_SIZE], row[place + HASH_SIZE : place + 2 * HASH_SIZE])
+            for place in range(0, len(row), 2 * HASH_SIZE)
         )
-    }
-    found: dict[int, dict[int, bytes]] = {level: {} for level in wanted}
-    leaves: list[int] = []
-    nodes: list[tuple[int, int]] = []
-    for level, indexes in wanted.items():
-        for index in indexes:
-            if tile := tiles.get((level, index // TILE_WIDTH)):
-                place = index % TILE_WIDTH * HASH_SIZE
-                found[level][index] = tile[place : place + HASH_SIZE]
-            elif level:
-                nodes.append((level, index))
-            else:
-                leaves.append(index)
-    if leaves:
-        found[0].update((index, bytes(digest)) for index, digest in statements.rows(_LEAVES, [leaves]))
-    if nodes:
+    return row
+
+
+def _tiles(wanted: AbstractSet[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """Return the hashes of those tiles that are full, each from the one row over it, which also outlives its entries."""
+    rows = statements.rows(_TILES, [[level for level, _ in wanted], [index for _, index in wanted]])
+    return {(level, index): bytes(children) for level, index, children in rows if children}
+
+
+def _alone(wanted: Mapping[int, Sequence[int]]) -> dict[tuple[int, int], bytes]:
+    """Return hashes of tiles that are not full, from a row each."""
+    found: dict[tuple[int, int], bytes] = {}
+    if leaves := wanted.get(0):
+        found.update(((0, index), bytes(digest)) for index, digest in statements.rows(_LEAVES, [leaves]))
+    if nodes := [(level, index) for level, indexes in wanted.items() for index in indexes if level]:
         rows = statements.rows(_NODES, [[level for level, _ in nodes], [index for _, index in nodes]])
-        for level, index, digest in rows:
-            found[level][index] = bytes(digest)
+        found.update(((level, index), bytes(digest)) for level, index, digest in rows)
     return found
 
 
@@ -86,16 +100,9 @@ _NODES: Final = """
 _LEAVES: Final = "SELECT index, leaf_hash FROM audit_entry WHERE index = ANY(%s)"
 
 
-def _root(subtree: Subtree, known: Mapping[int, bytes]) -> bytes:
-    row = [_found(known, _base(subtree), index) for index in _members(subtree)]
-    while len(row) > 1:
-        row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
-    return fold(row)
-
-
-def _found(known: Mapping[int, bytes], level: int, index: int) -> bytes:
+def _found(known: Mapping[tuple[int, int], bytes], level: int, index: int) -> bytes:
     try:
-        return known[index]
+        return known[level, index]
     except KeyError:
         what = f"entry {index}" if level == 0 else f"tree node {level}/{index}"
         raise TreeDamaged(f"{what} is missing from the ledger") from None
