@@ -119,6 +119,13 @@ def test_a_sum_that_misses_by_little_or_gives_no_number_is_not_believed(base: fl
     assert "miss its own answers" in result.findings[1]
 
 
+def test_a_report_of_fewer_rows_is_not_believed(tmp_path: Path) -> None:
+    model = fitted(RandomForestRegressor(5, max_depth=5, random_state=0))
+    result = explained(model, tmp_path, rows=20, change=read(model, applicants()[0].head(30), tmp_path))
+    assert result.facts["method"] == "sampled"
+    assert "read with other rows" in result.findings[1]
+
+
 def test_what_would_take_too_long_is_explained_against_fewer_rows_or_sampled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

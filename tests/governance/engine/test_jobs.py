@@ -104,6 +104,15 @@ def test_only_the_present_owner_writes_the_result(checking: PromotionRequest) ->
     assert finished_entries(run.pk) == 1
 
 
+def test_who_takes_a_job_over_begins_at_nothing(checking: PromotionRequest) -> None:
+    run = scores_of(checking)
+    assert checks.progress(claimed(run, "dead"), 90, 100)
+    lapse(run)
+    claimed(run, "alive")
+    run.refresh_from_db()
+    assert (run.progress_done, run.progress_total) == (0, 0)
+
+
 def test_the_sweeper_puts_back_what_a_dead_worker_left_and_rings_once(checking: PromotionRequest) -> None:
     run = scores_of(checking)
     claimed(run)
