@@ -209,7 +209,7 @@ def _flavor(model: ModelFile) -> tuple[str, str, str]:
 
 def _judge(job: SandboxJob, ended: Ended) -> SandboxOutcome | None:
     """What the end of the process says by itself; None when it left an answer to read."""
-    reached = not ended.layers or reaches(level_of(ended.layers), job.level)
+    reached = bool(ended.layers) and reaches(level_of(ended.layers), job.level)
     if reached and not ended.forbidden and not ended.stopped and ended.status == 0:
         return None
     code, message = _ending(job, ended)

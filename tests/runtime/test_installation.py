@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -105,18 +106,24 @@ def test_every_process_is_ready_and_the_status_says_so(running: Machine) -> None
     assert set(running.pids()) == PROCESSES
 
 
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of a process' open sockets."""
+    found = set()
+    for descriptor in Path("/proc", str(pid), "fd").iterdir():
+        with suppress(FileNotFoundError):
+            target = str(descriptor.readlink())
+            if target.startswith("socket:["):
+                found.add(target[8:-1])
+    return found
+
+
 def test_the_web_answers_on_the_loopback_and_nothing_listens_elsewhere(running: Machine) -> None:
     with socket.create_connection((LOOPBACK, running.port), timeout=5):
         pass
-    inodes = set()
+    inodes: set[str] = set()
     for pid in descendants(running.started[-1].pid):
-        for descriptor in Path("/proc", str(pid), "fd").iterdir():
-            try:
-                target = str(descriptor.readlink())
-            except FileNotFoundError:
-                continue
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
+        with suppress(FileNotFoundError):  # a process, or a descriptor of it, that has ended meanwhile
+            inodes |= sockets_of(pid)
     listening = []
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:

@@ -167,3 +167,9 @@ def test_every_other_end_is_an_error_of_its_own_whatever_was_left_behind(
     assert outcome is not None
     assert (outcome.code, outcome.predictions, outcome.report) == (code, None, None)
     assert outcome.message
+
+
+def test_a_child_that_never_said_how_it_is_confined_has_given_no_answer(tmp_path: Path) -> None:
+    outcome = _judge(SandboxJob("predict", tmp_path, tmp_path / "data"), Ended(status=0))
+    assert outcome is not None
+    assert "could not be set up" in outcome.message
