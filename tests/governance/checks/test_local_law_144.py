@@ -111,6 +111,12 @@ def test_two_percent_are_of_all_the_data_and_are_enough(men: int, unknown: int, 
     assert [one.value for one in of_x] == ([] if judged else [None])  # the measure itself has no figure
 
 
+@pytest.mark.parametrize(("men", "value"), [(58, 0.0), (59, None)])
+def test_two_percent_are_judged_also_where_they_fare_worst(men: int, value: float | None) -> None:
+    rows: Rows = [({"sex": "f"}, 40, 20), ({"sex": "m"}, men, 10), ({"sex": "x"}, 2, 0)]
+    assert audit(rows).figure("impact_ratio", group="x").value == value
+
+
 def test_who_scored_the_median_did_not_score_above_it() -> None:
     data = pa.table({"sex": ["f", "f", "f", "m", "m"]})
     scores = pa.table({"score": [0.2, 0.5, 0.5, 0.5, 0.9]})

@@ -101,7 +101,8 @@ def test_a_score_at_the_threshold_is_a_yes() -> None:
 def test_another_kind_of_answer_is_another_decision() -> None:
     def fickle(table: pa.Table) -> pa.Table:
         answer = by_age(table)
-        return answer.select(["prediction"]) if table.column("age").null_count else answer
+        number = pa.table({"prediction": answer.column("prediction").cast(pa.float64())})
+        return number if table.column("age").null_count else answer
 
     result = asked("robustness.perturbations", fickle)
     assert result.figure("flip_share", group="missing values").value == 1
@@ -216,6 +217,16 @@ def test_what_cannot_be_monotone_is_refused(params: dict[str, Any], code: str) -
     with pytest.raises(CheckError) as error:
         asked("explainability.effects", by_age, **params)
     assert error.value.code == code
+
+
+def test_a_single_step_back_is_a_violation_however_far_it_rises() -> None:
+    def dips(table: pa.Table) -> pa.Table:
+        x = table.column("x").to_numpy()
+        return pa.table({"prediction": np.where((x > 40) & (x < 60), x - 15, x)})
+
+    data = pa.table({"x": [float(number) for number in range(100)]})
+    figure = asked("explainability.effects", dips, data, increasing=["x"]).figure("monotonicity_violations")
+    assert figure.value == 1
 
 
 def test_what_must_be_monotone_is_moved_first_and_always() -> None:
