@@ -24,10 +24,10 @@ from governance.bundles.questions import Question, stretch
 from governance.bundles.rooms import LeftOut, Rooms
 from governance.documents import Pack
 from governance.models import PromotionRequest, Sample, StatusList, TrustRoot
-from governance.permits import verifier
+from governance.permits import verify_permit
 from registry.models import ModelVersion, User
 
-PERMIT_VERIFIER: Final = Path(verifier.__file__)
+PERMIT_VERIFIER: Final = Path(verify_permit.__file__)
 
 
 def contents_of(question: Question, *, user: User, size: int) -> Contents:

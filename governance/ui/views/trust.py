@@ -15,14 +15,14 @@ from django.views.decorators.http import require_safe
 
 from config.errors import NotFound, Refusal
 from governance.models import TrustRoot
-from governance.permits import verifier
+from governance.permits import verify_permit
 from governance.selectors import permits
 
 _P = ParamSpec("_P")
 _View = Callable[Concatenate[HttpRequest, _P], HttpResponse]
 JSON: Final = "application/json"
 _SHORTLY: Final = "public, max-age=30"
-VERIFIER: Final = Path(verifier.__file__)
+VERIFIER: Final = Path(verify_permit.__file__)
 
 
 def _public(view: "_View[_P]") -> "_View[_P]":

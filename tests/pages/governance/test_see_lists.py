@@ -1,7 +1,10 @@
 """Inbox, list of requests, a check, policies, permits; and the frame of every page."""
 
 import hashlib
+import subprocess
+import sys
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -196,7 +199,7 @@ def test_a_permit_shows_who_signed_and_is_revoked_with_a_reason(
 
 
 def test_the_parts_that_prove_a_permit_are_shown_and_handed_out(
-    ready: PromotionRequest, officers: list[User], as_person: Browser, client: Client
+    ready: PromotionRequest, officers: list[User], as_person: Browser, client: Client, tmp_path: Path
 ) -> None:
     make.approve(ready, officers)
     make.publish()
@@ -212,6 +215,11 @@ def test_the_parts_that_prove_a_permit_are_shown_and_handed_out(
     assert file["Content-Type"] == "application/vnd.countersign.permit+json"
     root = client.get("/trust/root.json")
     assert verifier.verify(file.json(), root.json())[0]["permit"] == str(permit.pk)
+    for name, content in (("p.json", file), ("root.json", root), ("it.py", client.get("/trust/verify_permit.py"))):
+        (tmp_path / name).write_bytes(content.content)
+    command = [sys.executable, "-I", "it.py", "p.json", "--trust-root", "root.json"]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stdout[:9]) == (0, "IN FORCE:"), told.stdout + told.stderr
 
 
 def test_a_permit_is_suspended_and_resumed_with_reasons(
