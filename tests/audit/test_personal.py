@@ -47,7 +47,7 @@ def test_the_first_entry_of_a_person_seals_the_name_and_the_next_ones_ask_nothin
     assert len([query for query in sent if "audit_" in query["sql"]]) == 1
     first, second = bodies()
     assert first["commitments"] == second["commitments"]
-    assert "ada" not in json.dumps([first, second])
+    assert '"ada"' not in json.dumps([first, second])
     row = Disclosure.objects.get()
     assert (row.subject, row.field, row.digest) == ("user:7", "username", first["commitments"][0]["digest"])
 
