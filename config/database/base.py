@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString
 from django.db.backends import utils
 from django.db.backends.postgresql import base, features
 from django.db.transaction import TransactionManagementError
-from psycopg import Cursor
+from psycopg import Cursor, sql
 
 from config import as_of
 
@@ -50,8 +50,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     connections without telling.
 
     *It can postpone a statement whose result nobody needs* until the next statement or the end of the transaction, and
-    sends it together with COMMIT (libpq's pipeline). What goes wrong with it is raised there, where deferred constraints
-    raise as well, and nothing of the transaction is kept. A rollback, also to a savepoint, drops what it would undo.
+    sends it in one message with COMMIT. What goes wrong with it is raised there, where deferred constraints raise as well,
+    and nothing of the transaction is kept. A rollback, also to a savepoint, drops what it would undo.
     """
 
     features_class = DatabaseFeatures
@@ -96,9 +96,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not self._postponed or self.connection is None:
             super()._commit()  # type: ignore[misc]
             return
-        with utils.debug_transaction(self, "COMMIT"), self.wrap_database_errors, self.connection.pipeline():
-            self._execute_postponed()
-            self.connection.commit()
+        waiting, self._postponed = self._postponed, []
+        # A simple query: PostgreSQL takes one statement after the other and stops at the first that fails. Planning the
+        # INSERT anew costs less than psycopg's pipeline, which would let it be prepared.
+        said = ";".join([*(statement for statement, _ in waiting), "COMMIT"])
+        with utils.debug_transaction(self, said), self.wrap_database_errors:
+            sent = b";".join([*(self._with_literals(*one) for one in waiting), b"COMMIT"])
+            Cursor(self.connection).execute(sent, prepare=False)
+
+    def _with_literals(self, statement: LiteralString, parameters: Sequence[object]) -> bytes:
+        """The statement with its parameters in it, quoted by libpq for this connection."""
+        first, *others = statement.encode().split(b"%s")
+        literals = (sql.Literal(one).as_bytes(self.connection) for one in parameters)
+        return first + b"".join(literal + other for literal, other in zip(literals, others, strict=True))
 
     def _rollback(self) -> None:
         self._postponed.clear()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from django.db import IntegrityError, InternalError, OperationalError, connection, transaction
+from django.db import DataError, IntegrityError, InternalError, OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
@@ -59,7 +59,26 @@ def test_logged_queries_name_it() -> None:
     with CaptureQueriesContext(connection) as asked, transaction.atomic():
         statements.postpone(INSERT, [1])
 
-    assert [one["sql"] for one in asked] == ["BEGIN", INSERT, "COMMIT"]
+    assert [one["sql"] for one in asked] == ["BEGIN", f"{INSERT};COMMIT"]
+
+
+@pytest.mark.parametrize(
+    "text", ["it's", "back\\slash", "50 % off; %s", "$1", "ünï©ødé \U0001f600", "';DROP TABLE kept;--", ""]
+)
+def test_parameters_arrive_as_they_are(text: str) -> None:
+    statements.run("ALTER TABLE kept ADD COLUMN words text")
+    with transaction.atomic():
+        statements.postpone("INSERT INTO kept (number, words) VALUES (%s, %s)", [1, text])
+
+    assert statements.rows("SELECT number, words FROM kept") == [(1, text)]
+
+
+def test_a_text_that_postgresql_cannot_hold_is_refused_whole() -> None:
+    with pytest.raises(DataError), transaction.atomic():
+        statements.run(INSERT, [1])
+        statements.postpone("INSERT INTO kept (number) VALUES (%s::text::int)", ["\0"])
+
+    assert kept() == []
 
 
 def test_a_rollback_drops_it() -> None:
