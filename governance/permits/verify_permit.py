@@ -207,9 +207,9 @@ def main() -> int:
         print(f"REFUSED: {error if isinstance(error, ValueError) else f'missing or malformed: {error!r}'}")
         return 1
     end = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(permit["expires_at"] // 1_000_000))
-    print(
-        f"IN FORCE: {permit['model']} version {permit['version']} may be {permit['target']} in {permit['namespaces']} until {end}"
-    )
+    places = ", ".join(permit["namespaces"]) or "no namespace"
+    what = f"{permit['model']} version {permit['version']} may be {permit['target']} in {places}"
+    print(f"IN FORCE: {what} until {end}")
     return 0
 
 
