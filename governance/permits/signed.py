@@ -51,11 +51,14 @@ def load(data: str | bytes, what: str) -> Json:
 
 
 def decode(text: object, what: str) -> bytes:
-    """Base64 in either alphabet, as DSSE asks."""
+    """Base64 in either alphabet, as DSSE asks, in the one form that these bytes have."""
+    plain = str(text).replace("-", "+").replace("_", "/")
     try:
-        return base64.b64decode(str(text).replace("-", "+").replace("_", "/"), validate=True)
+        data = base64.b64decode(plain, validate=True)
     except ValueError:
         raise Refused(f"{what} is not base64") from None
+    need(base64.b64encode(data) == plain.encode(), f"{what} is not base64 in its one form")
+    return data
 
 
 def public_key(pem: str) -> ec.EllipticCurvePublicKey:

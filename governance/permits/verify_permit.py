@@ -32,8 +32,11 @@ def need(holds: object, complaint: str) -> None:
 
 
 def raw(text: str) -> bytes:
-    """Base64 in either alphabet."""
-    return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    """Base64 in either alphabet, in the one form that these bytes have."""
+    plain = text.replace("-", "+").replace("_", "/")
+    data = base64.b64decode(plain, validate=True)
+    need(base64.b64encode(data) == plain.encode(), "base64 in another form than its one")
+    return data
 
 
 def fits(key: Any, signature: bytes, data: bytes) -> bool:  # noqa: ANN401
@@ -76,13 +79,12 @@ def vkey(text: str, kind: int) -> tuple[tuple[str, bytes], ed25519.Ed25519Public
 
 def check_proof(file: Any, permit: Any, root: Any) -> int:  # noqa: ANN401
     """A checkpoint of the log, cosigned by a quorum of witnesses, holds the entry that issued the permit. Returns its index."""
-    parts = re.fullmatch(
-        r"c2sp.org/tlog-proof@v1\n(?:extra .*\n)?index (\d+)\n((?:.+\n)*)\n(.+\n(\d+)\n(.+)\n(?:.+\n)*)\n((?:.+\n)+)",
-        file["proof"],
-    )
+    head = r"c2sp\.org/tlog-proof@v1\n(?:extra .*\n)?index (0|[1-9][0-9]*)\n((?:.+\n)*)\n"
+    checkpoint = r"(.+\n([1-9][0-9]*)\n(.+)\n(?:.+\n)*)\n((?:.+\n)+)"
+    parts = re.fullmatch(head + checkpoint, file["proof"])
     need(parts, "the proof is no C2SP tlog-proof")
     place, path, text, size, top, lines = parts.groups()  # type: ignore[union-attr]
-    notes = [(line.split(" ")[1], raw(line.split(" ")[2])) for line in lines.splitlines()]
+    notes = [(line.split(" ")[1], raw(line.split(" ")[2])) for line in lines.split("\n")[:-1]]
     blobs = {(name, blob[:4]): blob[4:] for name, blob in notes}
     need(len(blobs) == len(notes), "the checkpoint has two signatures of one key")
     named, key = vkey(root["ledger"]["vkey"], 1)
@@ -96,7 +98,7 @@ def check_proof(file: Any, permit: Any, root: Any) -> int:  # noqa: ANN401
     need(len(witnesses) >= root["witnesses"]["quorum"], "too few witnesses cosigned the checkpoint")
     node, last, running = int(place), int(size) - 1, hashlib.sha256(b"\x00" + file["entry"].encode()).digest()
     need(node <= last, "the proof is of an entry outside the log")
-    for sibling in map(raw, path.splitlines()):  # RFC 9162 2.1.3.2
+    for sibling in map(raw, path.split("\n")[:-1]):  # RFC 9162 2.1.3.2
         need(last > 0 and len(sibling) == 32, "the proof is longer than the tree is high")
         right = node & 1 or node == last
         running = hashlib.sha256(b"\x01" + (sibling + running if right else running + sibling)).digest()
